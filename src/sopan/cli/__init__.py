@@ -1,0 +1,1 @@
+"""The command line: thin doors, one command a file, onto `sopan.usecases`."""

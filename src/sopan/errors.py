@@ -1,0 +1,53 @@
+"""Every way sopan says no: what happened, where it happened, and what to do next.
+
+A `SopanError` prints as one line. The command line turns `exit_code` into the
+process's exit status; the API turns `http_status` into the response's status,
+so that the same mistake is called the same thing behind both doors.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SopanError(Exception):
+    """A failure that sopan can name.
+
+    Args:
+        what: what happened, in plain words, without a trailing full stop.
+        where: the file, line or row concerned, if there is one: `reviews.csv:17`.
+        next_step: what the reader can do about it, often a command to run.
+    """
+
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, what: str, *, where: str | None = None, next_step: str | None = None):
+        self.what, self.where, self.next_step = what, where, next_step
+        line = f"{where}: {what}" if where else what
+        super().__init__(f"{line}; {next_step}" if next_step else line)
+
+
+class InputError(SopanError):
+    """The request itself is at fault: exit code 2, HTTP 4xx."""
+
+    exit_code = 2
+    http_status = 400
+
+
+class DataError(InputError):
+    """A data file, its columns, its rows or its labels cannot be used as they are."""
+
+    http_status = 422
+
+
+class ConfigError(InputError):
+    """A setting is unknown, out of range, or contradicts another."""
+
+
+class ModelFolderError(InputError):
+    """A model folder is missing, incomplete, altered, or in use by another run."""
+
+
+class DownloadError(SopanError):
+    """No source of a named data set could be reached, or what came was not what was asked for."""

@@ -1,0 +1,1 @@
+"""Train, tune, calibrate, measure, save and load any step."""

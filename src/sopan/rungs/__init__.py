@@ -1,0 +1,42 @@
+"""The steps, lowest first. A new step is one new file and one line in `STEPS`."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, cast
+
+from sopan.errors import ConfigError
+from sopan.rungs.base import Rung
+
+STEPS: dict[str, str] = {
+    "bow": "sopan.rungs.bow:BagOfWords",
+    "cbow": "sopan.rungs.cbow:CBOW",
+}
+
+
+def step_class(step: str) -> type[Rung]:
+    """Import the class of a step, named plainly (`bow`) or with a variant (`bow:counts`).
+
+    Importing lazily keeps TensorFlow out of processes that use only the steps below it.
+
+    Raises:
+        ConfigError: no step has that name; the nearest name is offered.
+    """
+    name = step.partition(":")[0]
+    if name not in STEPS:
+        near = get_close_matches(name, STEPS, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ConfigError(f"no step is called {name!r}", next_step=f"{hint}steps: {', '.join(STEPS)}")
+    module, attribute = STEPS[name].split(":")
+    return cast(type[Rung], getattr(import_module(module), attribute))
+
+
+def make_step(step: str, **settings: Any) -> Rung:
+    """Make an unfitted step, with its variant's settings under the given ones.
+
+    Raises:
+        ConfigError: an unknown step, variant or setting.
+    """
+    cls = step_class(step)
+    return cls(**{**cls.variant_settings(step), **settings})

@@ -1,0 +1,143 @@
+"""What every step is: a scikit-learn classifier of texts that can be written to a folder.
+
+A step turns N texts into logits (N, C). Everything above it (tuning, calibration,
+comparison, serving) knows steps only by the `Rung` class below.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from sopan.errors import ConfigError, DataError
+from sopan.text.arrow import Texts
+from sopan.types import BoolArray, FloatArray, Prediction, RungState
+
+Memo: TypeAlias = dict[Any, Any]
+"""Features already computed on the training texts, shared by the trials of one tuning run."""
+
+
+class Rung(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
+    """One step of the flight: texts in, calibrated class probabilities out.
+
+    A subclass lists its settings as keyword arguments of `__init__` (stored unchanged, checked
+    in `fit`), sets the class variables below, and writes the five abstract methods.
+
+    Attributes, after `fit`:
+        classes_: (C,) the labels seen, sorted.
+        temperature_: float > 0, divides the logits (Guo et al. 2017); 1 until calibrated.
+    """
+
+    name: ClassVar[str]
+    """As in `STEPS`."""
+    adds: ClassVar[str]
+    """What this step has that the one below lacks, in a few words."""
+    lacks: ClassVar[str]
+    """What it still cannot do."""
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Settings that `step:variant` stands for."""
+
+    # ---- written by each step ------------------------------------------------------------
+
+    @abstractmethod
+    def fit(self, X: Texts, y: Any, *, unlabelled: Texts | None = None, memo: Memo | None = None) -> Self:
+        """Learn from N texts and their labels.
+
+        Args:
+            X: N texts.
+            y: (N,) labels, of any sortable kind.
+            unlabelled: further texts without labels; a step that cannot use them ignores them.
+            memo: passed by the tuner; features that depend on X alone may be kept in it.
+
+        Raises:
+            DataError: one class only, no words, or lengths that differ.
+            ConfigError: a setting that cannot work.
+        """
+
+    @abstractmethod
+    def logits(self, X: Texts) -> FloatArray:
+        """Score N texts: (N, C) float64, before the temperature."""
+
+    @abstractmethod
+    def flags(self, X: Texts) -> tuple[BoolArray, BoolArray]:
+        """Say of each text whether it was `truncated`, and whether it had `no_known_words`."""
+
+    @abstractmethod
+    def state(self) -> RungState:
+        """Give everything that `from_state` needs, `get_params()` and `temperature_` excluded."""
+
+    @abstractmethod
+    def restore(self, state: RungState) -> None:
+        """Take back what `state` gave; called on an unfitted step made with the same settings."""
+
+    @classmethod
+    @abstractmethod
+    def candidates(cls) -> list[dict[str, Any]]:
+        """Settings worth trying, best guess first; the tuner walks the list within its budget."""
+
+    # ---- given to each step --------------------------------------------------------------
+
+    @classmethod
+    def variant_settings(cls, step: str) -> dict[str, Any]:
+        """Return the settings that `step:variant` fixes.
+
+        Raises:
+            ConfigError: the step has no such variant.
+        """
+        variant = step.partition(":")[2]
+        if not variant:
+            return {}
+        if variant not in cls.variants:
+            known = ", ".join(f"{cls.name}:{v}" for v in cls.variants) or "it has none"
+            raise ConfigError(f"{cls.name} has no variant {variant!r}", next_step=f"variants: {known}")
+        return dict(cls.variants[variant])
+
+    def predict_proba(self, X: Texts) -> FloatArray:
+        """Return calibrated probabilities (N, C): softmax of logits over temperature."""
+        return softmax(self.logits(X) / getattr(self, "temperature_", 1.0))
+
+    def predict(self, X: Texts) -> npt.NDArray[Any]:
+        """Return the most probable label of each text (N,)."""
+        labels: npt.NDArray[Any] = np.asarray(self.classes_)[self.logits(X).argmax(axis=1)]
+        return labels
+
+    def predict_texts(self, X: Texts) -> Prediction:
+        """Return probabilities with the flags that say what the step did not read."""
+        truncated, unknown = self.flags(X)
+        return Prediction(self.predict_proba(X), truncated, unknown)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Turn logits (N, C) into probabilities (N, C), safely for any finite input."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def check_labels(n_texts: int, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Return the sorted classes (C,) and each text's class index (N,).
+
+    Raises:
+        DataError: lengths differ, a label is missing, or there are fewer than two classes.
+    """
+    labels = np.asarray(y)
+    if labels.ndim != 1 or len(labels) != n_texts:
+        raise DataError(f"{n_texts} texts came with labels of shape {labels.shape}")
+    classes, index = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        only = f"one class ({classes[0]})" if len(classes) else "no labels"
+        raise DataError(
+            f"the training texts have {only}",
+            next_step="two or more are needed to learn a difference",
+        )
+    return classes, index

@@ -1,0 +1,152 @@
+"""The values that flow through sopan, one name per arrow.
+
+    file -> Corpus -> Split -> Encoded -> logits -> Prediction
+
+Shape legend, used in every docstring:
+    N texts   T tokens (all texts together)   V vocabulary or features
+    C classes   D vector width   B batch   H heads
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Json = Any
+"""A value that `json.dumps` takes: None, bool, int, float, str, list, dict."""
+
+BoolArray = npt.NDArray[np.bool_]
+Int32Array = npt.NDArray[np.int32]
+Int64Array = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that was not taken, and why.
+
+    Args:
+        line: 1-based line in the file, or None where lines mean nothing (Parquet).
+        reason: in plain words.
+        excerpt: the start of the row, safe to print.
+    """
+
+    line: int | None
+    reason: str
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where texts came from, so that a later run can tell whether the input changed.
+
+    Args:
+        name: as the user gave it: a path, or a data set's name.
+        sha256: of the bytes read (of each file's digest, in order, for a folder).
+        bytes: total size.
+        notes: what a reader should know: which mirror, what was dropped, which rule was applied.
+    """
+
+    name: str
+    sha256: str
+    bytes: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Labelled texts as they were read.
+
+    Args:
+        texts: N strings, `pa.large_string`, no nulls, each valid UTF-8.
+        labels: (N,) int32, indices into `classes`.
+        classes: C label names, sorted.
+        rows: (N,) int64, 0-based data row of each text in its source.
+        split: (N,) strings 'train' | 'val' | 'test', or None if the source names no split.
+        source: where they came from.
+        rejects: rows that were refused and tolerated (`--max-rejects`).
+    """
+
+    texts: pa.LargeStringArray
+    labels: Int32Array
+    classes: tuple[str, ...]
+    rows: Int64Array
+    source: Source
+    split: npt.NDArray[np.str_] | None = None
+    rejects: tuple[Reject, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Which texts of a `Corpus` are used for what: three sorted, disjoint index arrays, int64."""
+
+    train: Int64Array
+    val: Int64Array
+    test: Int64Array
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One text's words with their place in the original string.
+
+    Args:
+        words: normalised words, in order.
+        starts, ends: (len(words),) int64 offsets in *characters* of the text as given:
+            `text[starts[i]:ends[i]]` is what word i was made from.
+    """
+
+    words: tuple[str, ...]
+    starts: Int64Array
+    ends: Int64Array
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Texts as word ids, end to end; text i is `ids[offsets[i]:offsets[i + 1]]`.
+
+    Args:
+        ids: (T,) int32, 0 <= id < V, or -1 for a word that the vocabulary lacks.
+        offsets: (N + 1,) int64.
+    """
+
+    ids: Int32Array
+    offsets: Int64Array
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a fitted step says of N texts.
+
+    Args:
+        probabilities: (N, C) float64, rows sum to 1, always finite.
+        truncated: (N,) bool, the step did not read the whole text.
+        no_known_words: (N,) bool, the step knew no word of the text.
+    """
+
+    probabilities: FloatArray
+    truncated: BoolArray
+    no_known_words: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class RungState:
+    """All that a fitted step needs to be rebuilt, in kinds that need no pickle.
+
+    Args:
+        settings: JSON values: the step's parameters and fitted scalars.
+        words: the vocabulary, one string a feature (word n-grams hold spaces), in id order.
+        arrays: named arrays for `model.safetensors`.
+    """
+
+    settings: Mapping[str, Json]
+    words: tuple[str, ...] = ()
+    arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
