@@ -6,9 +6,10 @@ comparison, serving) knows steps only by the `Rung` class below.
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self, TypeAlias
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,33 @@ from sopan.errors import ConfigError, DataError
 from sopan.text.arrow import Texts
 from sopan.types import BoolArray, FloatArray, Prediction, RungState
 
-Memo: TypeAlias = dict[Any, Any]
-"""Features already computed on the training texts, shared by the trials of one tuning run."""
+
+T = TypeVar("T")
+
+
+class Memo:
+    """Features of the training texts, shared by the trials of one tuning run, with what they cost.
+
+    Attributes:
+        reused_seconds: what the values handed out again would have cost to make anew, so that the
+            time of a fit that reused them can be told as if it had stood alone.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[Hashable, tuple[Any, float]] = {}
+        self.reused_seconds = 0.0
+
+    def recall(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the value kept under `key`, making and timing it the first time."""
+        if key in self._values:
+            value, seconds = self._values[key]
+            self.reused_seconds += seconds
+            return cast(T, value)
+        started, reused = time.perf_counter(), self.reused_seconds
+        fresh = make()
+        nested = self.reused_seconds - reused  # a value made from other kept values costs those too
+        self._values[key] = (fresh, time.perf_counter() - started + nested)
+        return fresh
 
 
 class Rung(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
