@@ -1,0 +1,198 @@
+"""One step in a process of its own: tune, fit, measure, save. Run as `python -m sopan.compare.worker JOB`.
+
+The job is a folder: `job.json` and the texts as Arrow files in, `outcome.json` and `outcome.npz` out.
+Progress goes to standard output, one JSON object a line. A process of its own makes peak memory honest,
+and keeps one step's failure from taking the comparison with it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sopan.errors import SopanError
+from sopan.fit.artifact import save_model
+from sopan.fit.costs import latency_ms, peak_rss_mb
+from sopan.fit.metrics import measure
+from sopan.fit.tune import Budget, Labelled, Tuned, tune
+from sopan.rungs import make_step
+from sopan.rungs.base import Rung
+from sopan.types import Json
+
+LEARNING_CURVE_SIZES = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
+
+
+def write_part(folder: Path, name: str, texts: pa.LargeStringArray, labels: Any = None) -> None:
+    """Write one part of the data as an Arrow file that a worker maps instead of copying."""
+    columns: dict[str, Any] = {"text": texts}
+    if labels is not None:
+        columns["label"] = pa.array(labels, pa.int32())
+    table = pa.table(columns)
+    with (
+        pa.OSFile(str(folder / f"{name}.arrow"), "wb") as sink,
+        pa.ipc.new_file(sink, table.schema) as writer,
+    ):
+        writer.write_table(table)
+
+
+def read_part(folder: Path, name: str, classes: tuple[str, ...]) -> Labelled:
+    """Map a part that `write_part` wrote; labels are empty where it had none."""
+    with pa.memory_map(str(folder / f"{name}.arrow")) as source:
+        table = pa.ipc.open_file(source).read_all().combine_chunks()
+    text = table["text"].combine_chunks()
+    labels = table["label"].to_numpy() if "label" in table.column_names else np.empty(0, np.int32)
+    return Labelled(text, labels, classes)
+
+
+def run_job(folder: Path) -> None:
+    """Do the job in `folder` and write its outcome there."""
+    job = json.loads((folder.parent / "job.json").read_text()) | json.loads(
+        (folder / "step.json").read_text()
+    )
+    classes = tuple(job["classes"])
+    train, val, test = (read_part(folder.parent, part, classes) for part in ("train", "val", "test"))
+    unlabelled = read_part(folder.parent, "unlabelled", classes).texts if job["unlabelled"] else None
+    fixed = job["fixed"]
+    _warm_up(job["step"], train)
+
+    tuned = tune(
+        job["step"],
+        train,
+        val,
+        budget=Budget(job["budget_seconds"] or float("inf"), job["budget_trials"]),
+        fixed=fixed,
+        unlabelled=unlabelled,
+        on_trial=lambda trial, offered: _say(trial=trial.accuracy, offered=offered),
+    )
+    _say(stage="measure")
+    outcome, arrays = _measure(tuned, train, test, job["seed"])
+    outcome["peak_rss_mb"] = peak_rss_mb()
+    outcome["artifact_bytes"] = save_model(
+        tuned.rung,
+        Path(job["model_folder"]),
+        step=job["step"],
+        data=job["data"],
+        metrics={
+            key: outcome[key] for key in ("accuracy", "macro_f1", "log_loss", "fit_seconds", "latency_ms")
+        },
+    )
+    outcome["seeds"] = _other_seeds(tuned.rung, job, train, test, unlabelled)
+    outcome["learning_curve"] = _learning_curve(tuned.rung, job, train, test, unlabelled)
+    arrays |= _with_leaks(tuned.rung, job, folder.parent, test, unlabelled)
+    np.savez(folder / "outcome.npz", **arrays)
+    (folder / "outcome.json").write_text(json.dumps(outcome))
+
+
+def _say(**message: Json) -> None:
+    print(json.dumps(message), flush=True)
+
+
+def _warm_up(step: str, train: Labelled) -> None:
+    """Compile kernels and load libraries on a few texts, so that no step's cost includes it."""
+    firsts = np.concatenate(
+        [np.flatnonzero(train.labels == c)[:8] for c in range(min(2, len(train.classes)))]
+    )
+    few = train.texts.take(pa.array(firsts))
+    make_step(step).fit(few, train.names[firsts]).predict_texts(few)
+
+
+def _measure(
+    tuned: Tuned, train: Labelled, test: Labelled, seed: int
+) -> tuple[dict[str, Json], dict[str, np.ndarray]]:
+    """Predict the test texts once, timed, and say how good and how costly that was."""
+    started = time.perf_counter()
+    prediction = tuned.rung.predict_texts(test.texts)
+    seconds = time.perf_counter() - started
+    outcome = measure(prediction.probabilities, test.labels, test.classes) | {
+        "temperature": float(tuned.rung.temperature_),
+        "fit_seconds": tuned.fit_seconds,
+        "tune_seconds": tuned.tune_seconds,
+        "texts_per_second": len(test) / seconds,
+        "latency_ms": latency_ms(tuned.rung, test.texts, np.random.default_rng(seed)),
+        "config": tuned.rung.get_params(),
+        "trials": [asdict(trial) for trial in tuned.trials],
+        "trials_total": tuned.offered,
+        "interrupted": tuned.interrupted,
+        "truncated": int(prediction.truncated.sum()),
+        "no_known_words": int(prediction.no_known_words.sum()),
+        "adds": tuned.rung.adds,
+        "lacks": tuned.rung.lacks,
+    }
+    arrays = {"probabilities": prediction.probabilities, "truncated": prediction.truncated}
+    return outcome, arrays
+
+
+def _refit(rung: Rung, job: dict[str, Any], part: Labelled, unlabelled: Any, **settings: Any) -> Rung:
+    """Fit the chosen settings again on other texts or with another seed, keeping the temperature."""
+    again = make_step(job["step"], **(rung.get_params() | settings))
+    again.fit(part.texts, part.names, unlabelled=unlabelled)
+    again.temperature_ = rung.temperature_
+    return again
+
+
+def _other_seeds(
+    rung: Rung, job: dict[str, Any], train: Labelled, test: Labelled, unlabelled: Any
+) -> list[dict[str, Json]]:
+    """Train the chosen settings with further seeds: how much does the outcome owe to luck?"""
+    runs = []
+    for seed in range(job["seed"], job["seed"] + job["seeds"]):
+        again = rung
+        if seed != job["seed"]:
+            _say(stage=f"seed {seed}")
+            seeded = {"random_state": seed} if "random_state" in rung.get_params() else {}
+            again = _refit(rung, job, train, unlabelled, **seeded)
+        scores = measure(again.predict_proba(test.texts), test.labels, test.classes)
+        runs.append({"seed": seed} | {key: scores[key] for key in ("accuracy", "macro_f1", "log_loss")})
+    return runs
+
+
+def _learning_curve(
+    rung: Rung, job: dict[str, Any], train: Labelled, test: Labelled, unlabelled: Any
+) -> list[dict[str, Json]]:
+    """Train the chosen settings on growing, nested parts of the training texts."""
+    if not job["learning_curve"]:
+        return []
+    order = np.random.default_rng(job["seed"]).permutation(len(train))
+    firsts = np.array([np.flatnonzero(train.labels[order] == c)[0] for c in range(len(train.classes))])
+    order = np.concatenate([order[firsts], np.delete(order, firsts)])  # every class from the start
+    points = []
+    for size in (*(s for s in LEARNING_CURVE_SIZES if len(train.classes) * 2 <= s < len(train)), len(train)):
+        _say(stage=f"learning curve, {size} texts")
+        chosen = np.sort(order[:size])
+        part = Labelled(train.texts.take(pa.array(chosen)), train.labels[chosen], train.classes)
+        again = rung if size == len(train) else _refit(rung, job, part, unlabelled)
+        points.append(
+            {"train": size, "correct": int((again.logits(test.texts).argmax(1) == test.labels).sum())}
+        )
+    return points
+
+
+def _with_leaks(
+    rung: Rung, job: dict[str, Any], folder: Path, test: Labelled, unlabelled: Any
+) -> dict[str, np.ndarray]:
+    """Train once more with the leaked texts put back, to tell what the leak would have done."""
+    if not job["measure_leaks"]:
+        return {}
+    _say(stage="with the leaks put back")
+    again = _refit(rung, job, read_part(folder, "leaky", test.classes), unlabelled)
+    return {"correct_with_leaks": again.logits(test.texts).argmax(1) == test.labels}
+
+
+def main() -> None:
+    """Run the job named on the command line; a known failure becomes one line and exit code."""
+    try:
+        run_job(Path(sys.argv[1]))
+    except SopanError as error:
+        _say(error=str(error), kind=type(error).__name__)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

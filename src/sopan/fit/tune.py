@@ -1,0 +1,192 @@
+"""Choose a step's settings on the validation texts, within a budget that is the same for every step."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sopan.errors import ConfigError
+from sopan.fit.calibrate import fit_temperature
+from sopan.fit.metrics import measure
+from sopan.rungs import make_step, step_class
+from sopan.rungs.base import Memo, Rung, softmax
+
+IMBALANCED = 3.0
+"""From this ratio of the largest class to the smallest, tuning looks at macro-F1, not accuracy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Texts with their class indices.
+
+    Args:
+        texts: N strings, `pa.large_string`.
+        labels: (N,) integers, 0 <= label < C.
+        classes: C names, sorted.
+    """
+
+    texts: pa.LargeStringArray
+    labels: npt.NDArray[np.integer[Any]]
+    classes: tuple[str, ...]
+
+    @property
+    def names(self) -> npt.NDArray[np.str_]:
+        """Each text's label by name, (N,)."""
+        return np.asarray(self.classes)[self.labels]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long a step may be tuned: no trial starts after `seconds`, nor after `trials` of them."""
+
+    seconds: float = float("inf")
+    trials: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Read `90s`, `2m`, `1h`, `5 trials` or `all`.
+
+        Raises:
+            ConfigError: anything else.
+        """
+        if text.strip() == "all":
+            return cls()
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|trials?)\s*", text)
+        if not match or float(match[1]) <= 0 or (match[2][0] == "t" and "." in match[1]):
+            raise ConfigError(
+                f"a budget of {text!r} cannot be read", next_step="write 60s, 2m, 5trials or all"
+            )
+        if match[2][0] == "t":
+            return cls(trials=int(match[1]))
+        return cls(seconds=float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]])
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting tried: its scores on the validation texts and the seconds that it took."""
+
+    settings: dict[str, Any]
+    accuracy: float
+    macro_f1: float
+    log_loss: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """The outcome of tuning one step.
+
+    Args:
+        rung: fitted with the best settings on the training texts, calibrated on the validation texts.
+        trials: in the order tried.
+        offered: how many settings there were to try.
+        fit_seconds: what fitting the chosen settings alone costs, shared features included.
+        tune_seconds: all the other time that tuning took.
+        interrupted: Ctrl-C ended the search early; `rung` is the best until then.
+    """
+
+    rung: Rung
+    trials: tuple[Trial, ...]
+    offered: int
+    fit_seconds: float
+    tune_seconds: float
+    interrupted: bool = False
+
+
+def tuning_metric(labels: npt.NDArray[np.integer[Any]]) -> str:
+    """Name the score that tuning maximises: `accuracy`, or `macro_f1` where classes are imbalanced."""
+    counts = np.bincount(labels)
+    counts = counts[counts > 0]
+    return "macro_f1" if counts.max() > IMBALANCED * counts.min() else "accuracy"
+
+
+def tune(
+    step: str,
+    train: Labelled,
+    val: Labelled,
+    *,
+    budget: Budget,
+    fixed: dict[str, Any],
+    unlabelled: pa.LargeStringArray | None = None,
+    on_trial: Callable[[Trial, int], None] = lambda trial, offered: None,
+) -> Tuned:
+    """Fit candidates in order until the budget ends; keep the best on the validation texts.
+
+    The first candidate is always tried. Ties go to the lower log-loss, then to the earlier one.
+
+    Args:
+        step: a name, or a name with a variant.
+        train, val: of the same classes; every class occurs in `train`.
+        fixed: settings that every trial shares (the seed, the token rule).
+        unlabelled: further texts, without any validation or test text among them.
+        on_trial: told of each trial and of how many are offered.
+    """
+    started = time.perf_counter()
+    metric, memo = tuning_metric(train.labels), Memo()
+    candidates = _candidates(step, fixed, np.bincount(train.labels))
+    best: tuple[tuple[float, float], Rung, float] | None = None
+    trials: list[Trial] = []
+    interrupted = False
+    for settings in candidates[: budget.trials]:
+        if best and time.perf_counter() - started >= budget.seconds:
+            break
+        try:
+            rung, trial, alone = _try(step, settings, train, val, unlabelled, memo)
+        except KeyboardInterrupt:
+            if best is None:
+                raise
+            interrupted = True
+            break
+        trials.append(trial)
+        on_trial(trial, len(candidates))
+        score = (getattr(trial, metric), -trial.log_loss)
+        if best is None or score > best[0]:
+            best = score, rung, alone
+    assert best is not None, "a step offers at least one candidate"
+    _, rung, fit_seconds = best
+    tune_seconds = max(0.0, time.perf_counter() - started - fit_seconds)
+    return Tuned(rung, tuple(trials), len(candidates), fit_seconds, tune_seconds, interrupted)
+
+
+def _candidates(step: str, fixed: dict[str, Any], class_counts: npt.NDArray[Any]) -> list[dict[str, Any]]:
+    """List the step's candidates that agree with its variant, each with the fixed settings it knows."""
+    cls = step_class(step)
+    variant, known = cls.variant_settings(step), cls().get_params()
+    shared = {key: value for key, value in fixed.items() if key in known} | variant
+    merged = [{**candidate, **shared} for candidate in cls.candidates(class_counts)]
+    return [settings for place, settings in enumerate(merged) if settings not in merged[:place]]
+
+
+def _try(
+    step: str,
+    settings: dict[str, Any],
+    train: Labelled,
+    val: Labelled,
+    unlabelled: pa.LargeStringArray | None,
+    memo: Memo,
+) -> tuple[Rung, Trial, float]:
+    """Fit one candidate, calibrate it, score it; also return what its fit would have cost alone."""
+    started, reused = time.perf_counter(), memo.reused_seconds
+    rung = make_step(step, **settings).fit(train.texts, train.names, unlabelled=unlabelled, memo=memo)
+    fitted = time.perf_counter()
+    logits = rung.logits(val.texts)
+    rung.temperature_ = fit_temperature(logits, val.labels)
+    scores = measure(softmax(logits / rung.temperature_), val.labels, val.classes)
+    trial = Trial(
+        settings,
+        scores["accuracy"],
+        scores["macro_f1"],
+        scores["log_loss"],
+        seconds=time.perf_counter() - started,
+    )
+    return rung, trial, fitted - started + memo.reused_seconds - reused
