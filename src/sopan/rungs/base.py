@@ -19,7 +19,6 @@ from sopan.errors import ConfigError, DataError
 from sopan.text.arrow import Texts
 from sopan.types import BoolArray, FloatArray, Prediction, RungState
 
-
 T = TypeVar("T")
 
 
@@ -103,8 +102,13 @@ class Rung(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit
 
     @classmethod
     @abstractmethod
-    def candidates(cls) -> list[dict[str, Any]]:
-        """Settings worth trying, best guess first; the tuner walks the list within its budget."""
+    def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
+        """Settings worth trying, best guess first; the tuner walks the list within its budget.
+
+        Args:
+            class_counts: (C,) how many training texts each class has, for what depends on their
+                number and balance.
+        """
 
     # ---- given to each step --------------------------------------------------------------
 
