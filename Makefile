@@ -1,0 +1,65 @@
+# Two commands matter: `make demo` runs the main job on real data, `make test` proves that it works.
+# Both set everything up first, from nothing but Python 3.11+ and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help setup setup-dev setup-bench demo test gates check bench bench-smoke lock clean
+
+help:
+	@echo "make demo   set up, fetch real reviews, compare the steps, write a report"
+	@echo "make test   set up, run every test"
+	@echo "make check  set up, run every quality gate and every test"
+	@echo "make bench  set up, measure the claims"
+	@echo "make setup  make .venv with the sopan command in it: .venv/bin/sopan"
+
+setup: $(VENV)/.runtime
+setup-dev: $(VENV)/.dev
+setup-bench: $(VENV)/.bench
+
+$(VENV)/.runtime: requirements.lock pyproject.toml
+$(VENV)/.dev: requirements-dev.lock pyproject.toml
+$(VENV)/.bench: requirements-bench.lock pyproject.toml
+
+$(VENV)/.%:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sopan needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes -r $(filter %.lock,$^)
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+
+# IMDB where it can be had, else the review snippets; `sopan data` says why not.
+demo: setup
+	@if $(BIN)/sopan data imdb; then data=imdb:talk; \
+	else data=snippets; echo "The IMDB reviews cannot be had here: using the review snippets instead."; fi; \
+	set -x; $(BIN)/sopan compare $$data --learning-curve --out runs/demo
+
+test: setup-dev
+	$(BIN)/pytest
+
+gates: setup-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: gates test
+
+bench: setup-bench
+	$(BIN)/python bench/run.py
+
+bench-smoke: setup-bench
+	$(BIN)/python bench/run.py --smoke
+
+# Hash-locked, for every platform and Python that we support, without an index address.
+LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
+       --custom-compile-command "make lock" --group build
+lock: setup-dev
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --group dev --output-file requirements-dev.lock
+	$(LOCK) --group dev --group bench --output-file requirements-bench.lock
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,51 @@
+"""`sopan train STEP DATA --out MODEL`: tune and fit one step, publish its model folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sopan.cli import options as o
+
+
+def run(
+    step: o.Step,
+    data: o.Data,
+    out: Annotated[Path, typer.Option("--out", help="Model folder to write.", show_default=False)],
+    text: o.Text = None,
+    label: o.Label = None,
+    split_column: o.SplitColumn = None,
+    no_header: o.NoHeader = False,
+    encoding: o.Encoding = "utf-8",
+    max_rejects: o.MaxRejects = 0,
+    train: o.Train = None,
+    val: o.Val = None,
+    test: o.Test = None,
+    unlabelled: o.Unlabelled = None,
+    seed: o.Seed = 0,
+    budget: o.Budget = "60s",
+    tokens: o.Tokens = "words",
+    as_json: o.AsJson = False,
+) -> None:
+    """Tune and fit one step, measure it on the test part, and write a model folder."""
+    from sopan import usecases  # noqa: PLC0415
+    from sopan.cli.show import show_scores  # noqa: PLC0415
+
+    scores = usecases.train(
+        step,
+        data,
+        out,
+        budget=budget,
+        seed=seed,
+        tokens=usecases.token_rule(tokens),
+        unlabelled=unlabelled,
+        parts=usecases.Parts(train, val, test),
+        reading=usecases.Reading(text, label, split_column, not no_header, encoding, max_rejects),
+    )
+    if as_json:
+        print(json.dumps(scores, ensure_ascii=False))
+    else:
+        show_scores(scores, f"{step} on its test part; model in {out}")

@@ -1,0 +1,227 @@
+"""The main job: audit, remove leaks, run every step, weigh them, write everything down.
+
+Corpus + Split -> audit -> clean Split -> one worker a step -> Outcomes -> results -> folder
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sopan import __version__
+from sopan.compare.environment import environment
+from sopan.compare.evidence import disagreements, excerpt, fingerprint, predictions_table
+from sopan.compare.jobs import Outcome, Progress, run_worker
+from sopan.compare.label_errors import likely_label_errors
+from sopan.compare.verdict import compare_pairs, explain, recommend
+from sopan.compare.worker import write_part
+from sopan.errors import DataError
+from sopan.fit.intervals import accuracy_interval, macro_f1_interval
+from sopan.fit.tune import Budget, tuning_metric
+from sopan.text.audit import Audit, audit_corpus, leak_effect, remove_leaks
+from sopan.text.tokenize import TokenRule
+from sopan.types import Corpus, Int64Array, Json, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to compare: everything that `config.json` records besides the data.
+
+    Args:
+        steps: names from the table of steps, maybe with variants; at least one, all different.
+        seed: the one seed, split for each stage.
+        seeds: how many seeds to train the chosen settings with, `seed` the first.
+        budget: for tuning, the same for every step.
+        margin: accuracy that one would give up for a cheaper step.
+        tokens: the rule that cuts texts into words.
+        deterministic: same command, same bits; else word vectors are trained on all cores at once.
+        learning_curve: also train on growing parts of the training texts.
+    """
+
+    steps: tuple[str, ...]
+    seed: int = 0
+    seeds: int = 1
+    budget: Budget = field(default_factory=lambda: Budget(seconds=60))
+    margin: float = 0.005
+    tokens: TokenRule = "words"
+    deterministic: bool = True
+    learning_curve: bool = False
+
+
+def run_comparison(
+    corpus: Corpus,
+    split: Split,
+    unlabelled: pa.LargeStringArray | None,
+    plan: Plan,
+    out: Path,
+    progress: Progress,
+) -> tuple[dict[str, Json], pa.Table]:
+    """Compare the plan's steps on one split; models go to `out/models`.
+
+    Args:
+        unlabelled: further texts, those equal to a validation or test text already dropped.
+
+    Returns:
+        results: the object that results.json holds.
+        predictions: every test text's prediction by every step.
+
+    Raises:
+        DataError: the clean training texts lack a class.
+    """
+    started = time.perf_counter()
+    progress("audit", {"stage": "duplicates, leaks, lengths, balance"})
+    audit = audit_corpus(corpus, split, rule=plan.tokens)
+    clean = remove_leaks(split, audit)
+    _check_classes(corpus, clean)
+    data: dict[str, Json] = {
+        "name": corpus.source.name,
+        "rows": len(corpus),
+        "train": len(clean.train),
+        "val": len(clean.val),
+        "test": len(clean.test),
+        "classes": list(corpus.classes),
+        "fingerprint": fingerprint(corpus),
+        "tuned_for": tuning_metric(corpus.labels[clean.train]),
+        "unlabelled": 0 if unlabelled is None else len(unlabelled),
+        "notes": list(corpus.source.notes),
+    }
+    with tempfile.TemporaryDirectory(prefix="sopan-") as folder:
+        job = Path(folder)
+        _write_job(job, corpus, split, clean, unlabelled, plan, data)
+        outcomes = {step: _run_step(step, plan, split, clean, job, out, progress) for step in plan.steps}
+    progress("compare", {"stage": "intervals, paired tests, verdict"})
+    results: dict[str, Json] = {"sopan": __version__, "data": data}
+    results |= _weigh(corpus, clean, outcomes, plan)
+    data["audit"] = audit.to_json() | {"leak_effect": _leak_effect(corpus, clean, audit, outcomes)}
+    results["environment"] = environment()
+    results["run"] = {"seconds": time.perf_counter() - started}
+    return results, predictions_table(corpus, clean.test, outcomes)
+
+
+def _check_classes(corpus: Corpus, split: Split) -> None:
+    """Refuse a split whose training texts lack a class that the others have."""
+    lacking = set(range(len(corpus.classes))) - set(corpus.labels[split.train].tolist())
+    if lacking:
+        names = ", ".join(corpus.classes[c] for c in sorted(lacking))
+        raise DataError(
+            f"no training text has the label {names}",
+            where=corpus.source.name,
+            next_step="give the training part more rows (--train), or drop those rows",
+        )
+    for part, rows in (("validation", split.val), ("test", split.test)):
+        if not len(rows):
+            raise DataError(f"the {part} part is empty", next_step="set --train, --val and --test")
+
+
+def _write_job(
+    job: Path,
+    corpus: Corpus,
+    split: Split,
+    clean: Split,
+    unlabelled: pa.LargeStringArray | None,
+    plan: Plan,
+    data: dict[str, Json],
+) -> None:
+    """Write what every worker reads: the texts, and what is common to all steps."""
+    parts = {"train": clean.train, "val": clean.val, "test": clean.test, "leaky": split.train}
+    for name, rows in parts.items():
+        write_part(job, name, corpus.texts.take(pa.array(rows)), corpus.labels[rows])
+    if unlabelled is not None:
+        write_part(job, "unlabelled", unlabelled)
+    common = {
+        "classes": corpus.classes,
+        "data": data,
+        "unlabelled": unlabelled is not None,
+        "seed": plan.seed,
+        "seeds": plan.seeds,
+        "budget_seconds": None if plan.budget.seconds == float("inf") else plan.budget.seconds,
+        "budget_trials": plan.budget.trials,
+        "learning_curve": plan.learning_curve,
+        "fixed": {
+            "tokens": plan.tokens,
+            "random_state": plan.seed,
+            "deterministic": plan.deterministic,
+        },
+    }
+    (job / "job.json").write_text(json.dumps(common))
+
+
+def _run_step(
+    step: str, plan: Plan, split: Split, clean: Split, job: Path, out: Path, progress: Progress
+) -> Outcome:
+    """Run one worker; the first step also tells what training on the leaks would have done."""
+    leaky = len(split.train) != len(clean.train)
+    settings = {
+        "model_folder": str((out / "models" / step.replace(":", "-")).resolve()),
+        "measure_leaks": leaky and step == plan.steps[0],
+    }
+    return run_worker(step, job, settings, progress)
+
+
+def _weigh(corpus: Corpus, split: Split, outcomes: dict[str, Outcome], plan: Plan) -> dict[str, Json]:
+    """Turn outcomes into scores with intervals, pairs, a recommendation and texts worth reading."""
+    labels = corpus.labels[split.test]
+    rng = np.random.default_rng(np.random.SeedSequence(plan.seed, spawn_key=(1,)))
+    steps: list[dict[str, Any]] = []
+    curve: list[dict[str, Json]] = []
+    for step, outcome in outcomes.items():
+        scores = {key: value for key, value in outcome.scores.items() if key != "learning_curve"}
+        steps.append(
+            {"step": step}
+            | scores
+            | {
+                "accuracy_ci": list(accuracy_interval(np.asarray(scores["confusion"]), rng)),
+                "macro_f1_ci": list(macro_f1_interval(np.asarray(scores["confusion"]), rng)),
+            }
+        )
+        curve += [_curve_point(step, point, len(labels), rng) for point in outcome.scores["learning_curve"]]
+    correct = {step: outcome.probabilities.argmax(axis=1) == labels for step, outcome in outcomes.items()}
+    pairs = compare_pairs(correct, n_classes=len(corpus.classes), margin=plan.margin, rng=rng)
+    recommendation = recommend(steps, pairs, plan.margin)
+    best = outcomes[max(steps, key=lambda s: s["accuracy"])["step"]]
+    return {
+        "steps": steps,
+        "pairs": pairs,
+        "recommendation": recommendation,
+        "verdict": explain(pairs, steps, len(labels), plan.margin),
+        "learning_curve": curve or None,
+        "disagreements": disagreements(corpus, split.test, outcomes),
+        "label_errors": _label_errors(corpus, split.test, best),
+    }
+
+
+def _curve_point(step: str, point: dict[str, Any], n: int, rng: np.random.Generator) -> dict[str, Json]:
+    right = point["correct"]
+    confusion = np.array([[right, n - right], [0, 0]])
+    interval = list(accuracy_interval(confusion, rng))
+    return {"step": step, "train": point["train"], "accuracy": right / n, "ci": interval}
+
+
+def _label_errors(corpus: Corpus, test: Int64Array, best: Outcome) -> list[dict[str, Json]]:
+    texts = corpus.texts.take(pa.array(test)).to_pylist()
+    found = likely_label_errors(
+        best.probabilities, corpus.labels[test], corpus.rows[test], texts, corpus.classes
+    )
+    return [item | {"text": excerpt(item["text"])} for item in found]
+
+
+def _leak_effect(corpus: Corpus, split: Split, audit: Audit, outcomes: dict[str, Outcome]) -> dict[str, Json]:
+    """Say what the leaked texts do to the scores: on those texts, and through training on them."""
+    labels = corpus.labels[split.test]
+    correct = {step: outcome.probabilities.argmax(axis=1) == labels for step, outcome in outcomes.items()}
+    effect: dict[str, Json] = leak_effect(correct, audit.leaked_test)
+    for step, outcome in outcomes.items():
+        if outcome.correct_with_leaks is not None:
+            effect["trained_with_leaks"] = {
+                "step": step,
+                "accuracy": float(outcome.correct_with_leaks.mean()),
+                "accuracy_without": float(correct[step].mean()),
+            }
+    return effect
