@@ -1,0 +1,282 @@
+"""What the comparison says in plain words, and nothing that its intervals do not show.
+
+`compare_pairs` tests every pair of steps, `recommend` picks a step, `explain` tells a reader why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+from scipy.stats import norm
+
+from sopan.compare.numbers import MINUS, p_value, plural
+from sopan.errors import DataError
+from sopan.fit.intervals import LEVEL, difference_interval, holm, mcnemar
+from sopan.types import BoolArray, Json
+
+ALPHA = 1 - LEVEL
+POWER = 0.80
+"""A test set "can see" a difference that it would show this often (Cohen's convention)."""
+
+SAME_COST = 2.0
+"""A step must be faster than another by more than this factor to count as cheaper: clocks are noisy."""
+
+Pair = dict[str, Json]
+Step = dict[str, Json]
+
+
+# ---- testing ---------------------------------------------------------------------------------
+
+
+def compare_pairs(correct: Mapping[str, BoolArray], *, margin: float, rng: np.random.Generator) -> list[Pair]:
+    """Compare the accuracy of every two steps on the same test texts.
+
+    A step is called better only if both the Holm-adjusted exact McNemar test and the bootstrap
+    interval say so.
+
+    Args:
+        correct: step -> (N,) bool, whether it was right on each test text.
+        margin: differences in accuracy below this do not matter to the user.
+
+    Returns:
+        For each pair: a, b; difference (accuracy of a minus accuracy of b) and its 95% interval
+        ci; p_value, p_adjusted and the test they come from; verdict, which is "a better",
+        "b better", "equivalent within margin" (no difference shown, and the interval lies inside
+        the margin) or "not distinguishable".
+
+    Raises:
+        DataError: no test texts, or a different number for each step.
+    """
+    if len({len(right) for right in correct.values()}) != 1 or not len(next(iter(correct.values()))):
+        raise DataError("every step needs a prediction for each of the same test texts, at least one")
+    pairs = list(combinations(correct, 2))
+    p_values = [mcnemar(correct[a], correct[b]) for a, b in pairs]
+    found: list[Pair] = []
+    for (a, b), p, adjusted in zip(pairs, p_values, holm(p_values).tolist(), strict=True):
+        ci = difference_interval(correct[a], correct[b], rng)
+        found.append(
+            {
+                "a": a,
+                "b": b,
+                "difference": float(np.mean(correct[a]) - np.mean(correct[b])),
+                "ci": list(ci),
+                "p_value": p,
+                "p_adjusted": adjusted,
+                "test": "exact McNemar",
+                "verdict": _verdict(ci, adjusted, margin),
+            }
+        )
+    return found
+
+
+def _verdict(ci: tuple[float, float], p_adjusted: float, margin: float) -> str:
+    low, high = ci
+    if p_adjusted <= ALPHA and low > 0:
+        return "a better"
+    if p_adjusted <= ALPHA and high < 0:
+        return "b better"
+    return "equivalent within margin" if _inside(ci, margin) else "not distinguishable"
+
+
+def _inside(ci: Sequence[float], margin: float) -> bool:
+    return -margin < ci[0] and ci[1] < margin
+
+
+# ---- choosing --------------------------------------------------------------------------------
+
+
+def recommend(steps: Sequence[Step], pairs: Sequence[Pair], margin: float) -> dict[str, Json]:
+    """Pick the cheapest step that is shown to be not worse than the best by more than the margin.
+
+    *Shown*: the lower end of the interval of (its accuracy - the best one's) lies above -margin,
+    which is a non-inferiority test at 2.5%. *The best* is the step with the highest accuracy seen.
+    *Cheapest* goes by `texts_per_second`: a model is fitted once and read from ever after, and
+    speed over the whole test set is the steadiest cost there is. Of steps about equally fast
+    (within a factor of 2), the more accurate is taken, so that a noisy clock does not decide.
+
+    Args:
+        steps: as in results.json; used are step, accuracy, texts_per_second.
+        pairs: from `compare_pairs`.
+        margin: the accuracy that a cheaper step may cost, e.g. 0.005.
+
+    Returns:
+        step, reason (one sentence), margin.
+    """
+    best = _best(steps)
+    good = [s for s in steps if s is best or _worst_case(s, best, pairs) < margin]
+    fastest = max(s["texts_per_second"] for s in good)
+    cheapest = [s for s in good if s["texts_per_second"] * SAME_COST >= fastest]
+    chosen = max(cheapest, key=lambda s: float(s["accuracy"]))
+    reason = _reason(chosen, best, steps, pairs, margin)
+    return {"step": chosen["step"], "reason": reason, "margin": margin}
+
+
+def _best(steps: Sequence[Step]) -> Step:
+    return max(steps, key=lambda s: float(s["accuracy"]))
+
+
+def _worst_case(step: Step, best: Step, pairs: Sequence[Pair]) -> float:
+    """Say how much less accurate than the best a step may be: the upper end of the interval."""
+    for pair in pairs:
+        if (pair["a"], pair["b"]) == (best["step"], step["step"]):
+            return float(pair["ci"][1])
+        if (pair["a"], pair["b"]) == (step["step"], best["step"]):
+            return -float(pair["ci"][0])
+    raise DataError(f"{step['step']} was not compared with {best['step']}")
+
+
+def _reason(chosen: Step, best: Step, steps: Sequence[Step], pairs: Sequence[Pair], margin: float) -> str:
+    name, allowed = _name(chosen["step"]), _points(margin)
+    if len(steps) == 1:
+        return f"{name} is the only step that was run."
+    if chosen is not best:
+        return (
+            f"The cheapest step that is not worse than the best ({_name(best['step'])}) by more than "
+            f"{allowed} is {name}: at worst {_points(_worst_case(chosen, best, pairs))} "
+            f"worse, at {_speed(chosen)} against {_speed(best)}."
+        )
+    cheaper = [s for s in steps if s["texts_per_second"] > SAME_COST * best["texts_per_second"]]
+    if not cheaper:
+        return f"{name} came out most accurate, and no other step is twice as fast ({_speed(chosen)})."
+    nearest = min(cheaper, key=lambda s: _worst_case(s, best, pairs))
+    return (
+        f"{name} came out most accurate, and no cheaper step was shown to be within {allowed} of it: "
+        f"{_name(nearest['step'])} may be up to {_points(_worst_case(nearest, best, pairs))} worse."
+    )
+
+
+# ---- telling ---------------------------------------------------------------------------------
+
+
+def explain(pairs: Sequence[Pair], steps: Sequence[Step], n_test: int, margin: float) -> list[str]:
+    """Tell the outcome in plain sentences: the pairs (many are grouped), what was too small to see, the choice.
+
+    Args:
+        pairs, steps: as in results.json; of each step step, accuracy, accuracy_ci, texts_per_second.
+        n_test: number of test texts.
+        margin: as given to `compare_pairs` and `recommend`.
+    """
+    if len(steps) == 1:
+        told = [f"{_headline(steps[0], n_test)}."]
+    elif len(steps) <= 3:
+        told = [_pair_sentence(pair, len(pairs), n_test, margin) for pair in pairs]
+    else:
+        told = _grouped(pairs, steps, n_test, margin)
+    return [*told, *_unseen(pairs, n_test, margin), str(recommend(steps, pairs, margin)["reason"])]
+
+
+def _headline(step: Step, n_test: int) -> str:
+    low, high = step["accuracy_ci"]
+    return (
+        f"{_name(step['step'])} was right on {100 * step['accuracy']:.1f}% of {plural(n_test, 'test text')} "
+        f"(95% interval {100 * low:.1f} to {100 * high:.1f})"
+    )
+
+
+def _pair_sentence(pair: Pair, n_pairs: int, n_test: int, margin: float) -> str:
+    """Tell one pair, the more accurate step first."""
+    first, second, difference, (low, high) = pair["a"], pair["b"], pair["difference"], pair["ci"]
+    if difference < 0:
+        first, second, difference, low, high = second, first, -difference, -high, -low
+    decimals = _decimals(low, high)
+    gap, low_end, high_end = (_number(value, decimals) for value in (difference, low, high))
+    shown = f"difference {gap} points, 95% interval {low_end} to {high_end}"
+    at = plural(n_test, "text")
+    if _told_apart(pair):
+        little = f", but by less than {_points(margin)}" if _inside((low, high), margin) else ""
+        return f"{_name(first)} is better than {_name(second)} at {at} ({shown}){little}."
+    if low > 0:  # the interval alone would have called it
+        counted = f", counting all {n_pairs} comparisons" if n_pairs > 1 else ""
+        shown += f"; exact test p = {p_value(pair['p_adjusted'])}{counted}"
+    within = f"; any difference is below {_points(margin)}" if _inside((low, high), margin) else ""
+    return f"{_name(first)} is not distinguishable from {_name(second)} at {at} ({shown}){within}."
+
+
+def _grouped(pairs: Sequence[Pair], steps: Sequence[Step], n_test: int, margin: float) -> list[str]:
+    """Tell many pairs: the best step against each other one, then how the others compare."""
+    best = _best(steps)
+    told = [f"Of {len(steps)} steps, {_headline(best, n_test)}, the highest accuracy seen."]
+    with_best = [pair for pair in pairs if best["step"] in (pair["a"], pair["b"])]
+    beaten = [pair for pair in with_best if _told_apart(pair)]
+    if beaten:
+        others = [pair["b"] if pair["a"] == best["step"] else pair["a"] for pair in beaten]
+        gaps = [_points(abs(pair["difference"])) for pair in beaten]
+        names = [f"{_name(other)} (by {gap})" for other, gap in zip(others, gaps, strict=True)]
+        told.append(f"It is better than {', '.join(names)}.")
+    told += [_pair_sentence(pair, len(pairs), n_test, margin) for pair in with_best if pair not in beaten]
+    rest = [pair for pair in pairs if pair not in with_best]
+    apart = [_both(pair) for pair in rest if _told_apart(pair)]
+    not_apart = [_both(pair) for pair in rest if not _told_apart(pair)]
+    if not apart or not not_apart:
+        none_or_all = "All" if apart else "None"
+        told.append(f"{none_or_all} of the other {len(rest)} pairs can be told apart.")
+    elif len(apart) <= len(not_apart):
+        told.append(f"Of the other {len(rest)} pairs, only these can be told apart: {', '.join(apart)}.")
+    else:
+        told.append(
+            f"Of the other {len(rest)} pairs, only these are not distinguishable: {', '.join(not_apart)}."
+        )
+    return told
+
+
+def _unseen(pairs: Sequence[Pair], n_test: int, margin: float) -> list[str]:
+    """Say which differences the test set was too small to see; nothing if no pair was left open."""
+    open_pairs = [pair for pair in pairs if pair["verdict"] == "not distinguishable"]
+    if not open_pairs:
+        return []
+    # Half an interval is 1.96 standard errors, so it tells the error of a pair that disagrees most.
+    widest = max(pair["ci"][1] - pair["ci"][0] for pair in open_pairs)
+    error = widest / 2 / norm.ppf(1 - ALPHA / 2)
+    smallest = float(error * (norm.ppf(1 - ALPHA / 2 / len(pairs)) + norm.ppf(POWER)))
+    sentence = (
+        f"With {plural(n_test, 'test text')}, a true difference of {_points(smallest)} would be seen "
+        f"in about {POWER:.0%} of test sets, a smaller one more seldom"
+    )
+    if 0 < margin < smallest:
+        needed = n_test * (smallest / margin) ** 2
+        sentence += f"; to see {_points(margin)} as often takes some {_rounded(needed)} test texts"
+    return [f"{sentence}."]
+
+
+def _told_apart(pair: Pair) -> bool:
+    return str(pair["verdict"]) in ("a better", "b better")
+
+
+# ---- words and numbers -----------------------------------------------------------------------
+
+
+def _decimals(*differences: float) -> int:
+    """Count the decimals, at least one, at which no difference in points rounds to zero."""
+    sizes = [abs(100 * difference) for difference in differences if abs(difference) > 1e-6]
+    return next((d for d in range(1, 4) if all(round(size, d) for size in sizes)), 4)
+
+
+def _number(difference: float, decimals: int) -> str:
+    text = f"{100 * difference:.{decimals}f}"
+    return text.lstrip("-") if not float(text) else text.replace("-", MINUS)
+
+
+def _points(difference: float) -> str:
+    """Write a difference of accuracies in percentage points: `0.5 points`, `0.03 points`."""
+    return f"{_number(difference, _decimals(difference))} points"
+
+
+def _speed(step: Step) -> str:
+    return f"{_rounded(step['texts_per_second'])} texts a second"
+
+
+def _rounded(count: float) -> str:
+    """Write a positive number with two significant digits: `38,000`, `4.2`."""
+    decimals = 1 - math.floor(math.log10(count))
+    return f"{round(count, decimals):,.{max(0, decimals)}f}"
+
+
+def _name(step: str) -> str:
+    return f"`{step}`"
+
+
+def _both(pair: Pair) -> str:
+    return f"{_name(pair['a'])} and {_name(pair['b'])}"
