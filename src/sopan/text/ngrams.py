@@ -9,7 +9,8 @@ import pyarrow as pa
 from scipy.sparse import csr_matrix
 
 from sopan.text.arrow import Texts, as_texts
-from sopan.text.tokenize import TokenRule, tokenize
+from sopan.text.tokenize import tokenize
+from sopan.text.unicode import TokenRule
 
 Analyzer = Literal["word", "char_wb"]
 """`word`: n-grams of words. `char_wb`: n-grams of characters inside space-padded words."""
@@ -79,7 +80,9 @@ def _vectorizer(rule, lowercase, analyzer, ngram_range):  # type: ignore
         return tokenize(text, rule, lowercase=lowercase).words
 
     return CountVectorizer(
-        lowercase=lowercase, analyzer=analyzer, ngram_range=ngram_range,
+        lowercase=lowercase,
+        analyzer=analyzer,
+        ngram_range=ngram_range,
         tokenizer=words if analyzer == "word" and rule == "words" else None,
         token_pattern=r"(?u)\b\w\w+\b" if rule == "sklearn" else None,
     )

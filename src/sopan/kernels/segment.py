@@ -1,0 +1,188 @@
+"""Cut UTF-8 bytes into words: byte ranges, found in one pass by table-driven automata.
+
+All functions expect valid UTF-8 and read `data[low:high]` only. `classes` gives the class of every code
+point. Words are written to `starts` and `ends`, which must have room for `(high - low) // 2 + 1` of them:
+enough, because words of one byte are never neighbours and every other word has two bytes to itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from sopan.types import Int64Array
+
+Bytes = npt.NDArray[np.uint8]
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def kernel(function: Kernel) -> Kernel:
+    """Compile at first use, keep the machine code on disk, and run without the GIL."""
+    return cast(Kernel, numba.njit(cache=True, nogil=True)(function))
+
+
+# Classes of code points (UAX #29, table 3) ------------------------------------------------------------
+BREAK, LETTER, HEBREW, NUMBER, JOINER, UNSPACED = range(6)
+EXTEND, MID_LETTER, MID_NUMBER, MID_EITHER, SINGLE_QUOTE, DOUBLE_QUOTE = range(6, 12)
+
+# States of the word automaton. In the first six the word reaches up to here, and they are called after the
+# class of the last character. In those that wait, it does so only if the right class follows.
+IN_HEBREW_QUOTE, WAIT_LETTER, WAIT_NUMBER, WAIT_HEBREW = 6, 7, 8, 9
+
+
+def _transitions() -> npt.NDArray[np.uint8]:
+    """Return next_state[state, class]; 0 ends the word, which then starts anew with the same character.
+
+    The rules are those of UAX #29 (WB5 to WB13b), read as an automaton. WB4 (Extend changes nothing) is in
+    the loop below, and line ends, spaces, emoji and flags (WB3, WB15, WB16) are all BREAK: they are no words.
+    """
+    step = np.zeros((10, 12), np.uint8)
+    for letter in (LETTER, HEBREW):
+        step[letter, [LETTER, HEBREW, NUMBER, JOINER]] = LETTER, HEBREW, NUMBER, JOINER  # WB5, WB9, WB13a
+        step[letter, [MID_LETTER, MID_EITHER, SINGLE_QUOTE]] = WAIT_LETTER  # WB6
+    step[WAIT_LETTER, [LETTER, HEBREW]] = LETTER, HEBREW  # WB7
+    step[HEBREW, SINGLE_QUOTE] = IN_HEBREW_QUOTE  # WB7a
+    step[IN_HEBREW_QUOTE, [LETTER, HEBREW]] = LETTER, HEBREW  # WB7
+    step[HEBREW, DOUBLE_QUOTE] = WAIT_HEBREW  # WB7b
+    step[WAIT_HEBREW, HEBREW] = HEBREW  # WB7c
+    step[NUMBER, [LETTER, HEBREW, NUMBER, JOINER]] = LETTER, HEBREW, NUMBER, JOINER  # WB10, WB8, WB13a
+    step[NUMBER, [MID_NUMBER, MID_EITHER, SINGLE_QUOTE]] = WAIT_NUMBER  # WB12
+    step[WAIT_NUMBER, NUMBER] = NUMBER  # WB11
+    step[JOINER, [LETTER, HEBREW, NUMBER, JOINER]] = LETTER, HEBREW, NUMBER, JOINER  # WB13a, WB13b
+    step[UNSPACED, UNSPACED] = UNSPACED  # a run, cut into bigrams below
+    step[BREAK, [LETTER, HEBREW, NUMBER, JOINER, UNSPACED]] = LETTER, HEBREW, NUMBER, JOINER, UNSPACED
+    return step
+
+
+STEP = _transitions()
+
+
+@kernel
+def code_point(data: Bytes, at: int) -> tuple[np.int64, int]:
+    """Return the code point that starts at a byte, and how many bytes it takes."""
+    first = np.int64(data[at])
+    if first < 0x80:
+        return first, 1
+    if first < 0xE0:
+        return (first & 0x1F) << 6 | data[at + 1] & 0x3F, 2
+    if first < 0xF0:
+        return (first & 0x0F) << 12 | (data[at + 1] & 0x3F) << 6 | data[at + 2] & 0x3F, 3
+    high = (first & 0x07) << 18 | (data[at + 1] & 0x3F) << 12
+    return high | (data[at + 2] & 0x3F) << 6 | data[at + 3] & 0x3F, 4
+
+
+@kernel
+def is_line_break_tag(data: Bytes, low: int, high: int, start: int, end: int) -> bool:
+    """Say whether a word of data[low:high] is the `br` of `<br>`, `<br/>`, `<br />`, in any case."""
+    if end - start != 2 or start == low or data[start - 1] != ord("<"):
+        return False
+    if data[start] | 32 != ord("b") or data[start + 1] | 32 != ord("r"):
+        return False
+    while end < high and (data[end] == 32 or 9 <= data[end] <= 13):
+        end += 1
+    if end < high and data[end] == ord("/"):
+        end += 1
+    return end < high and data[end] == ord(">")
+
+
+@kernel
+def segment_words(  # noqa: C901, PLR0912 - one pass over the bytes
+    data: Bytes, low: int, high: int, classes: Bytes, starts: Int64Array, ends: Int64Array
+) -> int:
+    """Write the Unicode words of data[low:high] and return how many there are.
+
+    A word is a UAX #29 word segment that has a letter or a digit. A run of letters of unspaced scripts gives
+    its overlapping pairs of clusters instead, a cluster being a letter with the EXTEND characters after it;
+    a cluster on its own gives itself. Line-break tags give nothing.
+
+    Args:
+        data: UTF-8 bytes, already in normal form.
+        classes: (0x110000,) from `sopan.text.unicode.word_classes`.
+        starts, ends: room for the words, as told at the top of this file.
+    """
+    count = 0
+    state = BREAK
+    start = end = low  # of the word so far
+    cluster = low  # start of the last unspaced cluster; the one before it starts at `start`
+    has_content = False  # a letter or a digit, not only joiners
+    at = low
+    while at <= high:
+        if state == LETTER:  # nearly all bytes of nearly all languages pass through one of these two loops
+            while at < high and data[at] < 0x80 and classes[data[at]] == LETTER:
+                at += 1
+            end = at
+        elif state == BREAK:
+            while at < high and data[at] < 0x80 and classes[data[at]] == BREAK:
+                at += 1
+        step = 1
+        kind = np.uint8(BREAK)  # also past the last byte, so that the last word ends there
+        if at < high:
+            point, step = code_point(data, at)
+            kind = classes[point]
+        if kind == EXTEND:
+            at += step
+            if BREAK < state <= IN_HEBREW_QUOTE:
+                end = at
+            continue
+        following = STEP[state, kind]
+        if following == BREAK and state != BREAK:
+            if has_content and not is_line_break_tag(data, low, high, start, end):
+                starts[count], ends[count] = start, end
+                count += 1
+            state, has_content = BREAK, False
+            following = STEP[BREAK, kind]
+        if state == BREAK:
+            start = cluster = at
+        elif following == UNSPACED:
+            if cluster > start:
+                starts[count], ends[count] = start, end
+                count += 1
+            start, cluster = cluster, at
+        at += step
+        state = following
+        if BREAK < state <= IN_HEBREW_QUOTE:
+            end = at
+            has_content |= state != JOINER
+    return count
+
+
+@kernel
+def segment_runs(
+    data: Bytes,
+    low: int,
+    high: int,
+    classes: Bytes,
+    shortest: int,
+    starts: Int64Array,
+    ends: Int64Array,
+) -> int:
+    """Write the longest runs of code points whose class is not 0 in data[low:high]; return how many.
+
+    Args:
+        data: UTF-8 bytes, already in normal form.
+        classes: (0x110000,) of 0 and 1: `regex_word_classes` for scikit-learn's words.
+        shortest: least number of code points of a run that counts.
+        starts, ends: room for the runs, as told at the top of this file.
+    """
+    count = 0
+    at = low
+    while at < high:
+        point, step = code_point(data, at)
+        if classes[point] == 0:
+            at += step
+            continue
+        start, length = at, 0
+        while at < high:
+            point, step = code_point(data, at)
+            if classes[point] == 0:
+                break
+            at += step
+            length += 1
+        if length >= shortest:
+            starts[count], ends[count] = start, at
+            count += 1
+    return count

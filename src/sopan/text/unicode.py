@@ -1,0 +1,107 @@
+"""What each code point is to the word rules: tables over all of Unicode, one byte a code point.
+
+`word_break.txt` holds the Word_Break property of Unicode 17 (UAX #29, table 3), as ranges. It ships with
+sopan instead of being asked of the running Python, so that a saved model cuts words the same everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from sopan.kernels.segment import (
+    DOUBLE_QUOTE,
+    EXTEND,
+    HEBREW,
+    JOINER,
+    LETTER,
+    MID_EITHER,
+    MID_LETTER,
+    MID_NUMBER,
+    NUMBER,
+    SINGLE_QUOTE,
+    UNSPACED,
+)
+
+TokenRule = Literal["words", "sklearn"]
+"""How a text is cut. `words`: Unicode words. `sklearn`: scikit-learn's default, two or more `\\w`."""
+
+CODE_POINTS = 0x110000
+
+WORD_CLASSES = {
+    "Letter": LETTER,
+    "Hebrew_Letter": HEBREW,
+    "Numeric": NUMBER,
+    "ExtendNumLet": JOINER,
+    "Unspaced": UNSPACED,
+    "Extend": EXTEND,
+    "MidLetter": MID_LETTER,
+    "MidNum": MID_NUMBER,
+    "MidNumLet": MID_EITHER,
+    "Single_Quote": SINGLE_QUOTE,
+    "Double_Quote": DOUBLE_QUOTE,
+}
+"""Names in `word_break.txt` and the kernel's numbers. Every other code point separates words.
+
+They are UAX #29's values with three tailorings, which the standard allows for and names:
+`Unspaced` is Katakana and every letter or ideograph outside the standard's ALetter (Han, Hiragana, Thai, Lao,
+Khmer, Myanmar …); `Extend` includes ZWJ and Format; U+202F, a narrow space, separates words.
+"""
+
+FORMAT_CHARACTERS = re.compile(
+    "[\u00ad\u061c\u180e\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001]+"
+)
+"""Word_Break=Format: soft hyphens, direction marks and other invisible characters that change no word."""
+
+
+@cache
+def word_classes() -> npt.NDArray[np.uint8]:
+    """Return the class of every code point under rule `words`: (0x110000,) uint8, read-only."""
+    classes = np.zeros(CODE_POINTS, np.uint8)
+    for line in files(__package__).joinpath("word_break.txt").read_text("ascii").splitlines():
+        if not line.startswith("#"):
+            first, last, name = line.split()
+            classes[int(first, 16) : int(last, 16) + 1] = WORD_CLASSES[name]
+    classes.flags.writeable = False
+    return classes
+
+
+@cache
+def regex_word_classes() -> npt.NDArray[np.uint8]:
+    """Return 1 for every code point that `re`'s `\\w` matches here: (0x110000,) uint8, read-only."""
+    classes = np.fromiter((chr(c).isalnum() for c in range(CODE_POINTS)), np.uint8, CODE_POINTS)
+    classes[ord("_")] = 1
+    classes.flags.writeable = False
+    return classes
+
+
+@cache
+def space_classes() -> npt.NDArray[np.uint8]:
+    """Return 1 for every code point at which `str.split` does *not* split: (0x110000,) uint8, read-only."""
+    classes = np.ones(CODE_POINTS, np.uint8)
+    classes[[c for c in range(CODE_POINTS) if chr(c).isspace()]] = 0
+    classes.flags.writeable = False
+    return classes
+
+
+def normal_form(text: str, rule: TokenRule, *, lowercase: bool = True) -> str:
+    """Return the text that is then cut into words; a word's normal form is its slice of this.
+
+    Rule `words`: NFC(lower(NFC(text) without Word_Break=Format characters)). So canonically equivalent texts
+    have equal words, and `lower` sees the whole text: a final sigma is final because of what follows it.
+    Rule `sklearn`: lower(text), nothing else. `lower` is `str.lower`: full mappings, locale-free. No
+    combining mark is ever removed. Without `lowercase` the step `lower` is left out.
+    """
+    if text.isascii():
+        return text.lower() if lowercase else text
+    if rule == "sklearn":
+        return text.lower() if lowercase else text
+    text = FORMAT_CHARACTERS.sub("", unicodedata.normalize("NFC", text))
+    return unicodedata.normalize("NFC", text.lower() if lowercase else text)
