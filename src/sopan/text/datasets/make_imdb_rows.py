@@ -1,0 +1,42 @@
+"""Make `imdb_rows.parquet` from a table that has the reviews with their labels and parts.
+
+python -m sopan.text.datasets.make_imdb_rows REVIEWS.parquet
+
+The table needs the columns review, sentiment, talk_split and official_split; only hashes are kept.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sopan.text.datasets.imdb import text_hash
+
+
+def rows(reviews: pa.Table) -> pa.Table:
+    """Return each review's hash, its place among equal hashes, its label and its parts."""
+    texts = reviews["review"].to_pylist()
+    copies = defaultdict(list)
+    for row, text in enumerate(texts):
+        copies[text_hash(text)].append((text, row))
+    hashes, place = np.zeros(len(texts), np.uint64), np.zeros(len(texts), np.uint8)
+    for value, group in copies.items():
+        for copy, (_, row) in enumerate(sorted(group)):
+            hashes[row], place[row] = value, copy
+    columns = {"label": "sentiment", "talk": "talk_split", "official": "official_split"}
+    return pa.table({"hash": hashes, "copy": place} | {new: reviews[old] for new, old in columns.items()})
+
+
+if __name__ == "__main__":
+    pq.write_table(
+        rows(pq.read_table(sys.argv[1])),
+        Path(__file__).with_name("imdb_rows.parquet"),
+        compression="zstd",
+        use_dictionary=["copy", "label", "talk", "official"],
+        write_page_checksum=True,
+    )

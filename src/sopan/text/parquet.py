@@ -1,0 +1,148 @@
+"""Parquet in and out, with a checksum on every page: one flipped bit is an error, not a changed number."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from sopan.errors import DataError
+from sopan.text.table import ROW, Table, duplicates
+from sopan.types import Reject
+
+_NOTES = b"sopan.notes"
+
+
+def write_parquet(table: pa.Table, path: str | os.PathLike[str]) -> None:
+    """Write a table with page checksums, whole or not at all.
+
+    Args:
+        table: any Arrow table.
+        path: its file; a previous one is replaced in one step, and kept if anything fails.
+    """
+    target = Path(path)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", suffix=".tmp", dir=target.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def open_parquet(path: Path, name: str) -> pq.ParquetFile:
+    """Open a Parquet file so that pages are checked as they are read.
+
+    Raises:
+        DataError: not Parquet, or its footer is damaged.
+    """
+    try:
+        return pq.ParquetFile(path, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"this is not a readable Parquet file ({_first_line(error)})", where=name) from error
+
+
+def with_notes(table: pa.Table, notes: Sequence[str]) -> pa.Table:
+    """Keep remarks in a table's metadata, for `notes_of` to find."""
+    return table.replace_schema_metadata({_NOTES: json.dumps(list(notes))})
+
+
+def notes_of(schema: pa.Schema) -> tuple[str, ...]:
+    """Return the remarks that `with_notes` left."""
+    return tuple(json.loads((schema.metadata or {}).get(_NOTES, b"[]")))
+
+
+class ParquetTable(Table):
+    """The columns of a Parquet file that can be texts or labels: strings, numbers and booleans."""
+
+    def __init__(self, path: Path, name: str):
+        super().__init__(name)
+        self._file = open_parquet(path, name)
+        schema = self._file.schema_arrow
+        self.notes += notes_of(schema)
+        if repeated := duplicates(schema.names):
+            raise DataError(f"several columns are called {', '.join(repeated)}", where=name)
+        self.columns = tuple(field.name for field in schema if _is_scalar(field.type))
+        if not self._file.metadata.num_rows:
+            raise DataError("the file has no rows", where=name)
+
+    def read(self, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """Stream the columns as text, with `ROW` before them."""
+        self.rejects.clear()
+        row = 0
+        try:
+            for batch in self._file.iter_batches(batch_rows, columns=list(columns), use_threads=False):
+                yield self._as_text(batch.select(list(columns)), row)
+                row += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(
+                f"the Parquet file is damaged near row {row} ({_first_line(error)})", where=self.name
+            ) from error
+
+    def _as_text(self, batch: pa.RecordBatch, first_row: int) -> pa.RecordBatch:
+        rows = pa.array(np.arange(first_row, first_row + batch.num_rows, dtype=np.int64))
+        arrays = [_to_strings(array) for array in batch.columns]
+        broken = set()
+        for name, array in zip(batch.schema.names, arrays, strict=True):
+            for i in _invalid_utf8(array):
+                broken.add(i)
+                self.rejects.append(Reject(None, f"row {first_row + i}: {name} is not valid UTF-8"))
+        table = pa.RecordBatch.from_arrays([rows, *arrays], [ROW, *batch.schema.names])
+        if not broken:
+            return table
+        keep = np.ones(len(rows), bool)
+        keep[list(broken)] = False
+        return table.filter(pa.array(keep))
+
+
+def _is_scalar(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_string_view,
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_boolean,
+        pa.types.is_decimal,
+    )
+    return any(test(kind) for test in tests)
+
+
+def _to_strings(array: pa.Array) -> pa.LargeStringArray:
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    return pc.cast(array, pa.large_string())
+
+
+def _invalid_utf8(array: pa.LargeStringArray) -> list[int]:
+    """Return the places whose bytes are not UTF-8; Arrow itself loads them without a word."""
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        return [i for i, value in enumerate(array.cast(pa.large_binary())) if not _decodes(value.as_py())]
+    return []
+
+
+def _decodes(value: bytes | None) -> bool:
+    try:
+        (value or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".")

@@ -1,0 +1,311 @@
+"""Texts and labels from a file, a folder or a named data set: `read_corpus`, `read_texts`, `stream_texts`.
+
+Text stays text: `NA`, `null`, `001` and `1.0` are the characters they are, an empty field is an empty
+text, and NUL is an ordinary control character, the same in training as in predicting. What cannot
+be read is refused by line; `max_rejects` rows may be lost that way, by default none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sopan.errors import DataError
+from sopan.text.columns import Roles, choose_columns
+from sopan.text.datasets import fetch, named
+from sopan.text.delimited import DelimitedTable
+from sopan.text.files import PlainFile, plain_file, printable, sha256_of
+from sopan.text.folder import FolderTable
+from sopan.text.jsonlines import JsonLinesTable, LinesTable
+from sopan.text.labels import encode_labels, is_blank, normalise_split
+from sopan.text.parquet import ParquetTable
+from sopan.text.table import ROW, Table
+from sopan.types import BoolArray, Corpus, Reject, Source
+
+MAX_TEXT_CHARS = 1_000_000
+"""Longer texts are cut here before anything else is done with them, and counted."""
+
+_BATCH_ROWS = 16_384
+_LISTED_REJECTS = 5
+_PARQUET, _JSON_LINES, _LINES = (".parquet", ".pq"), (".jsonl", ".ndjson", ".json"), (".txt",)
+
+
+def read_corpus(
+    data: str | Path,
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    split_column: str | None = None,
+    header: bool = True,
+    encoding: str = "utf-8",
+    max_rejects: int = 0,
+) -> Corpus:
+    """Read labelled texts.
+
+    Args:
+        data: CSV, TSV, JSON lines or Parquet, plain or compressed (`.gz`, `.zst`, `.zip`), a folder of
+            class folders, or a name: `imdb`, `imdb:talk`, `imdb:official`, `snippets`. A name
+            wins over a file of that name; write `./imdb` for the file.
+        text, label: columns; inferred if not given. Positions (`0`, `1`) where there is no header.
+        split_column: says of each row train, val or test; a column called `split` is used by itself.
+        header: whether the first line of a CSV or TSV names the columns.
+        encoding: of text files; UTF-8 unless given, and always strict.
+        max_rejects: how many unreadable rows to go on without.
+
+    Raises:
+        DataError: one line that names the file, the row and what to do.
+        DownloadError: no source of a named data set could be reached.
+    """
+    wanted = named(data)
+    if wanted:
+        text, label, split_column = wanted.text, wanted.label, wanted.split_column
+    with _opened(data, header=header, encoding=encoding) as (table, source):
+        sample = table.sample()
+        roles = choose_columns(
+            sample, table.name, text=text, label=label, split_column=split_column, header=header
+        )
+        rejects: list[Reject] = []
+        parts = []
+        for batch in table.read(roles.columns, _BATCH_ROWS):
+            usable, refused = _usable(table, batch, roles)
+            parts.append(usable)
+            rejects += refused
+        rejects = _judge([*table.rejects, *rejects], max_rejects, table.name)
+        rows = pa.Table.from_batches(parts).combine_chunks() if parts else pa.table({})
+        if not rows.num_rows:
+            raise DataError("there are no rows under the header", where=table.name)
+        texts, cut = _cut(_column(rows, roles.text))
+        labels, classes = encode_labels(_column(rows, str(roles.label)), table.name)
+        split = normalise_split(_column(rows, roles.split), roles.split, table.name) if roles.split else None
+        notes = [*source.notes, *table.notes, *_column_notes(roles), *_loss_notes(int(cut.sum()), rejects)]
+    return Corpus(
+        texts=texts,
+        labels=labels,
+        classes=classes,
+        rows=_column(rows, ROW).to_numpy(),
+        source=Source(source.name, source.sha256, source.bytes, tuple(notes)),
+        split=split,
+        rejects=tuple(rejects),
+    )
+
+
+def read_texts(
+    data: str | Path,
+    *,
+    text: str | None = None,
+    header: bool = True,
+    encoding: str = "utf-8",
+    max_rejects: int = 0,
+) -> tuple[pa.LargeStringArray, Source]:
+    """Read N texts without labels into memory; a `.txt` file holds one text a line.
+
+    Args and errors: as `read_corpus`. What was lost or cut is told in the source's notes.
+    """
+    stream = stream_texts(data, text=text, header=header, encoding=encoding, max_rejects=max_rejects)
+    batches = [batch.column("text") for batch in stream]
+    if not sum(map(len, batches)):
+        raise DataError("there are no texts in the file", where=str(data))
+    return pa.chunked_array(batches).combine_chunks(), stream.source
+
+
+def stream_texts(
+    data: str | Path,
+    *,
+    text: str | None = None,
+    header: bool = True,
+    encoding: str = "utf-8",
+    max_rejects: int = 0,
+    batch_rows: int = 4096,
+) -> TextStream:
+    """Stream texts from a file of any size in bounded memory.
+
+    Args and errors: as `read_corpus`; errors come up while iterating.
+        batch_rows: at most so many texts a batch.
+
+    Returns:
+        an iterator of record batches: `row` (int64, the 0-based data row in the file) and
+        `text` (large_string).
+    """
+    return TextStream(data, text, header, encoding, max_rejects, batch_rows)
+
+
+class TextStream(Iterator[pa.RecordBatch]):
+    """The iterator that `stream_texts` returns, with an account of what it met.
+
+    Attributes:
+        rejects: rows refused so far.
+        cut_rows: data rows whose text was longer than `MAX_TEXT_CHARS`, so far.
+        source: where the texts came from, complete once the stream has ended.
+    """
+
+    def __init__(
+        self,
+        data: str | Path,
+        text: str | None,
+        header: bool,
+        encoding: str,
+        max_rejects: int,
+        batch_rows: int,
+    ):
+        self.rejects: tuple[Reject, ...] = ()
+        self.cut_rows: list[int] = []
+        self.source = Source(str(data), "", 0)
+        self._batches = self._stream(data, text, header, encoding, max_rejects, batch_rows)
+
+    def __next__(self) -> pa.RecordBatch:
+        return next(self._batches)
+
+    def _stream(
+        self,
+        data: str | Path,
+        text: str | None,
+        header: bool,
+        encoding: str,
+        max_rejects: int,
+        batch_rows: int,
+    ) -> Iterator[pa.RecordBatch]:
+        wanted = named(data)
+        text = wanted.text if wanted else text
+        with _opened(data, header=header, encoding=encoding, lines=True) as (table, source):
+            self.source = source
+            roles = choose_columns(table.sample(), table.name, text=text, header=header, labelled=False)
+            missing: list[Reject] = []
+            for batch in table.read(roles.columns, batch_rows):
+                usable, refused = _usable(table, batch, roles)
+                missing += refused
+                self.rejects = tuple(_judge([*table.rejects, *missing], max_rejects, table.name))
+                texts, cut = _cut(usable.column(roles.text))
+                self.cut_rows += usable.column(ROW).filter(pa.array(cut)).to_pylist()
+                yield pa.RecordBatch.from_arrays([usable.column(ROW), texts], ["row", "text"])
+            self.rejects = tuple(_judge([*table.rejects, *missing], max_rejects, table.name))
+            notes = (*source.notes, *table.notes, *_loss_notes(len(self.cut_rows), self.rejects))
+            self.source = Source(source.name, source.sha256, source.bytes, notes)
+
+
+def check_unchanged(source: Source) -> None:
+    """Hold that an input is still what was read before, as a resumed run must.
+
+    Raises:
+        DataError: the file or folder is gone, or its contents differ.
+    """
+    path = fetch(source.name) if named(source.name) else Path(source.name)
+    if path.is_dir():
+        found = FolderTable(path, source.name, encoding="utf-8").checksum()
+    elif path.is_file():
+        size = path.stat().st_size
+        found = (sha256_of(path) if size == source.bytes else "another size", size)
+    else:
+        raise DataError("the input is no longer there", where=source.name)
+    if found != (source.sha256, source.bytes):
+        raise DataError(
+            "the input has changed since it was first read",
+            where=source.name,
+            next_step="start anew with another --out, or bring the old input back",
+        )
+
+
+# ---- opening -----------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(
+    data: str | Path, *, header: bool, encoding: str, lines: bool = False
+) -> Iterator[tuple[Table, Source]]:
+    """Open whatever `data` is as a table; `lines` takes `.txt` as one text a line."""
+    name = str(data)
+    path = fetch(name) if named(data) else Path(data).expanduser()
+    if path.is_dir():
+        folder = FolderTable(path, name, encoding=encoding)
+        yield folder, Source(name, *folder.checksum())
+        return
+    with plain_file(path) as file:
+        table = _table(file, header=header, encoding=encoding, lines=lines)
+        yield table, Source(name, sha256_of(path), path.stat().st_size)
+
+
+def _table(file: PlainFile, *, header: bool, encoding: str, lines: bool) -> Table:
+    """Choose the format by the file's name, else by its first bytes."""
+    with file.path.open("rb") as content:
+        head = content.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if file.suffix in _PARQUET or head.startswith(b"PAR1"):
+        return ParquetTable(file.path, file.name)
+    if file.suffix in _JSON_LINES or head.startswith(b'{"'):
+        return JsonLinesTable(file, encoding=encoding)
+    if file.suffix in _LINES and lines:
+        return LinesTable(file, encoding=encoding)
+    return DelimitedTable(file, header=header, encoding=encoding)
+
+
+# ---- rows --------------------------------------------------------------------------------
+
+
+def _usable(table: Table, batch: pa.RecordBatch, roles: Roles) -> tuple[pa.RecordBatch, list[Reject]]:
+    """Part a batch into the rows that can be used and the refusals of those without text or label."""
+    no_text = np.asarray(batch.column(roles.text).is_null())
+    no_label = is_blank(batch.column(roles.label)) if roles.label else np.zeros(len(no_text), bool)
+    bad = np.flatnonzero(no_text | no_label)
+    if not len(bad):
+        return batch, []
+    rows = batch.column(ROW).to_numpy()[bad]
+    refused = []
+    for i, row, line in zip(bad, rows, table.lines_of(rows), strict=True):
+        reason = f"no {roles.text}" if no_text[i] else f"no {roles.label}"
+        excerpt = printable(batch.column(roles.text)[int(i)].as_py() or "")
+        refused.append(Reject(line, reason if line else f"row {row}: {reason}", excerpt))
+    return batch.filter(pa.array(~(no_text | no_label))), refused
+
+
+def _judge(rejects: list[Reject], max_rejects: int, name: str) -> list[Reject]:
+    """Return the rejects in the order of the file if they may be tolerated.
+
+    Raises:
+        DataError: there are more than `max_rejects`.
+    """
+    rejects = sorted(rejects, key=lambda reject: reject.line or 0)
+    if len(rejects) <= max_rejects:
+        return rejects
+    shown = [
+        (f"line {r.line}: " if r.line else "") + r.reason + (f" ({r.excerpt})" if r.excerpt else "")
+        for r in rejects[:_LISTED_REJECTS]
+    ]
+    more = len(rejects) - len(shown)
+    listed = "; ".join(shown) + (f"; and {more:,} more" if more > 0 else "")
+    where = f"{name}:{rejects[0].line}" if rejects[0].line else name
+    encoding = ", use --encoding if the file has another" if "not valid UTF-8" in listed else ""
+    raise DataError(
+        f"{len(rejects):,} row{'s' * (len(rejects) > 1)} cannot be used: {listed}",
+        where=where,
+        next_step=f"mend the file{encoding}, or go on without them: --max-rejects {len(rejects)}",
+    )
+
+
+def _cut(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, BoolArray]:
+    """Cut texts at `MAX_TEXT_CHARS`, and tell which were."""
+    cut = np.asarray(pc.greater(pc.utf8_length(texts), MAX_TEXT_CHARS))
+    if cut.any():
+        texts = pc.utf8_slice_codeunits(texts, 0, MAX_TEXT_CHARS)
+    return texts, cut
+
+
+def _column(rows: pa.Table, name: str) -> pa.Array:
+    column = rows.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _column_notes(roles: Roles) -> list[str]:
+    split = f", split {roles.split!r}" if roles.split else ""
+    return [f"columns: text {roles.text!r}, label {roles.label!r}{split}"]
+
+
+def _loss_notes(cut: int, rejects: list[Reject] | tuple[Reject, ...]) -> list[str]:
+    notes = []
+    if cut:
+        notes.append(f"{cut:,} text{'s' * (cut > 1)} cut at {MAX_TEXT_CHARS:,} characters")
+    if rejects:
+        notes.append(f"{len(rejects):,} row{'s' * (len(rejects) > 1)} refused and left out")
+    return notes
