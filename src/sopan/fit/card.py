@@ -1,0 +1,175 @@
+"""The model card, `README.md`: what a model is, what it learned from, how good it is, and where it fails.
+
+After Mitchell et al., "Model Cards for Model Reporting" (2019), https://arxiv.org/abs/1810.03993, with the
+front matter that the Hugging Face hub reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from sopan.types import Json
+
+TEMPLATE = """\
+---
+library_name: sopan
+pipeline_tag: text-classification
+tags:
+- sopan
+- {step}
+---
+
+# A `{step}` model of {data}
+
+It reads a text and gives the probability of each of {n_labels} labels: {labels}.
+It is the step `{step}` of [sopan](https://pypi.org/project/sopan/): it adds {adds}, and it lacks {lacks}.
+
+## How to use it
+
+```python
+import sopan
+
+model = sopan.load("path/to/this/folder")
+model.predict(["a text", "another text"])        # label names
+model.predict_proba(["a text", "another text"])  # their probabilities
+```
+
+```sh
+sopan predict path/to/this/folder "a text"
+sopan predict path/to/this/folder --file texts.csv --out predictions.parquet
+sopan evaluate path/to/this/folder labelled.csv
+```
+
+## What it learned from
+
+{learned}
+
+## How good it is
+
+{scores}
+
+## What it costs
+
+{costs}
+
+## Intended use and limits
+
+- Meant for texts like those it learned from. On other topics, times, languages or writers it may do worse:
+  measure that with `sopan evaluate` before relying on it.
+- Its labels are those of its training data, mistakes and prejudices included. Do not let it decide alone
+  about people.
+- It lacks {lacks}.
+- A text of which it knows no word gets a guess from the other texts; predictions mark it `no_known_words`.
+
+## Settings
+
+{settings}
+"""
+
+_SCORES = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro-F1",
+    "log_loss": "Log-loss",
+    "brier": "Brier score",
+    "ece": "Expected calibration error",
+}
+_COSTS = {
+    "fit_seconds": ("Training", "s"),
+    "tune_seconds": ("Tuning", "s"),
+    "texts_per_second": ("Throughput", "texts/s"),
+    "latency_ms": ("Latency of one text", "ms"),
+    "peak_rss_mb": ("Peak memory of the run", "MB"),
+}
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>|#~])")
+_LABELS_SHOWN = 20
+
+
+def model_card(config: Mapping[str, Json], *, adds: str, lacks: str) -> str:
+    """Return the card of a model in Markdown.
+
+    Args:
+        config: the content of config.json; metrics that it does not hold are left out.
+        adds, lacks: the step's own words.
+    """
+    data = config["data"]
+    names = list(config["label2id"])
+    shown = ", ".join(map(_quote, names[:_LABELS_SHOWN]))
+    return TEMPLATE.format(
+        step=config["step"],
+        data=_quote(data.get("name", "unnamed texts")),
+        n_labels=len(names),
+        labels=shown + (f" and {len(names) - _LABELS_SHOWN} more" if names[_LABELS_SHOWN:] else ""),
+        adds=adds,
+        lacks=lacks,
+        learned=_learned(data, config),
+        scores=_scores(config["metrics"]),
+        costs=_costs(config["metrics"]),
+        settings=_table(("Setting", "Value"), [(name, _quote(v)) for name, v in config["settings"].items()]),
+    )
+
+
+def _learned(data: Mapping[str, Json], config: Mapping[str, Json]) -> str:
+    counts = [f"{data[part]:,} to {verb}" for part, verb in _PARTS.items() if isinstance(data.get(part), int)]
+    lines = [f"Texts: {', '.join(counts)}." if counts else "The number of texts was not recorded."]
+    if config["vocabulary_size"]:
+        lines.append(f"Vocabulary: {config['vocabulary_size']:,} features, from the training texts alone.")
+    if data.get("fingerprint"):
+        lines.append(f"Fingerprint of the data: `{data['fingerprint']}`.")
+    return "\n".join(lines + [_quote(note) for note in data.get("notes", ())])
+
+
+_PARTS = {"train": "learn from", "val": "choose settings by", "test": "measure on"}
+
+
+def _scores(metrics: Mapping[str, Json]) -> str:
+    rows = [
+        (title, _number(metrics[name]), _interval(metrics.get(f"{name}_ci")))
+        for name, title in _SCORES.items()
+        if metrics.get(name) is not None
+    ]
+    if not rows:
+        return "Not measured. Do that with `sopan evaluate`."
+    text = "Measured on texts that it did not learn from.\n\n"
+    text += _table(("Measure", "Value", "95% interval"), rows)
+    classes = [
+        (
+            _quote(row["class"]),
+            *(_number(row[key]) for key in ("precision", "recall", "f1")),
+            f"{row['support']:,}",
+        )
+        for row in metrics.get("per_class") or ()
+    ]
+    if classes:
+        text += "\n\n" + _table(("Label", "Precision", "Recall", "F1", "Texts"), classes)
+    return text
+
+
+def _costs(metrics: Mapping[str, Json]) -> str:
+    rows = []
+    for name, (title, unit) in _COSTS.items():
+        value = metrics.get(name)
+        if isinstance(value, Mapping):
+            rows += [(f"{title}, {part}", f"{_number(amount)} {unit}") for part, amount in value.items()]
+        elif value is not None:
+            rows.append((title, f"{_number(value)} {unit}"))
+    return _table(("Cost", "Measured"), rows) if rows else "Not measured."
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
+
+
+def _interval(ends: Sequence[float] | None) -> str:
+    return f"{ends[0]:.4g} to {ends[1]:.4g}" if ends else ""
+
+
+def _quote(value: Json) -> str:
+    """Show a value from outside as itself: never as Markdown, never unseen, always on one line."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+    return _MARKDOWN.sub(r"\\\1", text)

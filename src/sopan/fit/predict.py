@@ -1,0 +1,218 @@
+"""Use a fitted step: stream predictions of any number of texts to a file, or measure it on labelled texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from sopan.errors import ConfigError, DataError
+from sopan.fit.artifact import label_names
+from sopan.fit.intervals import accuracy_interval, macro_f1_interval
+from sopan.fit.metrics import measure
+from sopan.fit.publish import replacing_file
+from sopan.rungs.base import Rung
+from sopan.types import Int64Array, Json
+
+ROW_GROUP = 32_768
+"""Rows of one Parquet row group: the most that is held before it is written."""
+
+FORMULA_START = "^[=+@'\t\r-]"
+"""What a spreadsheet may take for the start of a formula, and the mark that guards against it."""
+
+
+class Labelled(Protocol):
+    """Texts with labels: a whole `Corpus`, or a part of one."""
+
+    @property
+    def texts(self) -> pa.LargeStringArray:
+        """N strings."""
+
+    @property
+    def labels(self) -> npt.NDArray[np.integer[Any]]:
+        """(N,) indices into `classes`."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels' names."""
+
+
+def evaluate_model(
+    rung: Rung, labelled: Labelled, *, rng: np.random.Generator | None = None
+) -> dict[str, Json]:
+    """Measure a fitted step on labelled texts; labels are matched by name.
+
+    Args:
+        rung: a fitted step.
+        labelled: N texts with labels, none that the step has not learned.
+        rng: draws the bootstrap samples of the intervals; seeded with 0 unless given.
+
+    Returns:
+        What `measure` returns, with `accuracy_ci`, `macro_f1_ci`, and the numbers of texts that were
+        `truncated` or had `no_known_words`.
+
+    Raises:
+        DataError: a label that the model does not know.
+    """
+    names = label_names(rung.classes_)
+    labels = _by_name(labelled, names)
+    prediction = rung.predict_texts(labelled.texts)
+    scores = measure(prediction.probabilities, labels, names)
+    confusion = np.asarray(scores["confusion"])
+    rng = rng or np.random.default_rng(0)
+    return scores | {
+        "accuracy_ci": list(accuracy_interval(confusion, rng)),
+        "macro_f1_ci": list(macro_f1_interval(confusion, rng)),
+        "truncated": int(prediction.truncated.sum()),
+        "no_known_words": int(prediction.no_known_words.sum()),
+    }
+
+
+def _by_name(labelled: Labelled, names: tuple[str, ...]) -> Int64Array:
+    """Return the (N,) labels as indices into the model's own `names`."""
+    place = {name: index for index, name in enumerate(names)}
+    counts = np.bincount(labelled.labels, minlength=len(labelled.classes))
+    unknown = [
+        f"{name!r} ({count:,} {'text' if count == 1 else 'texts'})"
+        for name, count in zip(labelled.classes, counts, strict=True)
+        if count and name not in place
+    ]
+    if unknown:
+        raise DataError(
+            f"the model does not know {len(unknown)} of the labels: {_some(unknown)}",
+            next_step=f"it knows {_some(names)}; leave those texts out, or train again with them",
+        )
+    own: Int64Array = np.array([place.get(name, -1) for name in labelled.classes], np.int64)
+    return own[np.asarray(labelled.labels)]
+
+
+def _some(items: Sequence[str], limit: int = 10) -> str:
+    rest = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + rest
+
+
+def prediction_schema(rung: Rung) -> pa.Schema:
+    """Return the columns that `predict_stream` gives."""
+    probabilities = [(f"p_{name}", pa.float64()) for name in label_names(rung.classes_)]
+    flags = [("truncated", pa.bool_()), ("no_known_words", pa.bool_())]
+    return pa.schema([("row", pa.int64()), ("predicted", pa.string()), *probabilities, *flags])
+
+
+def predict_stream(rung: Rung, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Predict texts batch by batch, holding one batch at a time.
+
+    Args:
+        rung: a fitted step.
+        batches: with columns `row` (int64) and `text` (large_string).
+
+    Yields:
+        As many rows: `row`, `predicted` (the label's name), `p_<label>` for each label (float64, sum 1),
+        `truncated` and `no_known_words` (bool).
+    """
+    schema = prediction_schema(rung)
+    names = pa.array(label_names(rung.classes_))
+    for batch in batches:
+        prediction = rung.predict_texts(batch.column("text"))
+        best = pa.array(prediction.probabilities.argmax(axis=1))
+        columns = [
+            batch.column("row"),
+            names.take(best),
+            *(pa.array(column) for column in prediction.probabilities.T),
+            pa.array(prediction.truncated),
+            pa.array(prediction.no_known_words),
+        ]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def write_predictions(batches: Iterator[pa.RecordBatch], path: str | Path) -> int:
+    """Write predictions as they come to `.parquet`, `.csv` or `.jsonl`; return how many rows.
+
+    Nothing is left behind, and an older file stays as it was, if the texts turn out to be unreadable
+    half-way or the run is interrupted.
+
+    In CSV, a text that begins with one of `= + - @ '`, a tab or a carriage return gets one `'` in front, so
+    that no spreadsheet runs it as a formula. To read the file exactly, take one leading `'` away.
+
+    Args:
+        batches: all of one schema.
+        path: what follows the last dot chooses the format. Parquet pages carry checksums.
+
+    Raises:
+        ConfigError: another suffix.
+        DataError: there is nothing to predict.
+        SopanError: the file cannot be written.
+    """
+    path = Path(path)
+    write = WRITERS.get(path.suffix.lower())
+    if write is None:
+        raise ConfigError(
+            f"predictions cannot be written as {path.suffix or 'a file without a suffix'!r}",
+            where=str(path),
+            next_step=f"end the name in one of: {', '.join(WRITERS)}",
+        )
+    first = next(batches, None)
+    if first is None:
+        raise DataError("there are no texts to predict")
+    with replacing_file(path) as new:
+        return write(chain([first], batches), first.schema, new)
+
+
+def _write_parquet(batches: Iterator[pa.RecordBatch], schema: pa.Schema, path: Path) -> int:
+    """Gather small batches into row groups, which readers need to be large."""
+    rows, waiting = 0, 0
+    group: list[pa.RecordBatch] = []
+    with pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer:
+        for batch in batches:
+            group.append(batch)
+            rows, waiting = rows + batch.num_rows, waiting + batch.num_rows
+            if waiting >= ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(group), ROW_GROUP)
+                group, waiting = [], 0
+        if group:
+            writer.write_table(pa.Table.from_batches(group), ROW_GROUP)
+    return rows
+
+
+def _write_csv(batches: Iterator[pa.RecordBatch], schema: pa.Schema, path: Path) -> int:
+    rows = 0
+    with pa_csv.CSVWriter(path, schema) as writer:
+        for batch in batches:
+            guarded = [
+                _guard(column) if pa.types.is_string(column.type) else column for column in batch.columns
+            ]
+            writer.write_batch(pa.RecordBatch.from_arrays(guarded, schema=schema))
+            rows += batch.num_rows
+    return rows
+
+
+def _guard(column: pa.StringArray) -> pa.StringArray:
+    """Put a `'` before the texts that a spreadsheet could take for a formula."""
+    return pc.if_else(
+        pc.match_substring_regex(column, FORMULA_START), pc.binary_join_element_wise("'", column, ""), column
+    )
+
+
+def _write_jsonl(batches: Iterator[pa.RecordBatch], schema: pa.Schema, path: Path) -> int:
+    rows = 0
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        for batch in batches:
+            for row in batch.to_pylist():
+                stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            rows += batch.num_rows
+    return rows
+
+
+WRITERS: dict[str, Callable[[Iterator[pa.RecordBatch], pa.Schema, Path], int]] = {
+    ".parquet": _write_parquet,
+    ".csv": _write_csv,
+    ".jsonl": _write_jsonl,
+}

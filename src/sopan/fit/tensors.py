@@ -1,0 +1,101 @@
+"""Named arrays as `model.safetensors`: https://huggingface.co/docs/safetensors.
+
+Written by the library. Read here, because the library copies every array and reads the file a second
+time: these arrays are views of the very bytes whose hash was checked.
+
+The file: 8 bytes with the header's length n (little-endian), n bytes of JSON
+`{name: {dtype, shape, data_offsets: [begin, end]}}`, then the data, end to end.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
+
+from sopan.errors import ModelFolderError
+from sopan.fit.manifest import Buffer, damaged, parse_json
+from sopan.types import Json
+
+DTYPES = {
+    "BOOL": "bool",
+    **{f"I{bits}": f"<i{bits // 8}" for bits in (8, 16, 32, 64)},
+    **{f"U{bits}": f"<u{bits // 8}" for bits in (8, 16, 32, 64)},
+    **{f"F{bits}": f"<f{bits // 8}" for bits in (16, 32, 64)},
+}
+"""The kinds of array a step may keep, under the names of the format."""
+
+
+def write_tensors(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> None:
+    """Write named arrays.
+
+    Raises:
+        ModelFolderError: an array is of a kind that cannot be written, such as strings or objects.
+        OSError: the disk is full, or the file cannot be written.
+    """
+    for name, array in arrays.items():
+        if array.dtype.newbyteorder("<") not in map(np.dtype, DTYPES.values()):
+            raise ModelFolderError(f"the array {name!r} is of dtype {array.dtype}, which cannot be written")
+    try:
+        save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, path)
+    except SafetensorError as error:  # the library's name for an OSError, its number in the message
+        number = re.search(r"os error (\d+)", str(error))
+        raise (OSError(int(number[1]), str(error)) if number else OSError(str(error))) from error
+
+
+def read_tensors(content: Buffer, where: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return named arrays as views of `content`.
+
+    Args:
+        content: all bytes of the file.
+        where: the file, for error messages.
+
+    Raises:
+        ModelFolderError: the header does not account for the file's bytes exactly.
+    """
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > len(content) - 8:
+        raise damaged(where, "its header claims more bytes than the file has")
+    header = parse_json(content[8 : 8 + length], where)
+    header.pop("__metadata__", None)
+    data = content[8 + length :]
+    arrays, end = {}, 0
+    for name, entry in sorted(header.items(), key=_begin):
+        shape, dtype, (begin, end_of_entry) = _layout(entry, name, where)
+        if begin != end or end_of_entry - begin != math.prod(shape) * dtype.itemsize:
+            raise damaged(where, f"the place of the array {name!r} does not fit its shape")
+        end = end_of_entry
+        if end > len(data):
+            break
+        arrays[name] = np.frombuffer(data[begin:end], dtype).reshape(shape)
+    if end != len(data):
+        raise damaged(where, f"its header tells of {end:,} bytes and the file holds {len(data):,}")
+    return arrays
+
+
+def _begin(item: tuple[str, Json]) -> tuple[int, int]:
+    """Order arrays by their place in the file; `_layout` refuses what has none."""
+    try:
+        begin, end = item[1]["data_offsets"]
+        return int(begin), int(end)
+    except (TypeError, KeyError, ValueError):
+        return -1, -1
+
+
+def _layout(entry: Json, name: str, where: Path) -> tuple[list[int], np.dtype[Any], tuple[int, int]]:
+    """Check one entry of the header and return the array's shape, dtype and place."""
+    try:
+        shape, (begin, end) = list(entry["shape"]), entry["data_offsets"]
+        dtype = np.dtype(DTYPES[entry["dtype"]])
+    except (TypeError, KeyError, ValueError) as error:
+        raise damaged(where, f"the array {name!r} is not described as the format asks") from error
+    if any(type(number) is not int or number < 0 for number in (*shape, begin, end)):
+        raise damaged(where, f"the array {name!r} has a size that is not a whole number")
+    return shape, dtype, (begin, end)

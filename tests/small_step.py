@@ -1,0 +1,95 @@
+"""A small honest step for tests of what handles steps: multinomial naive Bayes over words between spaces.
+
+McCallum and Nigam, "A comparison of event models for naive Bayes text classification" (1998).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sopan.rungs import STEPS
+from sopan.rungs.base import Rung, check_labels
+from sopan.text.arrow import as_texts
+from sopan.types import RungState
+
+TEXTS = [
+    "a warm and funny film",
+    "warm light and a fine cast",
+    "funny from the first scene",
+    "a fine and gentle story",
+    "a dull and noisy film",
+    "dull talk and a lost cast",
+    "noisy from the first scene",
+    "a lost and bitter story",
+]
+LABELS = ["good"] * 4 + ["poor"] * 4
+
+
+class NaiveBayes(Rung):
+    name = "small"
+    adds = "words"
+    lacks = "everything else"
+
+    def __init__(self, smoothing=1.0, spans=(1, 1)):
+        self.smoothing = smoothing
+        self.spans = spans
+
+    def fit(self, X, y, *, unlabelled=None, memo=None):
+        texts = as_texts(X).to_pylist()
+        self.classes_, index = check_labels(len(texts), y)
+        self.words_ = tuple(sorted({word for text in texts for word in text.split(" ")} - {""}))
+        counts = np.full((len(self.classes_), len(self.words_)), float(self.smoothing))
+        places = {word: place for place, word in enumerate(self.words_)}
+        for text, label in zip(texts, index, strict=True):
+            for word, times in Counter(text.split(" ")).items():
+                if word:
+                    counts[label, places[word]] += times
+        self.log_likelihood_ = np.log(counts / counts.sum(axis=1, keepdims=True))
+        self.log_prior_ = np.log(np.bincount(index) / len(index))
+        self.temperature_ = 1.0
+        return self
+
+    def _counts(self, X):
+        places = {word: place for place, word in enumerate(self.words_)}
+        texts = as_texts(X).to_pylist()
+        counts = np.zeros((len(texts), len(self.words_)))
+        for row, text in enumerate(texts):
+            for word in text.split(" "):
+                if word in places:
+                    counts[row, places[word]] += 1
+        return counts
+
+    def logits(self, X):
+        return self._counts(X) @ self.log_likelihood_.T + self.log_prior_
+
+    def flags(self, X):
+        counts = self._counts(X)
+        return np.zeros(len(counts), bool), counts.sum(axis=1) == 0
+
+    def state(self):
+        arrays = {"log_likelihood": self.log_likelihood_, "log_prior": self.log_prior_}
+        return RungState({"words": len(self.words_)}, self.words_, arrays)
+
+    def restore(self, state):
+        self.words_ = state.words
+        self.log_likelihood_ = state.arrays["log_likelihood"]
+        self.log_prior_ = state.arrays["log_prior"]
+        if self.log_likelihood_.shape != (len(self.log_prior_), state.settings["words"]):
+            raise ValueError("the arrays do not fit the vocabulary")
+
+    @classmethod
+    def candidates(cls, counts: Any = None) -> list[dict[str, Any]]:
+        return [{}]
+
+
+def trained(texts=TEXTS, labels=LABELS, **settings: Any) -> NaiveBayes:
+    return NaiveBayes(**settings).fit(texts, labels)
+
+
+def enter_in_table(patch: pytest.MonkeyPatch) -> None:
+    """Make the table of steps know this one."""
+    patch.setitem(STEPS, "small", "small_step:NaiveBayes")
