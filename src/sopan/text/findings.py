@@ -1,0 +1,232 @@
+"""The looks of an audit: each counts one kind of thing and says in plain words what a reader should know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sopan.text.condition import TROUBLES, Level, character_counts, find_trouble, script_shares
+from sopan.text.copies import SAME_TEXT, Copies
+from sopan.text.near import THRESHOLD
+from sopan.text.split import PARTS
+from sopan.text.tokenize import script_notes
+from sopan.types import BoolArray, Encoded, Int64Array, Json
+
+FEW = 5
+"""How many rows and examples are shown of each finding."""
+IMBALANCE = 10.0
+"""From this many texts of the largest class to one of the smallest, imbalance is a warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a reader should know, in a plain sentence.
+
+    Args:
+        level: 'error' makes scores meaningless, 'warning' may bend them, 'note' is good to know.
+        code: short name, stable across versions.
+        message: the sentence.
+        count: how many texts (for classes: how many classes) it is about.
+        rows: the first few rows concerned, numbered as in the source.
+    """
+
+    level: Level
+    code: str
+    message: str
+    count: int
+    rows: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one look found: its findings, and its counts as JSON values."""
+
+    findings: list[Finding]
+    numbers: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The N audited texts.
+
+    Args:
+        texts: N texts.
+        encoded: the same as word ids.
+        labels: (N,) int64, indices into `classes`.
+        classes: C label names.
+        part: (N,) int64, 0 train, 1 val, 2 test.
+        rows: (N,) int64, their rows in the source.
+    """
+
+    texts: pa.LargeStringArray
+    encoded: Encoded
+    labels: Int64Array
+    classes: tuple[str, ...]
+    part: Int64Array
+    rows: Int64Array
+
+    @property
+    def n_words(self) -> Int64Array:
+        """(N,) words of each text."""
+        return np.diff(self.encoded.offsets)
+
+    def finding(self, level: Level, code: str, which: BoolArray, says: str) -> Iterator[Finding]:
+        """Yield a finding about the texts in `which`, or none; `says` follows their number."""
+        count = int(which.sum())
+        if count:
+            message = f"{count:,} text{'' if count == 1 else 's'} {says}."
+            yield Finding(level, code, message, count, tuple(self.rows[which][:FEW].tolist()))
+
+
+def look_at_classes(view: View) -> Looked:
+    """Count the texts of each class in each part."""
+    table = np.zeros((len(view.classes), len(PARTS)), np.int64)
+    np.add.at(table, (view.labels, view.part), 1)
+    totals = table.sum(axis=1)
+    present = totals[totals > 0]
+    ratio = float(present.max() / present.min())
+    findings = [
+        *_labels(view, "error", "class_not_in_train", (table[:, 0] == 0) & (totals > 0), "no training text"),
+        *_labels(view, "warning", "class_not_in_test", (table[:, 2] == 0) & (totals > 1), "no test text"),
+        *_labels(view, "warning", "class_of_one", totals == 1, "one text, so no score can judge them"),
+    ]
+    if ratio >= IMBALANCE:
+        message = f"The largest class has {ratio:.0f} times the texts of the smallest: mind macro-F1."
+        findings.append(Finding("warning", "imbalance", message, len(present)))
+    classes = [
+        {
+            "class": name,
+            **dict(zip(PARTS, row.tolist(), strict=True)),
+            "share": float(row.sum() / totals.sum()),
+        }
+        for name, row in zip(view.classes, table, strict=True)
+    ]
+    parts = dict(zip(PARTS, table.sum(axis=0).tolist(), strict=True))
+    return Looked(findings, {"parts": parts, "classes": classes, "imbalance": ratio})
+
+
+def _labels(view: View, level: Level, code: str, which: BoolArray, have: str) -> Iterator[Finding]:
+    if which.any():
+        names = ", ".join(repr(view.classes[i]) for i in np.flatnonzero(which)[:FEW])
+        more = ", …" if which.sum() > FEW else ""
+        yield Finding(level, code, f"Labels with {have}: {names}{more}.", int(which.sum()))
+
+
+def look_at_emptiness(view: View) -> Looked:
+    """Count texts that are empty, that are blank, and that have characters but no word."""
+    empty = _mask(pc.equal(pc.binary_length(view.texts), 0))
+    blank = _mask(pc.equal(pc.binary_length(pc.utf8_trim_whitespace(view.texts)), 0))
+    wordless = (view.n_words == 0) & ~blank
+    findings = [
+        *view.finding("warning", "empty", blank, "empty or blank: a step can only guess the label"),
+        *view.finding("note", "no_words", wordless, "without a word, only signs or emoji"),
+    ]
+    counts = {
+        "empty": int(empty.sum()),
+        "blank": int((blank & ~empty).sum()),
+        "no_words": int(wordless.sum()),
+    }
+    return Looked(findings, {"empty": counts})
+
+
+def look_at_lengths(view: View) -> Looked:
+    """Measure the texts in words and in characters; what a step cannot read is counted by `truncated_at`."""
+    characters = np.asarray(pc.utf8_length(view.texts))
+    return Looked([], {"lengths": {"words": _spread(view.n_words), "characters": _spread(characters)}})
+
+
+def _spread(lengths: Int64Array) -> dict[str, Json]:
+    median, p95 = np.percentile(lengths, [50, 95])
+    return {
+        "mean": float(lengths.mean()),
+        "median": float(median),
+        "p95": float(p95),
+        "max": int(lengths.max()),
+    }
+
+
+def look_at_condition(view: View) -> Looked:
+    """Look for encoding trouble and left-over markup, and name the scripts."""
+    trouble = {kind.code: _mask(find_trouble(view.texts, kind)) for kind in TROUBLES}
+    findings = [
+        found
+        for kind in TROUBLES
+        for found in view.finding(kind.level, kind.code, trouble[kind.code], kind.means)
+    ]
+    findings += [Finding("note", "script", f"{note}.", len(view.texts)) for note in script_notes(view.texts)]
+    numbers: dict[str, Json] = {
+        "encoding": {code: int(mask.sum()) for code, mask in trouble.items()},
+        "scripts": script_shares(character_counts(view.texts)),
+    }
+    return Looked(findings, numbers)
+
+
+def look_at_copies(view: View, copies: Copies) -> Looked:
+    """Count duplicates, near-duplicates and leaks, and say what is removed."""
+    leaked, nearly = copies.earlier(copies.stands), copies.earlier(copies.near_stands)
+    leaks: dict[str, int] = {
+        **copies.across(copies.stands),
+        "test_in_train_or_val": int((leaked & (view.part == 2)).sum()),
+        "removed_from_train": int((copies.drop & (view.part == 0)).sum()),
+        "removed_from_val": int((copies.drop & (view.part == 1)).sum()),
+        "removed_as_near": int((copies.drop & ~copies.later(copies.stands)).sum()),
+    }
+    findings = [
+        *_leak(view, leaked, leaks),
+        *view.finding(
+            "note",
+            "near_leak",
+            nearly,
+            f"of validation or test nearly repeat one of an earlier part (Jaccard {THRESHOLD} or more)",
+        ),
+        *view.finding(
+            "note",
+            "removed",
+            copies.drop,
+            f"are removed before any score, for they also stand, or all but stand (Jaccard {SAME_TEXT} or more), "
+            f"in a later part: {leaks['removed_from_train']:,} of train and {leaks['removed_from_val']:,} of validation",
+        ),
+        *view.finding("note", "duplicates", copies.repeats, "repeat an earlier one, character for character"),
+    ]
+    numbers: dict[str, Json] = {
+        "duplicates": copies.exact_json(view.rows, FEW),
+        "near_duplicates": copies.near_json(view.rows, FEW),
+        "leaks": leaks,
+    }
+    return Looked(findings, numbers)
+
+
+def _leak(view: View, leaked: BoolArray, leaks: dict[str, int]) -> Iterator[Finding]:
+    count, n_test = int(leaked.sum()), int((view.part == 2).sum())
+    if count:
+        message = (
+            f"{leaks['test_in_train_or_val']:,} of the {n_test:,} test texts also stand in train or validation, "
+            f"and {leaks['val_in_train']:,} of the validation texts in train."
+        )
+        yield Finding("warning", "leak", message, count, tuple(view.rows[leaked][:FEW].tolist()))
+
+
+def look_at_conflicts(view: View, copies: Copies) -> Looked:
+    """Count texts that stand with different labels."""
+    lowest = np.full(copies.groups.max() + 1, len(view.classes), np.int64)
+    highest = np.full(len(lowest), -1, np.int64)
+    np.minimum.at(lowest, copies.groups, view.labels)
+    np.maximum.at(highest, copies.groups, view.labels)
+    torn = (lowest != highest)[copies.groups]
+    groups = np.unique(copies.groups[torn])
+    says = f"stand with different labels ({len(groups):,} different texts): no step can get all of them right"
+    examples = []
+    for group in groups[:FEW]:
+        members = np.flatnonzero(copies.groups == group)[:FEW]
+        labels = [view.classes[label] for label in view.labels[members]]
+        examples.append({"rows": view.rows[members].tolist(), "labels": labels})
+    numbers = {"texts": int(torn.sum()), "groups": len(groups), "examples": examples}
+    return Looked([*view.finding("warning", "conflicting_labels", torn, says)], {"conflicts": numbers})
+
+
+def _mask(flags: pa.BooleanArray) -> BoolArray:
+    return np.asarray(flags.to_numpy(zero_copy_only=False), np.bool_)
