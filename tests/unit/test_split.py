@@ -208,7 +208,7 @@ def test_too_few_texts_are_refused(n: int) -> None:
 def test_a_label_that_only_the_evaluation_has_is_named() -> None:
     labels = ["a", "b"] * 20 + ["a", "new"]
     made = corpus(sentences(42), labels, ["train"] * 30 + ["val"] * 10 + ["test"] * 2)
-    with pytest.raises(DataError, match="the label 'new' stands in test .* never in train"):
+    with pytest.raises(DataError, match=r"the label 'new' stands in test .* never in train"):
         make_split(made, rng=rng())
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from sopan.text.duplicates import CANONICAL, duplicate_groups
@@ -156,7 +155,7 @@ def find_copies(texts: pa.LargeStringArray, encoded: Encoded, part: Int64Array) 
     inhabitants = np.zeros((int(near.groups.max(initial=-1)) + 1, len(PARTS)), np.int64)
     np.add.at(inhabitants, words, stands)  # different texts of each word group, by part
 
-    def reach(least: float) -> npt.NDArray[np.bool_]:
+    def reach(least: float) -> BoolArray:
         """(D, 3): a near-duplicate of that similarity, and no exact one, stands in that part."""
         chosen = near.similarity >= least
         neighbours = np.zeros_like(inhabitants)
@@ -167,7 +166,7 @@ def find_copies(texts: pa.LargeStringArray, encoded: Encoded, part: Int64Array) 
     first, second = inhabitants[near.first], inhabitants[near.second]
     pairs = first.T @ second + second.T @ first + inhabitants.T @ inhabitants - stands.T @ stands
     np.fill_diagonal(pairs, pairs.diagonal() // 2)  # within a part each pair was counted from both ends
-    leaks = (reach(SAME_TEXT) | (stands > 0))[groups] & (np.arange(len(PARTS)) > part[:, None])
-    return Copies(
-        groups, part, (stands > 0)[groups], reach(THRESHOLD)[groups], leaks.any(axis=1), near, pairs
-    )
+    present = stands > 0
+    later = np.arange(len(PARTS)) > part[:, None]
+    drop = np.asarray(((reach(SAME_TEXT) | present)[groups] & later).any(axis=1))
+    return Copies(groups, part, present[groups], reach(THRESHOLD)[groups], drop, near, pairs)

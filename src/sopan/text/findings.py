@@ -175,22 +175,16 @@ def look_at_copies(view: View, copies: Copies) -> Looked:
         "removed_from_val": int((copies.drop & (view.part == 1)).sum()),
         "removed_as_near": int((copies.drop & ~copies.later(copies.stands)).sum()),
     }
+    near = f"nearly repeating one of an earlier part (Jaccard {THRESHOLD} or more)"
+    removed = (
+        f"removed before any score, being in a later part too (equal, or Jaccard {SAME_TEXT} or more): "
+        f"{leaks['removed_from_train']:,} from train, {leaks['removed_from_val']:,} from validation"
+    )
     findings = [
         *_leak(view, leaked, leaks),
-        *view.finding(
-            "note",
-            "near_leak",
-            nearly,
-            f"of validation or test nearly repeat one of an earlier part (Jaccard {THRESHOLD} or more)",
-        ),
-        *view.finding(
-            "note",
-            "removed",
-            copies.drop,
-            f"are removed before any score, for they also stand, or all but stand (Jaccard {SAME_TEXT} or more), "
-            f"in a later part: {leaks['removed_from_train']:,} of train and {leaks['removed_from_val']:,} of validation",
-        ),
-        *view.finding("note", "duplicates", copies.repeats, "repeat an earlier one, character for character"),
+        *view.finding("note", "near_leak", nearly, near),
+        *view.finding("note", "removed", copies.drop, removed),
+        *view.finding("note", "duplicates", copies.repeats, "repeating an earlier one"),
     ]
     numbers: dict[str, Json] = {
         "duplicates": copies.exact_json(view.rows, FEW),
@@ -204,8 +198,8 @@ def _leak(view: View, leaked: BoolArray, leaks: dict[str, int]) -> Iterator[Find
     count, n_test = int(leaked.sum()), int((view.part == 2).sum())
     if count:
         message = (
-            f"{leaks['test_in_train_or_val']:,} of the {n_test:,} test texts also stand in train or validation, "
-            f"and {leaks['val_in_train']:,} of the validation texts in train."
+            f"{leaks['test_in_train_or_val']:,} of the {n_test:,} test texts also stand in train or "
+            f"validation, and {leaks['val_in_train']:,} of the validation texts in train."
         )
         yield Finding("warning", "leak", message, count, tuple(view.rows[leaked][:FEW].tolist()))
 
@@ -218,7 +212,7 @@ def look_at_conflicts(view: View, copies: Copies) -> Looked:
     np.maximum.at(highest, copies.groups, view.labels)
     torn = (lowest != highest)[copies.groups]
     groups = np.unique(copies.groups[torn])
-    says = f"stand with different labels ({len(groups):,} different texts): no step can get all of them right"
+    says = f"standing with different labels ({len(groups):,} different): no step can get all of them right"
     examples = []
     for group in groups[:FEW]:
         members = np.flatnonzero(copies.groups == group)[:FEW]
