@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from safetensors.numpy import load_file
 
 from sopan import errors
 from sopan.errors import SopanError
@@ -70,12 +69,12 @@ def run_worker(step: str, job: Path, settings: dict[str, Json], progress: Progre
     if worker.returncode:
         last = log.read_text().strip().splitlines()[-1:] or ["no message"]
         raise SopanError(f"the step {step!r} stopped (exit code {worker.returncode}): {last[0]}")
-    arrays = np.load(folder / "outcome.npz")
+    arrays = load_file(folder / "arrays.safetensors")
     return Outcome(
         json.loads((folder / "outcome.json").read_text()),
         arrays["probabilities"],
         arrays["truncated"],
-        _optional(arrays, "correct_with_leaks"),
+        arrays.get("correct_with_leaks"),
     )
 
 
@@ -103,7 +102,3 @@ def _as_error(message: dict[str, Any]) -> SopanError:
     kind = getattr(errors, message["kind"], SopanError)
     error: SopanError = kind(message["error"])
     return error
-
-
-def _optional(arrays: Any, name: str) -> npt.NDArray[Any] | None:
-    return arrays[name] if name in arrays.files else None

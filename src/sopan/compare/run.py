@@ -20,12 +20,15 @@ from sopan.compare.environment import environment
 from sopan.compare.evidence import disagreements, excerpt, fingerprint, predictions_table
 from sopan.compare.jobs import Outcome, Progress, run_worker
 from sopan.compare.label_errors import likely_label_errors
+from sopan.compare.report import write_report
 from sopan.compare.verdict import compare_pairs, explain, recommend
 from sopan.compare.worker import write_part
 from sopan.errors import DataError
-from sopan.fit.intervals import accuracy_interval, macro_f1_interval
+from sopan.fit.intervals import accuracy_interval
+from sopan.fit.publish import write_atomic
 from sopan.fit.tune import Budget, tuning_metric
 from sopan.text.audit import Audit, audit_corpus, leak_effect, remove_leaks
+from sopan.text.parquet import write_parquet
 from sopan.text.tokenize import TokenRule
 from sopan.types import Corpus, Int64Array, Json, Split
 
@@ -172,18 +175,10 @@ def _weigh(corpus: Corpus, split: Split, outcomes: dict[str, Outcome], plan: Pla
     steps: list[dict[str, Any]] = []
     curve: list[dict[str, Json]] = []
     for step, outcome in outcomes.items():
-        scores = {key: value for key, value in outcome.scores.items() if key != "learning_curve"}
-        steps.append(
-            {"step": step}
-            | scores
-            | {
-                "accuracy_ci": list(accuracy_interval(np.asarray(scores["confusion"]), rng)),
-                "macro_f1_ci": list(macro_f1_interval(np.asarray(scores["confusion"]), rng)),
-            }
-        )
+        steps.append({"step": step} | {k: v for k, v in outcome.scores.items() if k != "learning_curve"})
         curve += [_curve_point(step, point, len(labels), rng) for point in outcome.scores["learning_curve"]]
     correct = {step: outcome.probabilities.argmax(axis=1) == labels for step, outcome in outcomes.items()}
-    pairs = compare_pairs(correct, n_classes=len(corpus.classes), margin=plan.margin, rng=rng)
+    pairs = compare_pairs(correct, margin=plan.margin, rng=rng)
     recommendation = recommend(steps, pairs, plan.margin)
     best = outcomes[max(steps, key=lambda s: s["accuracy"])["step"]]
     return {
@@ -225,3 +220,17 @@ def _leak_effect(corpus: Corpus, split: Split, audit: Audit, outcomes: dict[str,
                 "accuracy_without": float(correct[step].mean()),
             }
     return effect
+
+
+def write_comparison(
+    folder: Path, results: dict[str, Json], predictions: pa.Table, config: dict[str, Json]
+) -> None:
+    """Write a comparison's files, each whole or not at all, results.json last."""
+    write_atomic(folder / "config.json", _json(config))
+    write_parquet(predictions, folder / "predictions.parquet")
+    write_report(results, folder / "report.html")
+    write_atomic(folder / "results.json", _json(results))
+
+
+def _json(value: Json) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

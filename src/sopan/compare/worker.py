@@ -1,6 +1,6 @@
 """One step in a process of its own: tune, fit, measure, save. Run as `python -m sopan.compare.worker JOB`.
 
-The job is a folder: `job.json` and the texts as Arrow files in, `outcome.json` and `outcome.npz` out.
+The job is a folder: `job.json` and the texts as Arrow files in, `outcome.json` and `arrays.safetensors` out.
 Progress goes to standard output, one JSON object a line. A process of its own makes peak memory honest,
 and keeps one step's failure from taking the comparison with it.
 """
@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from safetensors.numpy import save_file
 
 from sopan.errors import SopanError
 from sopan.fit.artifact import save_model
 from sopan.fit.costs import latency_ms, peak_rss_mb
 from sopan.fit.metrics import measure
+from sopan.fit.predict import score
 from sopan.fit.tune import Budget, Labelled, Tuned, tune
 from sopan.rungs import make_step
 from sopan.rungs.base import Rung
@@ -86,7 +88,9 @@ def run_job(folder: Path) -> None:
     outcome["seeds"] = _other_seeds(tuned.rung, job, train, test, unlabelled)
     outcome["learning_curve"] = _learning_curve(tuned.rung, job, train, test, unlabelled)
     arrays |= _with_leaks(tuned.rung, job, folder.parent, test, unlabelled)
-    np.savez(folder / "outcome.npz", **arrays)
+    save_file(
+        {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "arrays.safetensors"
+    )
     (folder / "outcome.json").write_text(json.dumps(outcome))
 
 
@@ -110,7 +114,7 @@ def _measure(
     started = time.perf_counter()
     prediction = tuned.rung.predict_texts(test.texts)
     seconds = time.perf_counter() - started
-    outcome = measure(prediction.probabilities, test.labels, test.classes) | {
+    outcome = score(prediction, test.labels, test.classes, np.random.default_rng(seed)) | {
         "temperature": float(tuned.rung.temperature_),
         "fit_seconds": tuned.fit_seconds,
         "tune_seconds": tuned.tune_seconds,
@@ -120,8 +124,6 @@ def _measure(
         "trials": [asdict(trial) for trial in tuned.trials],
         "trials_total": tuned.offered,
         "interrupted": tuned.interrupted,
-        "truncated": int(prediction.truncated.sum()),
-        "no_known_words": int(prediction.no_known_words.sum()),
         "adds": tuned.rung.adds,
         "lacks": tuned.rung.lacks,
     }

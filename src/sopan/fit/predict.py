@@ -21,7 +21,7 @@ from sopan.fit.intervals import accuracy_interval, macro_f1_interval
 from sopan.fit.metrics import measure
 from sopan.fit.publish import replacing_file
 from sopan.rungs.base import Rung
-from sopan.types import Int64Array, Json
+from sopan.types import Int64Array, Json, Prediction
 
 ROW_GROUP = 32_768
 """Rows of one Parquet row group: the most that is held before it is written."""
@@ -66,9 +66,18 @@ def evaluate_model(
     names = label_names(rung.classes_)
     labels = _by_name(labelled, names)
     prediction = rung.predict_texts(labelled.texts)
+    return score(prediction, labels, names, rng or np.random.default_rng(0))
+
+
+def score(
+    prediction: Prediction,
+    labels: npt.NDArray[np.integer[Any]],
+    names: Sequence[str],
+    rng: np.random.Generator,
+) -> dict[str, Json]:
+    """Measure a prediction against the (N,) labels, indices into `names`: see `evaluate_model`."""
     scores = measure(prediction.probabilities, labels, names)
     confusion = np.asarray(scores["confusion"])
-    rng = rng or np.random.default_rng(0)
     return scores | {
         "accuracy_ci": list(accuracy_interval(confusion, rng)),
         "macro_f1_ci": list(macro_f1_interval(confusion, rng)),
@@ -112,7 +121,8 @@ def predict_stream(rung: Rung, batches: Iterator[pa.RecordBatch]) -> Iterator[pa
 
     Args:
         rung: a fitted step.
-        batches: with columns `row` (int64) and `text` (large_string).
+        batches: with columns `row` (int64) and `text` (large_string). If it keeps a list `cut_rows` of the
+            rows whose text was cut while reading, as `TextStream` does, these count as truncated too.
 
     Yields:
         As many rows: `row`, `predicted` (the label's name), `p_<label>` for each label (float64, sum 1),
@@ -123,11 +133,12 @@ def predict_stream(rung: Rung, batches: Iterator[pa.RecordBatch]) -> Iterator[pa
     for batch in batches:
         prediction = rung.predict_texts(batch.column("text"))
         best = pa.array(prediction.probabilities.argmax(axis=1))
+        cut = np.isin(batch.column("row"), getattr(batches, "cut_rows", []))
         columns = [
             batch.column("row"),
             names.take(best),
             *(pa.array(column) for column in prediction.probabilities.T),
-            pa.array(prediction.truncated),
+            pa.array(prediction.truncated | cut),
             pa.array(prediction.no_known_words),
         ]
         yield pa.RecordBatch.from_arrays(columns, schema=schema)

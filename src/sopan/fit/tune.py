@@ -39,7 +39,8 @@ class Labelled:
     @property
     def names(self) -> npt.NDArray[np.str_]:
         """Each text's label by name, (N,)."""
-        return np.asarray(self.classes)[self.labels]
+        names: npt.NDArray[np.str_] = np.asarray(self.classes)[self.labels]
+        return names
 
     def __len__(self) -> int:
         return len(self.texts)
