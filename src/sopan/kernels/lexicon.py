@@ -25,7 +25,7 @@ class Lexicon(NamedTuple):
     """Distinct words in the order of their ids, with an open-addressing table to find them.
 
     Args:
-        slots: (2 x power of two,) int64, at most half full: pairs of a word's key and its id + 1, 0 where free.
+        slots: (2 x power of two,) int64, at most half full: a word's key and its id + 1, 0 where free.
         pool: the words' bytes, end to end, with room to grow.
         bounds: (room + 1,) int64: word i is pool[bounds[i]:bounds[i + 1]].
         size: (1,) int64, number of words.
@@ -48,7 +48,7 @@ def empty_lexicon(words: int = 4096) -> Lexicon:
 
 @kernel
 def key_of(data: Bytes, start: int, end: int, fold: Bytes) -> np.int64:
-    """Return 64 bits for folded bytes: the bytes themselves and their number if short, else a negative hash."""
+    """Return 64 bits for folded bytes: their number and themselves if short, else a negative hash."""
     packed = np.int64(0)
     if end - start <= SHORT:
         for i in range(start, end):

@@ -82,14 +82,14 @@ def shares_of(offsets: Int64Array, least: int, most_shares: int | None = None) -
 
 def normal_pieces(
     texts: pa.LargeStringArray, rule: TokenRule, lowercase: bool
-) -> Iterator[tuple[Buffers, BoolArray, Buffers]]:
-    """Yield pieces of the texts: buffers as they are, which texts are ASCII, and the others' normal forms."""
+) -> Iterator[tuple[pa.LargeStringArray, BoolArray, pa.LargeStringArray]]:
+    """Yield pieces of the texts: as they are, which of them are ASCII, and the others' normal forms."""
     for piece in shares_of(Buffers.of(texts).offsets, PIECE_BYTES):
         part = texts.slice(piece.start, piece.stop - piece.start)
         is_ascii = pc.string_is_ascii(part)
         others = part.filter(pc.invert(is_ascii)).to_pylist()
         forms = pa.array([normal_form(text, rule, lowercase=lowercase) for text in others], pa.large_string())
-        yield Buffers.of(part), is_ascii.to_numpy(zero_copy_only=False), Buffers.of(forms)
+        yield part, is_ascii.to_numpy(zero_copy_only=False), forms
 
 
 def encode(
@@ -101,7 +101,7 @@ def encode(
     ids, lengths = [np.empty(0, np.int32)], [np.zeros(1, np.int64)]
     for plain, is_ascii, others in normal_pieces(texts, rule, lowercase):
         lexicon, found, bounds = find_words_of_texts(
-            lexicon, *plain, is_ascii, *others, classes, shortest, fold, add
+            lexicon, *Buffers.of(plain), is_ascii, *Buffers.of(others), classes, shortest, fold, add
         )
         ids.append(found)
         lengths.append(np.diff(bounds))
@@ -115,8 +115,8 @@ def look_up(texts: pa.LargeStringArray, lexicon: Lexicon, rule: TokenRule, lower
         part = texts.slice(share.start, share.stop - share.start)
         return encode(part, lexicon, rule, lowercase, add=False)[1]
 
-    _check(texts, rule)
-    return _joined(on_every_core(work, shares_of(Buffers.of(texts).offsets, SHARE_BYTES, cores())))
+    check_texts(texts, rule)
+    return joined(on_every_core(work, shares_of(Buffers.of(texts).offsets, SHARE_BYTES, cores())))
 
 
 def index_words(
@@ -132,7 +132,7 @@ def index_words(
         part = texts.slice(share.start, share.stop - share.start)
         return encode(part, empty_lexicon(), rule, lowercase, add=True)
 
-    _check(texts, rule)
+    check_texts(texts, rule)
     parts = on_every_core(work, shares_of(Buffers.of(texts).offsets, SHARE_BYTES, cores()))
     lexicon = parts[0][0]
     renamed = [np.arange(lexicon.size[0], dtype=np.int32)]
@@ -148,7 +148,7 @@ def index_words(
     encoded = [
         Encoded(rank[names][part.ids], part.offsets) for names, (_, part) in zip(renamed, parts, strict=True)
     ]
-    return words.take(pa.array(order)), _joined(encoded)
+    return words.take(pa.array(order)), joined(encoded)
 
 
 def lexicon_of(words: pa.LargeStringArray) -> Lexicon:
@@ -171,13 +171,13 @@ def strings(data: Bytes, offsets: Int64Array) -> pa.LargeStringArray:
     return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
 
 
-def _joined(parts: list[Encoded]) -> Encoded:
+def joined(parts: list[Encoded]) -> Encoded:
     """Put encoded texts end to end."""
     lengths = [np.zeros(1, np.int64), *(np.diff(part.offsets) for part in parts)]
     return Encoded(np.concatenate([part.ids for part in parts]), np.cumsum(np.concatenate(lengths)))
 
 
-def _check(texts: pa.LargeStringArray, rule: str) -> None:
+def check_texts(texts: pa.LargeStringArray, rule: str) -> None:
     """Refuse missing texts and unknown rules."""
     if rule not in ("words", "sklearn"):
         raise ConfigError(f"no token rule is called {rule!r}", next_step="rules: words, sklearn")

@@ -1,30 +1,71 @@
-"""Counting n-grams of words or characters (provisional inside; signatures are settled)."""
+"""Count n-grams of words or characters: what `CountVectorizer` counts, in the same order, on every core."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from numbers import Integral
+from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
+from sopan.errors import ConfigError
+from sopan.kernels.characters import padded_words
+from sopan.kernels.count import (
+    END,
+    find_ngrams,
+    join_words,
+    place_rows,
+    place_words,
+    stream_of,
+    tally_rows,
+    tally_words,
+)
+from sopan.kernels.lexicon import AS_IS, LOWER, Lexicon, empty_lexicon, find_words_of_texts
+from sopan.kernels.trie import Trie, count_known_ngrams, plant
 from sopan.text.arrow import Texts, as_texts
-from sopan.text.tokenize import tokenize
-from sopan.text.unicode import TokenRule
+from sopan.text.encode import (
+    SHARE_BYTES,
+    Buffers,
+    check_texts,
+    cores,
+    index_words,
+    look_up,
+    normal_pieces,
+    on_every_core,
+    read_only,
+    shares_of,
+    strings,
+)
+from sopan.text.unicode import CODE_POINTS, TokenRule, space_classes
+from sopan.text.vocab import no_words
+from sopan.types import Int32Array, Int64Array
 
 Analyzer = Literal["word", "char_wb"]
-"""`word`: n-grams of words. `char_wb`: n-grams of characters inside space-padded words."""
+"""`word`: n-grams of words. `char_wb`: n-grams of characters inside words padded with a space on either side, as
+scikit-learn's analyzer of that name: unlike n-grams of the bare text, they do not spend features on pairs of words."""
+
+SHARE_WORDS = 1 << 16
+"""Least number of words for which another thread is worth its start."""
+UNKNOWN = -2
+"""In a stream: a word or character that no feature holds."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NgramCounter:
-    """A fixed list of n-grams, counted in any texts.
+    """A fixed list of n-grams, to be counted in any texts.
 
     Args:
-        features: F n-grams in column order; the words of a word n-gram are joined by one space.
-        rule, lowercase: how texts are cut into words.
+        features: F distinct n-grams in column order; the words of a word n-gram are joined by one space.
+        rule, lowercase: how texts are cut into words (see `sopan.text.tokenize`). For characters, `rule` sets the
+            normal form, and whether line-break tags are spaces; words are then what white space separates.
         analyzer: words or characters.
-        ngram_range: shortest and longest n-gram.
+        ngram_range: lengths of the shortest and the longest n-gram.
     """
 
     features: pa.LargeStringArray
@@ -37,10 +78,66 @@ class NgramCounter:
         return len(self.features)
 
     def transform(self, texts: Texts) -> csr_matrix:
-        """Count the features in N texts: (N, F) int64, column indices sorted in each row."""
-        vectorizer = _vectorizer(self.rule, self.lowercase, self.analyzer, self.ngram_range)
-        vectorizer.set_params(vocabulary=self.features.to_pylist())
-        return vectorizer.transform(as_texts(texts).to_pylist())
+        """Count the features in N texts: (N, F) int64, column indices sorted in each row.
+
+        Raises:
+            DataError: a text is missing or is not valid Unicode.
+            ConfigError: a feature stands in the list twice, or is empty.
+        """
+        array = as_texts(texts)
+        check_texts(array, self.rule)
+        shares = shares_of(Buffers.of(array).offsets, SHARE_BYTES, cores())
+        rows = on_every_core(
+            lambda share: self._count(array.slice(share.start, share.stop - share.start)), shares
+        )
+        lengths = [np.zeros(1, np.int64), *(np.diff(indptr) for indptr, _, _ in rows)]
+        indptr = np.cumsum(np.concatenate(lengths))
+        indices = np.concatenate([indices for _, indices, _ in rows])
+        return _matrix(np.concatenate([data for _, _, data in rows]), indices, indptr, len(self))
+
+    def _count(self, texts: pa.LargeStringArray) -> tuple[Int64Array, Int32Array, Int64Array]:
+        """Count the features in one thread's share of the texts: indptr, indices, data."""
+        names, trie = self._index
+        if isinstance(names, Lexicon):
+            encoded = look_up(texts, names, self.rule, self.lowercase)
+            stream, bounds = stream_of(encoded.ids, encoded.offsets)
+        else:
+            points, bounds = character_stream(texts, self.rule, self.lowercase)
+            stream = np.where(points == END, np.int32(END), names[points])
+        whole = self.analyzer == "char_wb"
+        return count_known_ngrams(stream, bounds, trie, len(self), *self.ngram_range, whole)
+
+    @cached_property
+    def _index(self) -> tuple[Lexicon | Int32Array, Trie]:
+        """Return names for words (or for code points: (0x110000,) int32), and the trie of features over them."""
+        names: Lexicon | Int32Array
+        if self.analyzer == "word":
+            nothing = Buffers.of(pa.array([], pa.large_string()))
+            names, ids, offsets = find_words_of_texts(
+                empty_lexicon(len(self)), *Buffers.of(self.features), np.ones(len(self), np.bool_), *nothing,
+                space_classes(), 1, AS_IS, True,
+            )  # fmt: skip
+            known = int(names.size[0])
+        else:
+            points = np.frombuffer("".join(self.features.to_pylist()).encode("utf-32-le"), np.int32)
+            names = np.full(CODE_POINTS, UNKNOWN, np.int32)
+            alphabet = np.unique(points)
+            names[alphabet] = np.arange(len(alphabet), dtype=np.int32)
+            known, ids = len(alphabet), names[points]
+            lengths = pc.utf8_length(self.features).to_numpy()
+            offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        order = np.argsort(np.diff(offsets), kind="stable")
+        self._refuse_repeats(np.diff(offsets))
+        return names, plant(ids, offsets, order, known)
+
+    def _refuse_repeats(self, lengths: Int64Array) -> None:
+        """Refuse empty and repeated features, which no text could be counted for."""
+        if len(lengths) and lengths.min() == 0:
+            raise ConfigError("a feature is empty", where=f"feature {int(lengths.argmin())}")
+        if len(pc.unique(self.features)) < len(self):
+            counts = pc.value_counts(self.features)
+            twice = counts.field("values")[int(np.argmax(counts.field("counts").to_numpy()))]
+            raise ConfigError(f"the features hold {twice.as_py()!r} twice")
 
 
 def count_ngrams(
@@ -57,32 +154,188 @@ def count_ngrams(
     """Find the n-grams of N texts and count them.
 
     Args:
-        min_df, max_df: least and most texts that a kept n-gram stands in: a count (int) or a fraction (float).
-        max_features: keep only so many, the most frequent.
+        texts: N texts.
+        rule, lowercase, analyzer, ngram_range: as in `NgramCounter`.
+        min_df, max_df: least and greatest number of texts (an int) or share of them (a float) that an n-gram
+            stands in.
+        max_features: keep only so many, the most frequent in all texts together.
 
     Returns:
-        The counter, and its counts in `texts`: (N, F) int64, column indices sorted in each row.
+        A counter of the F n-grams that are kept, sorted by code point, and their counts in `texts`: (N, F) int64,
+        column indices sorted in each row.
 
     Raises:
-        DataError: no n-gram is left.
+        ConfigError: a setting that cannot work.
+        DataError: no n-gram is left, or a text is missing or is not valid Unicode.
     """
-    vectorizer = _vectorizer(rule, lowercase, analyzer, ngram_range)
-    vectorizer.set_params(min_df=min_df, max_df=max_df, max_features=max_features)
-    counts = vectorizer.fit_transform(as_texts(texts).to_pylist())
-    features = pa.array(vectorizer.get_feature_names_out().tolist(), pa.large_string())
-    return NgramCounter(features, rule, lowercase, analyzer, ngram_range), counts
+    array = as_texts(texts)
+    check_texts(array, rule)
+    least, most = _check_settings(len(array), analyzer, ngram_range, min_df, max_df, max_features)
+    if analyzer == "word":
+        words, encoded = index_words(array, rule, lowercase)
+        stream, bounds = stream_of(encoded.ids, encoded.offsets)
+        del encoded
+    else:
+        stream, bounds = character_stream(array, rule, lowercase)
+        words, stream = _alphabet(stream)
+    columns = _Columns.find(stream, bounds, len(words), ngram_range, analyzer == "char_wb", least, most)
+    kept = columns.most_frequent(max_features)
+    if not kept.any():
+        raise no_words(rule, len(words), f"min_df={min_df} and max_df={max_df}")
+    ngrams = np.concatenate([part.ngrams for part in columns.parts])[kept]
+    features = strings(*join_words(ngrams, *Buffers.of(words), analyzer == "word"))
+    return NgramCounter(features, rule, lowercase, analyzer, ngram_range), columns.matrix(kept)
 
 
-def _vectorizer(rule, lowercase, analyzer, ngram_range):  # type: ignore
-    from sklearn.feature_extraction.text import CountVectorizer
+@dataclass(frozen=True)
+class _Part:
+    """N-grams found by one thread (see `find_ngrams`)."""
 
-    def words(text: str) -> tuple[str, ...]:
-        return tokenize(text, rule, lowercase=lowercase).words
+    ngrams: Int32Array
+    bounds: Int64Array
+    rows: Int32Array
+    counts: Int32Array
 
-    return CountVectorizer(
-        lowercase=lowercase,
-        analyzer=analyzer,
-        ngram_range=ngram_range,
-        tokenizer=words if analyzer == "word" and rule == "words" else None,
-        token_pattern=r"(?u)\b\w\w+\b" if rule == "sklearn" else None,
-    )
+
+@dataclass(frozen=True)
+class _Columns:
+    """The count matrix of N texts by columns, in parts whose n-grams follow one another."""
+
+    parts: list[_Part]
+    texts: int
+
+    @classmethod
+    def find(
+        cls,
+        stream: Int32Array,
+        bounds: Int64Array,
+        words: int,
+        ngram_range: tuple[int, int],
+        whole: bool,
+        least: int,
+        most: int,
+    ) -> _Columns:
+        """Find the n-grams of a stream: place every word, then let each thread group some of the words."""
+        shares = shares_of(bounds, SHARE_WORDS, cores())
+        tallies = on_every_core(lambda s: tally_words(stream, bounds[s.start], bounds[s.stop], words), shares)
+        starts, cursors = _cursors(tallies)
+        places, texts = np.empty(starts[-1], np.int64), np.empty(starts[-1], np.int32)
+
+        def place(job: tuple[slice, Int64Array]) -> None:
+            place_words(stream, bounds, job[0].start, job[0].stop, job[1], places, texts)
+
+        def group(share: slice) -> _Part:
+            between = (share.start, share.stop)
+            return _Part(
+                *find_ngrams(stream, places, texts, starts, *between, *ngram_range, whole, least, most)
+            )
+
+        on_every_core(place, list(zip(shares, cursors, strict=True)))
+        return cls(on_every_core(group, shares_of(starts, SHARE_WORDS, cores())), len(bounds) - 1)
+
+    def most_frequent(self, limit: int | None) -> npt.NDArray[np.bool_]:
+        """Say which n-grams are kept: (F,) bool. Ties fall as they do in scikit-learn."""
+        kept = np.ones(sum(len(part.ngrams) for part in self.parts), np.bool_)
+        if limit is not None and limit < len(kept):
+            totals = [
+                np.add.reduceat(part.counts, part.bounds[:-1], dtype=np.int64)
+                for part in self.parts
+                if len(part.ngrams)
+            ]
+            kept[:] = False
+            kept[(-np.concatenate(totals)).argsort()[:limit]] = True
+        return kept
+
+    def matrix(self, kept: npt.NDArray[np.bool_]) -> csr_matrix:
+        """Turn the kept columns into rows: (N, kept) int64."""
+        columns = np.where(kept, np.cumsum(kept) - 1, -1)
+        ends = np.cumsum([len(part.ngrams) for part in self.parts])
+        jobs = list(zip(self.parts, np.split(columns, ends[:-1]), strict=True))
+        tallies = on_every_core(lambda job: tally_rows(job[0].rows, job[0].bounds, job[1], self.texts), jobs)
+        indptr, cursors = _cursors(tallies)
+        data = np.empty(indptr[-1], np.int64)
+        indices = np.empty(len(data), np.int32 if len(data) <= np.iinfo(np.int32).max else np.int64)
+
+        def place(job: tuple[tuple[_Part, Int64Array], Int64Array]) -> None:
+            (part, numbers), at = job
+            place_rows(part.rows, part.counts, part.bounds, numbers, at, indices, data)
+
+        on_every_core(place, list(zip(jobs, cursors, strict=True)))
+        return _matrix(data, indices, indptr, int(kept.sum()))
+
+
+def character_stream(
+    texts: pa.LargeStringArray, rule: TokenRule, lowercase: bool
+) -> tuple[Int32Array, Int64Array]:
+    """Return the code points of N texts, word by word, and their bounds, as `stream_of` does for words."""
+    parts, lengths = [np.full(1, END, np.int32)], [np.ones(1, np.int64)]
+    for plain, is_ascii, others in normal_pieces(texts, rule, lowercase):
+        if rule == "words":
+            plain, others = (
+                pc.replace_substring_regex(part, "(?i)<br[ \t-\r]*/?>", " ") for part in (plain, others)
+            )
+        found, sizes = padded_words(
+            *Buffers.of(plain), is_ascii, *Buffers.of(others), space_classes(), LOWER if lowercase else AS_IS
+        )
+        parts.append(found)
+        lengths.append(sizes)
+    return np.concatenate(parts), np.cumsum(np.concatenate(lengths))
+
+
+def _alphabet(points: Int32Array) -> tuple[pa.LargeStringArray, Int32Array]:
+    """Return the distinct characters of a stream in order, and the stream with their numbers in place of them."""
+    seen = np.zeros(CODE_POINTS + 1, np.bool_)
+    seen[points] = True  # END lands in the last place
+    seen[END] = False
+    names = (np.cumsum(seen) - 1).astype(np.int32)
+    names[END] = END
+    return pa.array([chr(c) for c in np.flatnonzero(seen)], pa.large_string()), names[points]
+
+
+def _cursors(tallies: list[Int64Array]) -> tuple[Int64Array, list[Int64Array]]:
+    """Lay out what several threads counted for each key: first by key, then by thread.
+
+    Returns:
+        Where each key starts (K + 1,), and where each thread starts to write each key (K,).
+    """
+    counts = np.stack(tallies)
+    starts = np.concatenate([[0], np.cumsum(counts.sum(axis=0))])
+    before = np.cumsum(counts, axis=0) - counts
+    return starts, list(starts[:-1] + before)
+
+
+def _matrix(data: Int64Array, indices: npt.NDArray[Any], indptr: Int64Array, columns: int) -> csr_matrix:
+    """Return a sorted matrix without copying its entries; row pointers get the column indices' dtype."""
+    indptr = indptr.astype(indices.dtype) if indptr[-1] <= np.iinfo(indices.dtype).max else indptr
+    matrix = csr_matrix((data, indices, indptr), shape=(len(indptr) - 1, columns))
+    matrix.has_sorted_indices = matrix.has_canonical_format = True
+    return matrix
+
+
+def _check_settings(
+    n: int,
+    analyzer: str,
+    ngram_range: tuple[int, int],
+    min_df: float,
+    max_df: float,
+    max_features: int | None,
+) -> tuple[int, int]:
+    """Return the least and greatest number of texts for a feature.
+
+    Raises:
+        ConfigError: a setting that cannot work.
+    """
+    if analyzer not in ("word", "char_wb"):
+        raise ConfigError(f"no analyzer is called {analyzer!r}", next_step="analyzers: word, char_wb")
+    if not 1 <= ngram_range[0] <= ngram_range[1]:
+        raise ConfigError(f"ngram_range={ngram_range} must hold two lengths, 1 or more, the shorter first")
+    if max_features is not None and max_features < 1:
+        raise ConfigError(f"max_features={max_features} would leave nothing")
+    for name, value in (("min_df", min_df), ("max_df", max_df)):
+        if value < 0 or (not isinstance(value, Integral) and value > 1):
+            raise ConfigError(f"{name}={value} is neither a count nor a share between 0.0 and 1.0")
+    least = min_df if isinstance(min_df, Integral) else math.ceil(min_df * n)
+    most = max_df if isinstance(max_df, Integral) else math.floor(max_df * n)
+    if most < least:
+        raise ConfigError(f"max_df={max_df} stands for fewer texts ({most}) than min_df={min_df} ({least})")
+    return int(least), int(most)

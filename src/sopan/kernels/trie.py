@@ -1,0 +1,144 @@
+"""Count a fixed list of n-grams in new texts: a trie over word ids whose edges are in a hash table."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sopan.kernels.count import END
+from sopan.kernels.lexicon import first_slot
+from sopan.kernels.segment import kernel
+from sopan.types import Int32Array, Int64Array
+
+
+class Trie(NamedTuple):
+    """F n-grams by their first word, and from node to node by the next.
+
+    Args:
+        roots: (V,) int32, the node of each word as first word, or -1.
+        slots: (2 x power of two,) int64, at most half full: node << 32 | next word, and the node it leads to
+            + 1, 0 where free. Nodes 0 … F - 1 are the n-grams; nodes from F on only lead to longer ones.
+    """
+
+    roots: Int32Array
+    slots: Int64Array
+
+
+@kernel
+def step_to(slots: Int64Array, node: int, word: int) -> np.int64:
+    """Return the node that a word leads to, or -1."""
+    key = np.int64(node) << 32 | np.int64(word)
+    at = first_slot(key, slots)
+    while slots[2 * at + 1] != 0:
+        if slots[2 * at] == key:
+            return slots[2 * at + 1] - 1
+        at = (at + 1) & (len(slots) // 2 - 1)
+    return np.int64(-1)
+
+
+@kernel
+def add_step(slots: Int64Array, node: int, word: int, target: int) -> None:
+    """Let a word that leads nowhere yet lead to a node."""
+    key = np.int64(node) << 32 | np.int64(word)
+    at = first_slot(key, slots)
+    while slots[2 * at + 1] != 0:
+        at = (at + 1) & (len(slots) // 2 - 1)
+    slots[2 * at], slots[2 * at + 1] = key, target + 1
+
+
+@kernel
+def plant(ids: Int32Array, offsets: Int64Array, order: Int64Array, words: int) -> Trie:
+    """Build the trie of F n-grams.
+
+    Args:
+        ids, offsets: n-gram f is ids[offsets[f]:offsets[f + 1]], not empty.
+        order: (F,) the n-grams by length, so that a prefix is planted before what it leads to.
+        words: V.
+    """
+    room = 16
+    while room < 2 * len(ids):
+        room *= 2
+    roots = np.full(words, -1, np.int32)
+    slots = np.zeros(2 * room, np.int64)
+    fresh = np.int64(len(order))  # the next node that is no n-gram
+    for f in order:
+        low, high = offsets[f], offsets[f + 1]
+        if high - low == 1:
+            roots[ids[low]] = f
+            continue
+        if roots[ids[low]] < 0:
+            roots[ids[low]] = fresh
+            fresh += 1
+        node = np.int64(roots[ids[low]])
+        for i in range(low + 1, high - 1):
+            target = step_to(slots, node, ids[i])
+            if target < 0:
+                target = fresh
+                fresh += 1
+                add_step(slots, node, ids[i], target)
+            node = target
+        add_step(slots, node, ids[high - 1], f)
+    return Trie(roots, slots)
+
+
+@kernel
+def count_known_ngrams(
+    stream: Int32Array,
+    bounds: Int64Array,
+    trie: Trie,
+    ngrams: int,
+    shortest: int,
+    longest: int,
+    whole: bool,
+) -> tuple[Int64Array, Int32Array, Int64Array]:
+    """Count the n-grams of a trie in N texts.
+
+    Args:
+        stream, bounds: as from `stream_of`; END closes a sequence, other negative ids are unknown.
+        trie: from `plant`.
+        ngrams: F.
+        shortest, longest, whole: as in `find_ngrams`.
+
+    Returns:
+        The matrix by rows (CSR): indptr (N + 1,), indices, data; columns are sorted within each row.
+    """
+    n = len(bounds) - 1
+    indptr = np.zeros(n + 1, np.int64)
+    most = 0
+    for text in range(n):
+        most = max(most, bounds[text + 1] - bounds[text])
+    found = np.empty(most * (longest - shortest + 2), np.int32)
+    indices, data = np.empty(4096, np.int32), np.empty(4096, np.int64)
+    filled = 0
+    for text in range(n):
+        hits = 0
+        for start in range(bounds[text], bounds[text + 1]):
+            node = np.int64(-1)
+            for length in range(1, longest + 1):
+                word = stream[start + length - 1]
+                if word < 0:
+                    break
+                node = np.int64(trie.roots[word]) if length == 1 else step_to(trie.slots, node, word)
+                if node < 0:
+                    break
+                counts = length >= shortest
+                if whole and not counts:
+                    counts = stream[start - 1] == END and stream[start + length] == END
+                if counts and node < ngrams:
+                    found[hits] = node
+                    hits += 1
+        row = found[:hits]
+        row.sort()
+        if filled + hits > len(indices):
+            wider = 2 * (filled + hits)
+            indices = np.concatenate((indices[:filled], np.empty(wider - filled, np.int32)))
+            data = np.concatenate((data[:filled], np.empty(wider - filled, np.int64)))
+        for i in range(hits):
+            if i > 0 and row[i] == row[i - 1]:
+                data[filled - 1] += 1
+            else:
+                indices[filled], data[filled] = row[i], 1
+                filled += 1
+        indptr[text + 1] = filled
+    return indptr, indices[:filled], data[:filled]
