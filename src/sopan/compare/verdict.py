@@ -152,7 +152,7 @@ def _reason(chosen: Step, best: Step, steps: Sequence[Step], pairs: Sequence[Pai
 
 
 def explain(pairs: Sequence[Pair], steps: Sequence[Step], n_test: int, margin: float) -> list[str]:
-    """Tell the outcome in plain sentences: the pairs (many are grouped), what was too small to see, the choice.
+    """Tell the outcome in plain sentences: the pairs, what was too small to see, and the choice.
 
     Args:
         pairs, steps: as in results.json; of each step step, accuracy, accuracy_ci, texts_per_second.
