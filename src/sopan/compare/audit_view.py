@@ -26,7 +26,10 @@ def audit_table(audit: Mapping[str, Json]) -> Group:
     Args:
         audit: `Audit.to_json()`, or `data.audit` of results.json.
     """
-    return Group(_findings(audit["findings"]), Text(), _parts(audit), _lengths(audit), _texts(audit))
+    blank = Text()
+    return Group(
+        _findings(audit["findings"]), blank, _parts(audit), blank, _lengths(audit), blank, _texts(audit)
+    )
 
 
 def _findings(findings: list[dict[str, Any]]) -> Table | Text:

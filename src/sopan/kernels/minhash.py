@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, prange
+from numba import njit
 
 from sopan.types import FloatArray, Int32Array, Int64Array
 
@@ -66,7 +66,7 @@ def text_hashes(ids: Int32Array, starts: Int64Array, ends: Int64Array) -> UInt64
     return hashes
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True)
 def signatures(ids: Int32Array, starts: Int64Array, ends: Int64Array, size: int, orders: int) -> UInt32Array:
     """Return each text's smallest shingle under several fixed pseudo-random orders.
 
@@ -84,7 +84,7 @@ def signatures(ids: Int32Array, starts: Int64Array, ends: Int64Array, size: int,
         salts[k] = mix(np.uint64(2 * k)) >> np.uint64(32)
         factors[k] = (mix(np.uint64(2 * k + 1)) >> np.uint64(32)) | np.uint64(1)
     minima = np.full((len(starts), orders), 0xFFFFFFFF, np.uint32)
-    for text in prange(len(starts)):
+    for text in range(len(starts)):
         start, end = starts[text], ends[text]
         width = min(size, end - start)
         row = minima[text]
@@ -122,20 +122,21 @@ def equal_key_pairs(keys: UInt64Array, order: Int64Array, window: int) -> tuple[
     Returns:
         (P,) first texts, (P,) second texts, and how many pairs the window left out.
     """
-    first, second = np.empty(16, np.int64), np.empty(16, np.int64)
-    pairs, skipped, begin = 0, 0, 0
+    nearest = np.empty(len(order), np.int64)  # where the texts begin that text i is paired with
+    begin, pairs, skipped = 0, 0, 0
     for i in range(len(order)):
         if keys[order[i]] != keys[order[begin]]:
             begin = i
-        nearest = max(begin, i - window)
-        skipped += nearest - begin
-        for j in range(nearest, i):
-            if pairs == len(first):
-                first = np.append(first, np.empty(pairs, np.int64))
-                second = np.append(second, np.empty(pairs, np.int64))
+        nearest[i] = max(begin, i - window)
+        pairs += i - nearest[i]
+        skipped += nearest[i] - begin
+    first, second = np.empty(pairs, np.int64), np.empty(pairs, np.int64)
+    pairs = 0
+    for i in range(len(order)):
+        for j in range(nearest[i], i):
             first[pairs], second[pairs] = order[j], order[i]
             pairs += 1
-    return first[:pairs], second[:pairs], skipped
+    return first, second, skipped
 
 
 @njit(cache=True, nogil=True)
@@ -155,7 +156,7 @@ def jaccard(a: UInt64Array, b: UInt64Array) -> float:
     return common / union if union else 0.0
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True)
 def pair_jaccards(
     ids: Int32Array, starts: Int64Array, ends: Int64Array, size: int, first: Int64Array, second: Int64Array
 ) -> FloatArray:
@@ -168,7 +169,7 @@ def pair_jaccards(
         first, second: (P,) the texts of each pair.
     """
     similarity = np.empty(len(first), np.float64)
-    for pair in prange(len(first)):
+    for pair in range(len(first)):
         a, b = first[pair], second[pair]
         similarity[pair] = jaccard(
             shingles(ids, starts[a], ends[a], size), shingles(ids, starts[b], ends[b], size)

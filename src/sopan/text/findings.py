@@ -157,7 +157,10 @@ def look_at_condition(view: View) -> Looked:
         for kind in TROUBLES
         for found in view.finding(kind.level, kind.code, trouble[kind.code], kind.means)
     ]
-    findings += [Finding("note", "script", f"{note}.", len(view.texts)) for note in script_notes(view.texts)]
+    findings += [
+        Finding("note", "script", note.rstrip(".") + ".", len(view.texts))
+        for note in script_notes(view.texts)
+    ]
     numbers: dict[str, Json] = {
         "encoding": {code: int(mask.sum()) for code, mask in trouble.items()},
         "scripts": script_shares(character_counts(view.texts)),
