@@ -1,9 +1,9 @@
 """What each dependency costs: megabytes on disk, and CPU milliseconds to import.
 
-    python bench/dependencies.py
+    python bench/dependencies.py [--smoke]
 
 Sizes are of the files that the installed distribution lists; times are CPU time (user and system) of a fresh
-interpreter that imports the module, less that of one that imports nothing, the median of seven.
+interpreter that imports the module, less that of one that imports nothing, the median of seven (once for a smoke).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MODULES = {
     "vl-convert-python": "vl_convert",
     "pyarrow": "pyarrow.parquet",
 }
-REPEATS = 7
+REPEATS = 1 if "--smoke" in sys.argv[1:] else 7
 
 
 def megabytes(distribution: str) -> float:
@@ -41,7 +41,10 @@ def cpu_ms(statement: str) -> float:
         before = os.times()
         subprocess.run([sys.executable, "-c", statement], check=True, stderr=subprocess.DEVNULL)
         after = os.times()
-        children = (after.children_user - before.children_user, after.children_system - before.children_system)
+        children = (
+            after.children_user - before.children_user,
+            after.children_system - before.children_system,
+        )
         times.append(sum(children) * 1e3)
     return statistics.median(times)
 
