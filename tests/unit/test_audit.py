@@ -255,9 +255,9 @@ BROKEN = {
     "html_entities": ["R&amp;D", "it&#39;s", "&#x2019;", "a&nbsp;b"],
 }
 SOUND = [
-    "café…”", "“café”–", "MANHÃ”", "CAFÉ»", "Spaß«", "voilà\u00a0»", "NÃO, ÂNGULO 20°", "it’s €5", "Привет…",
-    "Ärger", "tab\tand\nline\r\n", "a < b and c > d", "<3", "<not a tag>", "AT&T", "salt & pepper;", "বাংলায়",
-    "क्षत्रिय", "很好", "🙂", "\u0085", "Ñandú", "¿Qué?", "ÀÉÎ", "naïve Æsop’s “Fables”",
+    "café…”", "“café”–", "MANHÃ”", "CAFÉ»", "Spaß«", "voilà\u00a0»", "NÃO, ÂNGULO 20°", "it’s €5", "áššá",
+    "Привет…", "tab\tand\nline\r\n", "a < b and c > d", "<3", "<not a tag>", "AT&T", "salt & pepper;", "বাংলায়",
+    "क्षत्रिय", "Ärger", "很好", "🙂", "\u0085", "Ñandú", "¿Qué?", "ÀÉÎ", "naïve Æsop’s “Fables”",
 ]  # fmt: skip
 
 

@@ -31,15 +31,16 @@ class Trouble:
 
 
 # UTF-8 read as Latin-1 or Windows-1252 leaves a lead byte's character followed by those of continuation
-# bytes. Such pairs also occur in good text ("café…”", "Spaß«", a no-break space after "voilà"), so quotes,
-# dashes and dots prove nothing right after the lead, and two-byte leads other than Â and Ã must come twice.
-_SYMBOLS, _PUNCTUATION = "€‚ƒ„†‡ˆ‰Š‹ŒŽ•˜™š›œžŸ", "…‘’“”–—"
-_ANY = f"[\u0080-\u00bf{_SYMBOLS}{_PUNCTUATION}]"
+# bytes. Such pairs also occur in good text ("café…”", "Spaß«", "áššá", a no-break space after "voilà"), so
+# letters, quotes, dashes and dots prove nothing right after most leads, and two-byte leads other than Â and
+# Ã must come twice.
+_SIGNS, _LETTERS, _PUNCTUATION = "€‚„†‡ˆ‰‹•˜™›", "ƒŠŒŽšœžŸ", "…‘’“”–—"
+_ANY = f"[\u0080-\u00bf{_SIGNS}{_LETTERS}{_PUNCTUATION}]"
 _MOJIBAKE = "|".join(
     [
-        f"[ÂÃ][\u0080-\u00bf{_SYMBOLS}]",
+        f"[ÂÃ][\u0080-\u00bf{_SIGNS}{_LETTERS}]",
         f"(?:[\u00c4-\u00df]{_ANY}){{2}}",
-        f"[\u00e0-\u00ef][\u0080-\u009f¡-ª¬-¯±-º¼-¿{_SYMBOLS}]{_ANY}",
+        f"[\u00e0-\u00ef][\u0080-\u009f¡-©¬-¯±-´¶-¹¼-¿{_SIGNS}]{_ANY}",
         f"ð(?:{_ANY}){{3}}",
     ]
 )
