@@ -24,6 +24,9 @@ POWER = 0.80
 SAME_COST = 2.0
 """A step must be faster than another by more than this factor to count as cheaper: clocks are noisy."""
 
+FINEST = 0.001
+"""Below this margin the number of test texts that it takes is no longer worth telling."""
+
 Pair = dict[str, Json]
 Step = dict[str, Json]
 
@@ -231,11 +234,13 @@ def _unseen(pairs: Sequence[Pair], n_test: int, margin: float) -> list[str]:
     widest = max(pair["ci"][1] - pair["ci"][0] for pair in open_pairs)
     error = widest / 2 / norm.ppf(1 - ALPHA / 2)
     smallest = float(error * (norm.ppf(1 - ALPHA / 2 / len(pairs)) + norm.ppf(POWER)))
+    if smallest >= 1:
+        return [f"{plural(n_test, 'test text')} cannot show any difference between such steps."]
     sentence = (
         f"With {plural(n_test, 'test text')}, a true difference of {_points(smallest)} would be seen "
         f"in about {POWER:.0%} of test sets, a smaller one more seldom"
     )
-    if 0 < margin < smallest:
+    if FINEST <= margin < smallest:
         needed = n_test * (smallest / margin) ** 2
         sentence += f"; to see {_points(margin)} as often takes some {_rounded(needed)} test texts"
     return [f"{sentence}."]
