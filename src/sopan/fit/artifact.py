@@ -18,6 +18,7 @@ import platform
 import unicodedata
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -147,12 +148,15 @@ def _describe(rung: Rung, state: RungState, step: str) -> dict[str, Json]:
         "id2label": {str(index): name for index, name in enumerate(names)},
         "label2id": {name: index for index, name in enumerate(names)},
         "preprocessing": {name: settings[name] for name in PREPROCESSING if name in settings},
-        "versions": {
-            "python": platform.python_version(),
-            "unicode": unicodedata.unidata_version,
-            **{library: version(library) for library in LIBRARIES},
-        },
+        "versions": _versions(),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Return what made the model; asking for an installed version takes milliseconds."""
+    python = {"python": platform.python_version(), "unicode": unicodedata.unidata_version}
+    return python | {library: version(library) for library in LIBRARIES}
 
 
 def _labels(classes: npt.NDArray[Any]) -> tuple[list[Json], str]:
