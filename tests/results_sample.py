@@ -1,15 +1,17 @@
 """Make a whole, schema-valid results object out of simulated predictions, for the tests of what shows it.
 
-The steps, their predictions and so their scores are drawn at random: nothing here is a measurement.
+The predictions are drawn at random and the costs are made up: nothing here is a measurement. Scores, paired
+tests and the verdict are then worked out from the predictions by the code that a comparison uses.
 """
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
+
+from sopan.compare.verdict import compare_pairs, explain, recommend
+from sopan.fit.metrics import measure
 
 LADDER = {
     "bow": ("words as features", "similarity, order"),
@@ -17,7 +19,7 @@ LADDER = {
     "attention": ("which words matter", "words do not see each other"),
     "self_attention": ("words see each other", "position, depth"),
     "transformer": ("position, depth", "knowledge from unlabelled text"),
-    "bert": ("unlabelled text", "-"),
+    "bert": ("unlabelled text", "–"),
     "bow:counts": ("counts as they are", "weights"),
     "cbow:sif": ("weights by rarity", "order, context"),
 }
@@ -31,6 +33,9 @@ PHRASES = (
 )
 
 
+MARGIN = 0.005
+
+
 def sample_results(
     steps: tuple[str, ...] = ("bow", "cbow"),
     classes: tuple[str, ...] = ("negative", "positive"),
@@ -38,50 +43,37 @@ def sample_results(
     seed: int = 0,
     *,
     learning_curve: bool = True,
-    audit: dict[str, Any] | None = None,
+    seeds: int = 1,
 ) -> dict[str, Any]:
     """Simulate a comparison of `steps` on `n_test` texts of C `classes`."""
     rng = np.random.default_rng(seed)
-    n_classes = len(classes)
-    labels = np.concatenate([np.arange(n_classes), rng.integers(0, n_classes, max(0, n_test - n_classes))])
-    difficulty = rng.normal(size=len(labels))
-    predicted, confidence = {}, {}
+    labels = np.resize(rng.permutation(len(classes)), n_test)
+    shared = rng.normal(size=(n_test, len(classes)))  # what makes a text hard for every step
+    probabilities = {}
     for height, step in enumerate(steps):
-        margin = 1.2 + 0.15 * height - difficulty + 0.6 * rng.normal(size=len(labels))
-        slip = rng.integers(1, min(n_classes, 4), len(labels)) if n_classes > 2 else 1
-        predicted[step] = np.where(margin > 0, labels, (labels + slip) % n_classes)
-        confidence[step] = 1 / n_classes + (1 - 1 / n_classes) * np.tanh(0.8 * np.abs(margin) + 0.1)
-    step_objects = [
-        _step(step, height, labels, predicted[step], confidence[step], classes, rng)
-        for height, step in enumerate(steps)
+        logits = 1.1 * shared + 0.7 * rng.normal(size=shared.shape)
+        logits[np.arange(n_test), labels] += 2.2 + 0.25 * height
+        logits -= logits.max(axis=1, keepdims=True)
+        probabilities[step] = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    correct = {step: found.argmax(axis=1) == labels for step, found in probabilities.items()}
+    measured = [
+        _step(step, height, measure(found, labels, classes), seeds, rng)
+        for height, (step, found) in enumerate(probabilities.items())
     ]
-    best = max(step_objects, key=lambda step: step["accuracy"])
+    pairs = compare_pairs(correct, margin=MARGIN, rng=rng)
     return {
         "sopan": "0.1.0",
-        "data": {
-            "name": "letters.csv",
-            "rows": 5 * len(labels),
-            "train": 3 * len(labels),
-            "val": len(labels),
-            "test": len(labels),
-            "classes": list(classes),
-            "fingerprint": "5e" * 32,
-            "notes": ["the column `text` was taken for the text, `label` for the label"],
-            "audit": audit or {},
-        },
-        "steps": step_objects,
-        "pairs": _pairs(labels, predicted),
-        "recommendation": {
-            "step": best["step"],
-            "reason": f"{best['step']} is the cheapest step that is not worse than the best by more than 0.005.",
-            "margin": 0.005,
-        },
-        "learning_curve": _learning_curve(step_objects, 3 * len(labels)) if learning_curve else None,
-        "disagreements": _disagreements(labels, predicted, confidence, classes),
+        "data": _data(classes, labels),
+        "steps": measured,
+        "pairs": pairs,
+        "recommendation": recommend(measured, pairs, MARGIN),
+        "verdict": explain(pairs, measured, n_test, MARGIN),
+        "learning_curve": _learning_curve(measured, 3 * n_test) if learning_curve else None,
+        "disagreements": _disagreements(labels, probabilities, classes),
         "label_errors": _label_errors(labels, classes, rng),
         "environment": {
             "python": "3.11.9",
-            "platform": "Linux-6.1-x86_64",
+            "platform": "Linux-6.1",
             "cpu": "a processor",
             "cores": 2,
             "memory_gb": 16.8,
@@ -90,7 +82,7 @@ def sample_results(
         "run": {
             "command": f"sopan compare letters.csv --steps {','.join(steps)} --seed {seed}",
             "seed": seed,
-            "seeds": 1,
+            "seeds": seeds,
             "budget": "60s",
             "deterministic": True,
             "seconds": 318.4,
@@ -100,154 +92,176 @@ def sample_results(
 
 
 def _step(
-    step: str,
-    height: int,
-    labels: np.ndarray,
-    predicted: np.ndarray,
-    confidence: np.ndarray,
-    classes: tuple[str, ...],
-    rng: np.random.Generator,
+    step: str, height: int, scores: dict[str, Any], seeds: int, rng: np.random.Generator
 ) -> dict[str, Any]:
-    n, n_classes = len(labels), len(classes)
-    confusion = np.zeros((n_classes, n_classes), int)
-    np.add.at(confusion, (labels, predicted), 1)
-    hits, support, guesses = np.diag(confusion), confusion.sum(1), confusion.sum(0)
-    precision = hits / np.maximum(guesses, 1)
-    recall = hits / np.maximum(support, 1)
-    f1 = 2 * hits / np.maximum(support + guesses, 1)
-    correct = predicted == labels
-    accuracy = float(correct.mean())
-    half = 1.96 * float(np.sqrt(accuracy * (1 - accuracy) / n))
-    chance = np.clip(np.where(correct, confidence, (1 - confidence) / max(1, n_classes - 1)), 1e-9, 1)
-    reliability, ece = _reliability(correct, confidence)
-    adds, lacks = LADDER.get(step, ("something", "something else"))
-    costs = np.array([0.15, 0.4, 3, 5, 12, 60])[min(height, 5)] * rng.uniform(0.7, 1.4)
+    n = sum(row["support"] for row in scores["per_class"])
+    cost = (0.15, 0.4, 3.0, 5.0, 12.0, 60.0, 0.2, 0.5)[height] * rng.uniform(0.7, 1.4)
+    adds, lacks = LADDER[step]
     return {
         "step": step,
         "adds": adds,
         "lacks": lacks,
-        "accuracy": accuracy,
-        "accuracy_ci": [max(0.0, accuracy - half), min(1.0, accuracy + half)],
-        "macro_f1": float(f1.mean()),
-        "macro_f1_ci": [max(0.0, float(f1.mean()) - half), min(1.0, float(f1.mean()) + half)],
-        "log_loss": float(-np.log(chance).mean()),
-        "brier": float(((1 - chance) ** 2).mean()),
-        "ece": ece,
-        "per_class": [
-            {
-                "class": name,
-                "precision": float(precision[c]),
-                "recall": float(recall[c]),
-                "f1": float(f1[c]),
-                "support": int(support[c]),
-            }
-            for c, name in enumerate(classes)
-        ],
-        "confusion": confusion.tolist(),
-        "reliability": reliability,
-        "temperature": float(rng.uniform(0.8, 1.6)),
-        "fit_seconds": float(30 * costs),
-        "tune_seconds": float(60 + 5 * costs),
-        "texts_per_second": float(9000 / costs),
-        "latency_ms": {"p50": float(costs), "p95": float(1.6 * costs), "p99": float(2.2 * costs)},
-        "peak_rss_mb": float(200 + 40 * costs),
-        "artifact_bytes": int(4e6 + 3e6 * costs),
-        "config": {"ngrams": [1, 2], "weighting": "tfidf", "C": 4.0},
+        **scores,
+        "accuracy_ci": _interval(scores["accuracy"], n),
+        "macro_f1_ci": _interval(scores["macro_f1"], n),
+        "temperature": rng.uniform(0.8, 1.6),
+        "fit_seconds": 30 * cost,
+        "tune_seconds": 60 + 5 * cost,
+        "texts_per_second": 9000 / cost,
+        "latency_ms": {"p50": cost, "p95": 1.6 * cost, "p99": 2.2 * cost},
+        "peak_rss_mb": 200 + 40 * cost,
+        "artifact_bytes": int(4e6 + 3e6 * cost),
+        "config": {"ngrams": [1, 2], "C": 4.0, "deterministic": True},
         "trials": [
             {
                 "settings": {"ngrams": [1, 2], "C": 2.0**power},
-                "accuracy": float(np.clip(accuracy - 0.01 + 0.004 * power, 0, 1)),
-                "macro_f1": float(np.clip(accuracy - 0.012 + 0.004 * power, 0, 1)),
+                "accuracy": float(np.clip(scores["accuracy"] - 0.01 + 0.004 * power, 0, 1)),
+                "macro_f1": float(np.clip(scores["macro_f1"] - 0.012 + 0.004 * power, 0, 1)),
                 "log_loss": 0.4 - 0.02 * power,
-                "seconds": float(10 * costs),
+                "seconds": 10 * cost,
             }
             for power in range(3)
         ],
         "trials_total": 9,
+        "interrupted": False,
         "truncated": 3,
         "no_known_words": 1,
         "seeds": [
-            {"seed": 0, "accuracy": accuracy, "macro_f1": float(f1.mean()), "log_loss": 0.4},
+            {
+                "seed": seed,
+                "accuracy": accuracy,
+                "macro_f1": scores["macro_f1"],
+                "log_loss": scores["log_loss"],
+            }
+            for seed in range(seeds)
+            for accuracy in [float(np.clip(scores["accuracy"] + 0.002 * rng.normal(), 0, 1))]
         ],
     }
 
 
-def _reliability(correct: np.ndarray, confidence: np.ndarray) -> tuple[list[dict[str, Any]], float]:
-    bins, gap = [], 0.0
-    for low in np.arange(0, 1, 0.1):
-        inside = (confidence > low) & (confidence <= low + 0.1)
-        if inside.any():
-            mean, share, count = (
-                float(confidence[inside].mean()),
-                float(correct[inside].mean()),
-                int(inside.sum()),
-            )
-            bins.append({"confidence": mean, "accuracy": share, "count": count})
-            gap += count / len(correct) * abs(mean - share)
-    return bins, gap
+def _interval(share: float, n: int) -> list[float]:
+    half = 1.96 * float(np.sqrt(share * (1 - share) / n))
+    return [max(0.0, share - half), min(1.0, share + half)]
 
 
-def _pairs(labels: np.ndarray, predicted: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    pairs = []
-    names = list(combinations(predicted, 2))
-    for a, b in names:
-        right_a, right_b = predicted[a] == labels, predicted[b] == labels
-        gap = right_a.astype(float) - right_b
-        half = 1.96 * float(gap.std() / np.sqrt(len(gap)))
-        only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-        p = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
-        adjusted = min(1.0, p * len(names))
-        told = (
-            "is not distinguishable from"
-            if adjusted > 0.05
-            else "is better than"
-            if gap.mean() > 0
-            else "is worse than"
-        )
-        pairs.append(
+def _data(classes: tuple[str, ...], labels: np.ndarray) -> dict[str, Any]:
+    n = len(labels)
+    return {
+        "name": "letters.csv",
+        "rows": 5 * n,
+        "train": 3 * n - 7,
+        "val": n - 2,
+        "test": n,
+        "classes": list(classes),
+        "fingerprint": "5e" * 32,
+        "tuned_for": "accuracy",
+        "unlabelled": 0,
+        "notes": ["the column `body` was taken for the text, `mood` for the label"],
+        "audit": _audit(classes, labels),
+    }
+
+
+def _audit(classes: tuple[str, ...], labels: np.ndarray) -> dict[str, Any]:
+    n, counts = len(labels), np.bincount(labels, minlength=len(classes)).tolist()
+    lengths = {"mean": 41.2, "median": 33.0, "p95": 120.0, "max": 611}
+    across = {"test_in_train": 6, "test_in_val": 2, "val_in_train": 1}
+    removed = "7 training and 2 validation texts are removed before any score."
+    return {
+        "findings": [
             {
-                "a": a,
-                "b": b,
-                "difference": float(gap.mean()),
-                "ci": [float(gap.mean()) - half, float(gap.mean()) + half],
-                "p_value": p,
-                "p_adjusted": adjusted,
-                "test": "McNemar, exact",
-                "verdict": f"{a} {told} {b} at {len(labels):,} texts",
-            }
-        )
-    return pairs
+                "level": "warning",
+                "code": "leak",
+                "message": f"8 of the {n:,} test texts also stand in train or validation: {removed}",
+                "count": 8,
+                "rows": [3, 14, 15, 92, 65],
+            },
+            {
+                "level": "note",
+                "code": "no_words",
+                "message": "1 text without a word.",
+                "count": 1,
+                "rows": [9],
+            },
+        ],
+        "texts": 5 * n,
+        "rejects": 0,
+        "rule": "words",
+        "parts": {"train": 3 * n, "val": n, "test": n},
+        "classes": [
+            {"class": name, "train": 3 * count, "val": count, "test": count, "share": count / n}
+            for name, count in zip(classes, counts, strict=True)
+        ],
+        "imbalance": max(counts) / max(1, min(counts)),
+        "empty": {"empty": 0, "blank": 1, "no_words": 1},
+        "lengths": {"words": lengths, "characters": {key: 5.5 * value for key, value in lengths.items()}},
+        "encoding": {"replacement_character": 0},
+        "scripts": {"Latin": 0.62, "Bengali": 0.2, "Devanagari": 0.18},
+        "duplicates": {
+            "rule": "the same words",
+            "copies": 12,
+            "within": {"train": 3, "val": 0, "test": 1},
+            "across": across,
+            "examples": [{"rows": [7, 3], "parts": ["train", "test"], "jaccard": 1.0}],
+        },
+        "near_duplicates": {
+            "method": "MinHash",
+            "threshold": 0.8,
+            "pairs": dict.fromkeys(
+                ("train_train", "train_val", "train_test", "val_val", "val_test", "test_test"), 2
+            ),
+            "across": across,
+            "comparisons_skipped": 0,
+            "examples": [],
+        },
+        "leaks": {**across, "test_in_train_or_val": 8, "removed_from_train": 7, "removed_from_val": 2},
+        "conflicts": {
+            "texts": 2,
+            "groups": 1,
+            "examples": [{"rows": [20, 41], "labels": [classes[0], classes[-1]]}],
+        },
+        "truncated": {},
+        "leak_effect": {
+            "leaked": 8,
+            "steps": {
+                "bow": {
+                    "accuracy": 0.9,
+                    "accuracy_leaked": 1.0,
+                    "accuracy_rest": 0.8997,
+                    "difference": 0.0003,
+                }
+            },
+            "trained_with_leaks": {"step": "bow", "accuracy": 0.9012, "accuracy_without": 0.9},
+        },
+    }
 
 
 def _learning_curve(steps: list[dict[str, Any]], n_train: int) -> list[dict[str, Any]]:
     points = []
     for height, step in enumerate(steps):
+        n = sum(row["support"] for row in step["per_class"])
         for train in [*(size for size in (100, 500, 1000, 5000) if size < n_train), n_train]:
-            accuracy = step["accuracy"] - (0.1 + 0.02 * height) * float(np.log10(n_train / train))
-            accuracy = min(1.0, max(0.02, accuracy))
-            half = (step["accuracy_ci"][1] - step["accuracy_ci"][0]) / 2
-            interval = [max(0.0, accuracy - half), min(1.0, accuracy + half)]
-            points.append({"step": step["step"], "train": train, "accuracy": accuracy, "ci": interval})
+            lost = (0.08 + 0.03 * height) * float(np.log10(n_train / train))
+            accuracy = max(0.02, step["accuracy"] - lost)
+            points.append(
+                {"step": step["step"], "train": train, "accuracy": accuracy, "ci": _interval(accuracy, n)}
+            )
     return points
 
 
 def _disagreements(
-    labels: np.ndarray,
-    predicted: dict[str, np.ndarray],
-    confidence: dict[str, np.ndarray],
-    classes: tuple[str, ...],
+    labels: np.ndarray, probabilities: dict[str, np.ndarray], classes: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    table = np.array(list(predicted.values()))
-    rows = np.flatnonzero((table != table[0]).any(axis=0))[:6]
+    chosen = {step: found.argmax(axis=1) for step, found in probabilities.items()}
+    table = np.array(list(chosen.values()))
     return [
         {
             "row": int(row),
             "text": PHRASES[i % len(PHRASES)],
             "label": classes[labels[row]],
-            "predicted": {step: classes[predicted[step][row]] for step in predicted},
-            "confidence": {step: float(confidence[step][row]) for step in predicted},
+            "predicted": {step: classes[answers[row]] for step, answers in chosen.items()},
+            "confidence": {step: float(found[row].max()) for step, found in probabilities.items()},
         }
-        for i, row in enumerate(rows)
+        for i, row in enumerate(np.flatnonzero((table != table[0]).any(axis=0))[:6])
     ]
 
 
@@ -256,11 +270,11 @@ def _label_errors(
 ) -> list[dict[str, Any]]:
     return [
         {
-            "row": int(row),
-            "text": PHRASES[-1 - i % len(PHRASES)],
+            "row": row,
+            "text": PHRASES[-1 - row % len(PHRASES)],
             "label": classes[labels[row]],
             "suggested": classes[(labels[row] + 1) % len(classes)],
-            "probability": float(rng.uniform(0.9, 0.999)),
+            "probability": rng.uniform(0.9, 0.999),
         }
-        for i, row in enumerate(range(min(5, len(labels))))
+        for row in range(min(5, len(labels)))
     ]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
+from results_sample import LADDER, sample_results
 
 from sopan.compare.schema import results_schema
-from results_sample import LADDER, sample_results
 
 VALIDATOR = Draft202012Validator(results_schema())
 
@@ -49,6 +49,9 @@ def _set(results: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str
         (("pairs", 0, "p_adjusted"), 1.2),
         (("pairs", 0, "difference"), None),
         (("data", "classes"), ["only one"]),
+        (("pairs", 0, "verdict"), "a is nicer"),
+        (("verdict",), "one sentence"),
+        (("data", "audit", "leaks"), {}),
         (("learning_curve",), "none"),
         (("recommendation", "margin"), -0.1),
         (("disagreements", 0, "predicted", "bow"), 3),

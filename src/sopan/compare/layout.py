@@ -1,0 +1,153 @@
+"""Where things go in a chart: round ticks, the Pareto front, labels that do not cover one another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+LETTER, LINE = 6.6, 15.0
+"""Pixels that a letter of a label takes in width, and a label in height, about."""
+
+Offset = tuple[float, float, Literal["left", "right"]]
+"""Of a label from its point: pixels to the right, pixels down, and which end is there."""
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom, in pixels from the top left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A linear axis with round ticks, for the small plots inside tables.
+
+    Args:
+        low, high: the values at its ends.
+        ticks: round values in between.
+        width: its length in pixels.
+    """
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    width: int
+
+    @classmethod
+    def over(cls, values: Sequence[float], width: int, most_ticks: int = 5) -> Axis:
+        """Make the axis that shows all of `values`, a little room at both ends."""
+        low, high = min(values), max(values)
+        room = 0.06 * (high - low) or 0.01
+        low, high = low - room, high + room
+        unit = _round_step((high - low) / most_ticks)
+        first, last = math.ceil(low / unit), math.floor(high / unit)
+        return cls(low, high, tuple(round(k * unit, 10) for k in range(first, last + 1)), width)
+
+    def at(self, value: float) -> float:
+        """Return the pixel at which a value is drawn."""
+        return round((value - self.low) / (self.high - self.low) * self.width, 2)
+
+    def tick_label(self, value: float) -> str:
+        """Write a tick with the decimals that tell it from its neighbours."""
+        unit = self.ticks[1] - self.ticks[0] if len(self.ticks) > 1 else abs(value) or 1.0
+        decimals = max(0, -math.floor(math.log10(unit) + 1e-9))
+        text = f"{value:.{decimals}f}"
+        return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _round_step(at_least: float) -> float:
+    """Return the smallest of 1, 2, 5, 10, 20, 50 ... (and their tenths) not below `at_least`."""
+    power: float = 10.0 ** math.floor(math.log10(at_least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= at_least * (1 - 1e-9))
+
+
+def padded(lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]:
+    """Return a domain that shows all intervals, with a little room around them."""
+    low, high = min(lows), max(highs)
+    room = 0.06 * (high - low) or 0.01
+    return low - room, high + room
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return 1, 2, 5, 10, 20, 50 ... (and their tenths) from low to high; powers of ten alone if enough."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [float(f"{factor}e{power}") for power in powers for factor in (1, 2, 5)]
+    ticks = [tick for tick in ticks if low <= tick <= high]
+    tens = [tick for tick in ticks if f"{tick:e}".startswith("1.")]
+    return tens if len(tens) >= 3 else ticks
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> set[int]:
+    """Return the places of the (cost, score) points to which no other is equal or better in both."""
+    return {
+        i
+        for i, (cost, score) in enumerate(points)
+        if not any(other[0] <= cost and other[1] >= score and other != (cost, score) for other in points)
+    }
+
+
+def place_labels(points: Sequence[tuple[float, float]], labels: Sequence[str], width: float) -> list[Offset]:
+    """Put a label beside each point so that it misses the points and the other labels, if it can.
+
+    Args:
+        points: pixels, from the left and from the top.
+        labels: one text a point.
+        width: of the plot, in pixels.
+
+    Returns:
+        For each label its offset from the point (dx, dy) and its alignment.
+    """
+    taken: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
+    chosen: list[Offset] = []
+    for (x, y), label in zip(points, labels, strict=True):
+        long = LETTER * len(label)
+        offers: list[tuple[Offset, Box]] = []
+        for down in (0.7 * LINE, -0.7 * LINE, 1.7 * LINE, -1.7 * LINE):
+            top = y + down - LINE / 2
+            offers.append(((9, down, "left"), (x + 9, top, x + 9 + long, top + LINE)))
+            offers.append(((-9, down, "right"), (x - 9 - long, top, x - 9, top + LINE)))
+        best = min(offers, key=lambda offer: (_covered(offer[1], taken, width), abs(offer[0][1])))
+        chosen.append(best[0])
+        taken.append(best[1])
+    return chosen
+
+
+def _covered(box: Box, taken: Sequence[Box], width: float) -> int:
+    """Count the boxes that a label would cover; leaving the plot counts as much as covering two."""
+    left, top, right, bottom = box
+    hits = sum(left < b[2] and b[0] < right and top < b[3] and b[1] < bottom for b in taken)
+    return hits + 2 * (left < 0 or right > width + 30)
+
+
+def spread(heights: Sequence[float], gap: float = LINE) -> list[float]:
+    """Move heights apart until neighbours have `gap` pixels between them, each as little as it can.
+
+    Overlapping labels become a block that is centred on its members' own heights; blocks that then
+    touch are merged (the pool-adjacent-violators way).
+    """
+    blocks: list[list[int]] = []
+
+    def top(block: list[int]) -> float:
+        return sum(heights[i] - place * gap for place, i in enumerate(block)) / len(block)
+
+    for i in sorted(range(len(heights)), key=lambda i: heights[i]):
+        blocks.append([i])
+        while len(blocks) > 1 and top(blocks[-2]) + len(blocks[-2]) * gap > top(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    moved = [0.0] * len(heights)
+    for block in blocks:
+        for place, i in enumerate(block):
+            moved[i] = top(block) + place * gap
+    return moved
+
+
+def apart(sizes: Sequence[int], width: float, gap: float = 48.0) -> list[int]:
+    """Choose the ticks, of sorted `sizes` on a logarithmic axis, whose labels keep a gap; the last stays."""
+    if sizes[0] == sizes[-1]:
+        return [sizes[-1]]
+    scale = width / math.log(sizes[-1] / sizes[0])
+    kept = [sizes[-1]]
+    for size in reversed(sizes[:-1]):
+        if scale * math.log(kept[-1] / size) >= gap:
+            kept.append(size)
+    return kept[::-1]

@@ -1,0 +1,215 @@
+"""The report: one self-contained page, made from results.json alone.
+
+The page loads nothing and runs no script; its content security policy says so. Texts and label names come
+from outside and are never trusted: they are escaped, their invisible characters are shown, and each stands
+in an element of its own so that a right-to-left text cannot reorder what is around it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from sopan.compare import charts, numbers
+from sopan.compare.layout import Axis
+from sopan.compare.leaderboard import COLUMNS, STEP
+from sopan.compare.marks import step_marks
+from sopan.text.display import escape_for_display
+from sopan.types import Json
+
+TOP_CONFUSIONS = 12
+"""How many confusions of a step are listed where there are too many classes to draw."""
+
+PLOT_WIDTH = 200
+"""Pixels of the interval plots inside tables."""
+
+
+def write_report(results: Mapping[str, Json], path: Path | str) -> None:
+    """Write the report as one HTML file, whole or not at all.
+
+    Args:
+        results: the object of results.json.
+        path: the file to write.
+    """
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(render_report(results), encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def render_report(results: Mapping[str, Json]) -> str:
+    """Return the report as HTML.
+
+    Args:
+        results: the object of results.json.
+    """
+    pages = jinja2.Environment(
+        loader=jinja2.PackageLoader("sopan.compare", "page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters |= {
+        "share": numbers.share,
+        "signed": numbers.signed,
+        "interval": numbers.interval,
+        "quantity": numbers.quantity,
+        "megabytes": numbers.megabytes,
+        "p_value": numbers.p_value,
+        "duration": numbers.duration,
+        "visible": escape_for_display,
+        "shown": shown,
+        "told": told,
+    }
+    pages.globals["plural"] = numbers.plural
+    assert pages.loader is not None
+    style = pages.loader.get_source(pages, "style.css")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return pages.get_template("report.html").render(
+        **results, **_figures(results), **_tables(results), style=Markup(style), style_digest=digest
+    )
+
+
+def shown(text: Any) -> Markup:
+    """Mark up a text that was not written by us: escaped, nothing invisible, in an element of its own."""
+    return Markup('<bdi dir="auto" lang="">{}</bdi>').format(escape_for_display(str(text)))
+
+
+def told(sentence: str) -> Markup:
+    """Mark up a sentence of the verdict, in which step names stand between backticks."""
+    return Markup(re.sub(r"`([^`]+)`", r'<span class="step">\1</span>', escape(escape_for_display(sentence))))
+
+
+def summary_html(results: Mapping[str, Json]) -> str:
+    """Return the recommendation and the leaderboard as HTML that brings its own styles.
+
+    It takes its colours from the page around it, so that it reads in a dark notebook as well.
+
+    Args:
+        results: the object of results.json.
+    """
+    recommendation = results["recommendation"]
+
+    def cells(tag: str, texts: list[str]) -> str:
+        sides = ["left" if column is STEP else "right" for column in COLUMNS]
+        return "".join(
+            f'<{tag} style="padding:.25em .7em;text-align:{side};white-space:nowrap">{escape(text)}</{tag}>'
+            for side, text in zip(sides, texts, strict=True)
+        )
+
+    rows = []
+    for step in results["steps"]:
+        best = step["step"] == recommendation["step"]
+        texts = [column.cell(step) + (" ★" if best and column is STEP else "") for column in COLUMNS]
+        rows.append(f'<tr style="font-weight:{"bold" if best else "normal"}">{cells("td", texts)}</tr>')
+    return (
+        '<div style="font-variant-numeric:tabular-nums">'
+        f'<p style="font-size:1.1em">{told(recommendation["reason"])}</p>'
+        '<table style="border-collapse:collapse;border-top:2px solid;border-bottom:2px solid">'
+        f'<thead style="border-bottom:1px solid"><tr>'
+        f"{cells('th', [' '.join(column.head.split()) for column in COLUMNS])}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _figures(results: Mapping[str, Json]) -> dict[str, Any]:
+    """Draw every chart of the page."""
+    steps = results["steps"]
+    marks = step_marks([step["step"] for step in steps])
+    classes = [escape_for_display(name) for name in results["data"]["classes"]]
+    drawn = len(classes) <= charts.MOST_CELLS
+    return {
+        "marks": marks,
+        "latency": charts.tradeoff(
+            steps, marks, [step["latency_ms"]["p50"] for step in steps], "milliseconds a text (median)"
+        ),
+        "size": charts.tradeoff(steps, marks, [step["artifact_bytes"] / 1e6 for step in steps], "MB on disk"),
+        "reliability": {
+            step["step"]: charts.reliability(step, marks[step["step"]])
+            for step in steps
+            if step["reliability"]
+        },
+        "confusion": {step["step"]: charts.confusion(step, classes) for step in steps} if drawn else {},
+        "curves": charts.learning_curves(results["learning_curve"], marks)
+        if results["learning_curve"]
+        else None,
+    }
+
+
+def _tables(results: Mapping[str, Json]) -> dict[str, Any]:
+    """Prepare what the tables of the page show besides the results as they are."""
+    steps, pairs, margin = results["steps"], results["pairs"], results["recommendation"]["margin"]
+    ends = [end for pair in pairs for end in pair["ci"]]
+    reason = results["recommendation"]["reason"]
+    return {
+        "sentences": [sentence for sentence in results["verdict"] if sentence != reason],
+        "scores_axis": Axis.over([end for step in steps for end in step["accuracy_ci"]], PLOT_WIDTH),
+        "pairs_axis": Axis.over([*ends, -margin, margin], PLOT_WIDTH),
+        "top_confusions": {
+            step["step"]: top_confusions(step["confusion"], results["data"]["classes"]) for step in steps
+        },
+        "classes_hardest_first": _hardest_first(steps),
+        "trials": {step["step"]: _trials(step) for step in steps},
+    }
+
+
+def top_confusions(confusion: list[list[int]], classes: list[str]) -> list[dict[str, Any]]:
+    """List the largest cells off a confusion matrix's diagonal: true class, prediction, count, share.
+
+    Args:
+        confusion: C x C counts, a row for each true class.
+        classes: C names.
+    """
+    cells: list[dict[str, Any]] = [
+        {"true": classes[i], "predicted": classes[j], "count": count, "share": count / sum(row)}
+        for i, row in enumerate(confusion)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    return sorted(cells, key=lambda cell: -cell["count"])[:TOP_CONFUSIONS]
+
+
+def _hardest_first(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Line up each class's F1 under every step; the class with the lowest best F1 comes first."""
+    rows = [
+        {
+            "class": scores[0]["class"],
+            "support": scores[0]["support"],
+            "f1": [score["f1"] for score in scores],
+        }
+        for scores in zip(*(step["per_class"] for step in steps), strict=True)
+    ]
+    return sorted(rows, key=lambda row: max(row["f1"]))
+
+
+def _trials(step: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Say of each trial which settings set it apart, and whether it is the one chosen."""
+    trials, chosen = step["trials"], step["config"]
+    first = trials[0]["settings"]
+    differing = {
+        key for trial in trials for key, value in trial["settings"].items() if first.get(key, None) != value
+    }
+    return [
+        trial
+        | {
+            "apart": ", ".join(
+                f"{key} = {value}" for key, value in trial["settings"].items() if key in differing
+            )
+            or "the step's own settings",
+            "chosen": all(chosen.get(key) == value for key, value in trial["settings"].items()),
+        }
+        for trial in trials
+    ]
