@@ -237,14 +237,15 @@ def find_ngrams(
             done[level] += 1
             low, high = level_bounds[level, group], level_bounds[level, group + 1]
             here, within = level_places[level, low:high], level_texts[level, low:high]
-            if count_texts(within) < least:
+            in_texts = count_texts(within)
+            if in_texts < least:
                 continue
             path[level] = level_words[level, group]
             length = level + 1
             taken = within
             if length < shortest:
                 taken = whole_sequences(stream, length, here, within, scratch) if whole else within[:0]
-            in_texts = count_texts(taken)
+                in_texts = count_texts(taken)
             if len(taken) > 0 and least <= in_texts <= most:
                 ngrams, bounds = doubled(ngrams, (n + 1) * longest), doubled(bounds, n + 2)
                 rows, counts = doubled(rows, filled + in_texts), doubled(counts, filled + in_texts)

@@ -47,17 +47,17 @@ def empty_lexicon(words: int = 4096) -> Lexicon:
 
 
 @kernel
-def key_of(data: Bytes, start: int, end: int, fold: Bytes) -> np.int64:
+def key_of(word: Bytes, fold: Bytes) -> np.int64:
     """Return 64 bits for folded bytes: their number and themselves if short, else a negative hash."""
     packed = np.int64(0)
-    if end - start <= SHORT:
-        for i in range(start, end):
-            packed = packed << 8 | np.int64(fold[data[i]])
-        return np.int64(end - start) << 56 | packed
-    mixed = np.int64(end - start)
-    for i in range(start, end):
-        packed = packed << 8 | np.int64(fold[data[i]])
-        if (i - start) & 7 == 7 or i == end - 1:
+    if len(word) <= SHORT:
+        for byte in word:
+            packed = packed << 8 | np.int64(fold[byte])
+        return np.int64(len(word)) << 56 | packed
+    mixed = np.int64(len(word))
+    for i in range(len(word)):
+        packed = packed << 8 | np.int64(fold[word[i]])
+        if i & 7 == 7 or i == len(word) - 1:
             mixed = (mixed ^ packed) * np.int64(MIX)
             mixed ^= mixed >> 32
             packed = np.int64(0)
@@ -72,12 +72,12 @@ def first_slot(key: np.int64, slots: Int64Array) -> np.int64:
 
 
 @kernel
-def same_bytes(data: Bytes, start: int, end: int, fold: Bytes, pool: Bytes, low: int, high: int) -> bool:
-    """Say whether folded data[start:end] equals pool[low:high]."""
-    if end - start != high - low:
+def same_bytes(word: Bytes, fold: Bytes, known: Bytes) -> bool:
+    """Say whether a word, folded, equals a known one."""
+    if len(word) != len(known):
         return False
-    for i in range(end - start):  # noqa: SIM110 - numba compiles no generators here
-        if fold[data[start + i]] != pool[low + i]:
+    for i in range(len(word)):  # noqa: SIM110 - numba compiles no generators here
+        if fold[word[i]] != known[i]:
             return False
     return True
 
@@ -102,6 +102,45 @@ def grown(lexicon: Lexicon, more_bytes: int) -> Lexicon:
 
 
 @kernel
+def find_while_room(
+    lexicon: Lexicon,
+    data: Bytes,
+    starts: Int64Array,
+    ends: Int64Array,
+    fold: Bytes,
+    add: bool,
+    ids: Int32Array,
+    keys: Int64Array,
+    done: int,
+) -> int:
+    """Do what `find_words` tells of from word `done` on, up to a new word for which there is no room."""
+    slots, pool, bounds, size = lexicon
+    mask = len(slots) // 2 - 1
+    for i in range(done, len(starts)):
+        word, key = data[starts[i] : ends[i]], keys[i]
+        at = first_slot(key, slots)
+        known = slots[2 * at + 1] - 1
+        while known >= 0 and not (
+            slots[2 * at] == key
+            and (key >= 0 or same_bytes(word, fold, pool[bounds[known] : bounds[known + 1]]))
+        ):
+            at = (at + 1) & mask
+            known = slots[2 * at + 1] - 1
+        if known < 0 and add:
+            known = size[0]
+            begin = bounds[known]
+            if 2 * (known + 1) > mask or begin + len(word) > len(pool):
+                return i
+            for j in range(len(word)):
+                pool[begin + j] = fold[word[j]]
+            bounds[known + 1] = begin + len(word)
+            slots[2 * at], slots[2 * at + 1] = key, known + 1
+            size[0] = known + 1
+        ids[i] = known
+    return len(starts)
+
+
+@kernel
 def find_words(
     lexicon: Lexicon,
     data: Bytes,
@@ -114,7 +153,7 @@ def find_words(
     """Write the id of each word data[starts[i]:ends[i]], folded byte by byte.
 
     Args:
-        lexicon: known words.
+        lexicon: known words; changed if `add`.
         data: UTF-8 bytes.
         starts, ends: (n,) byte ranges.
         fold: (256,) uint8: `LOWER` for ASCII texts, which may hold capitals, else `AS_IS`.
@@ -124,34 +163,14 @@ def find_words(
     Returns:
         The lexicon to use from now on.
     """
-    slots, pool, bounds, size = lexicon
-    for i in range(len(starts)):
-        start, end = starts[i], ends[i]
-        key = key_of(data, start, end, fold)
-        mask = len(slots) // 2 - 1
-        at = first_slot(key, slots)
-        word = slots[2 * at + 1] - 1
-        while word >= 0 and not (
-            slots[2 * at] == key
-            and (key >= 0 or same_bytes(data, start, end, fold, pool, bounds[word], bounds[word + 1]))
-        ):
-            at = (at + 1) & mask
-            word = slots[2 * at + 1] - 1
-        if word < 0 and add:
-            word = size[0]
-            if 2 * (word + 1) > mask or bounds[word] + end - start > len(pool):
-                slots, pool, bounds, size = grown(Lexicon(slots, pool, bounds, size), end - start)
-                mask = len(slots) // 2 - 1
-                at = first_slot(key, slots)
-                while slots[2 * at + 1] != 0:
-                    at = (at + 1) & mask
-            slots[2 * at], slots[2 * at + 1] = key, word + 1
-            for j in range(end - start):
-                pool[bounds[word] + j] = fold[data[start + j]]
-            bounds[word + 1] = bounds[word] + end - start
-            size[0] += 1
-        ids[i] = word
-    return Lexicon(slots, pool, bounds, size)
+    keys = np.empty(len(starts), np.int64)
+    for i in range(len(starts)):  # in a loop of its own, so that the table's cache misses below overlap
+        keys[i] = key_of(data[starts[i] : ends[i]], fold)
+    done = find_while_room(lexicon, data, starts, ends, fold, add, ids, keys, 0)
+    while done < len(starts):
+        lexicon = grown(lexicon, ends[done] - starts[done])
+        done = find_while_room(lexicon, data, starts, ends, fold, add, ids, keys, done)
+    return lexicon
 
 
 @kernel

@@ -48,13 +48,16 @@ def add_step(slots: Int64Array, node: int, word: int, target: int) -> None:
 
 
 @kernel
-def plant(ids: Int32Array, offsets: Int64Array, order: Int64Array, words: int) -> Trie:
+def plant(ids: Int32Array, offsets: Int64Array, order: Int64Array, words: int) -> tuple[Trie, int]:
     """Build the trie of F n-grams.
 
     Args:
         ids, offsets: n-gram f is ids[offsets[f]:offsets[f + 1]], not empty.
         order: (F,) the n-grams by length, so that a prefix is planted before what it leads to.
         words: V.
+
+    Returns:
+        The trie, and the place of an n-gram that is in the list twice, or -1.
     """
     room = 16
     while room < 2 * len(ids):
@@ -62,9 +65,12 @@ def plant(ids: Int32Array, offsets: Int64Array, order: Int64Array, words: int) -
     roots = np.full(words, -1, np.int32)
     slots = np.zeros(2 * room, np.int64)
     fresh = np.int64(len(order))  # the next node that is no n-gram
+    repeated = -1
     for f in order:
         low, high = offsets[f], offsets[f + 1]
         if high - low == 1:
+            if roots[ids[low]] >= 0:
+                repeated = f
             roots[ids[low]] = f
             continue
         if roots[ids[low]] < 0:
@@ -78,8 +84,35 @@ def plant(ids: Int32Array, offsets: Int64Array, order: Int64Array, words: int) -
                 fresh += 1
                 add_step(slots, node, ids[i], target)
             node = target
+        if step_to(slots, node, ids[high - 1]) >= 0:
+            repeated = f
         add_step(slots, node, ids[high - 1], f)
-    return Trie(roots, slots)
+    return Trie(roots, slots), repeated
+
+
+@kernel
+def sort_small(values: Int32Array, spare: Int32Array, limit: int) -> Int32Array:
+    """Sort values in 0 … limit - 1, byte by byte from the lowest (LSD radix sort).
+
+    Args:
+        values, spare: (n,) int32; one of them is returned, both are overwritten.
+        limit: above all values.
+    """
+    shift = 0
+    starts = np.empty(257, np.int64)
+    while limit > 1 << shift:
+        starts[:] = 0
+        for value in values:
+            starts[((value >> shift) & 255) + 1] += 1
+        for digit in range(256):
+            starts[digit + 1] += starts[digit]
+        for value in values:
+            digit = (value >> shift) & 255
+            spare[starts[digit]] = value
+            starts[digit] += 1
+        values, spare = spare, values
+        shift += 8
+    return values
 
 
 @kernel
@@ -108,7 +141,7 @@ def count_known_ngrams(
     most = 0
     for text in range(n):
         most = max(most, bounds[text + 1] - bounds[text])
-    found = np.empty(most * (longest - shortest + 2), np.int32)
+    found, spare = np.empty((2, most * (longest - shortest + 2)), np.int32)
     indices, data = np.empty(4096, np.int32), np.empty(4096, np.int64)
     filled = 0
     for text in range(n):
@@ -128,8 +161,7 @@ def count_known_ngrams(
                 if counts and node < ngrams:
                     found[hits] = node
                     hits += 1
-        row = found[:hits]
-        row.sort()
+        row = sort_small(found[:hits], spare[:hits], ngrams)
         if filled + hits > len(indices):
             wider = 2 * (filled + hits)
             indices = np.concatenate((indices[:filled], np.empty(wider - filled, np.int32)))

@@ -126,18 +126,13 @@ class NgramCounter:
             known, ids = len(alphabet), names[points]
             lengths = pc.utf8_length(self.features).to_numpy()
             offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-        order = np.argsort(np.diff(offsets), kind="stable")
-        self._refuse_repeats(np.diff(offsets))
-        return names, plant(ids, offsets, order, known)
-
-    def _refuse_repeats(self, lengths: Int64Array) -> None:
-        """Refuse empty and repeated features, which no text could be counted for."""
-        if len(lengths) and lengths.min() == 0:
-            raise ConfigError("a feature is empty", where=f"feature {int(lengths.argmin())}")
-        if len(pc.unique(self.features)) < len(self):
-            counts = pc.value_counts(self.features)
-            twice = counts.field("values")[int(np.argmax(counts.field("counts").to_numpy()))]
-            raise ConfigError(f"the features hold {twice.as_py()!r} twice")
+        lengths = np.diff(offsets)
+        if not lengths.all():
+            raise ConfigError(f"feature {int(lengths.argmin())} is empty")
+        trie, repeated = plant(ids, offsets, np.argsort(lengths, kind="stable"), known)
+        if repeated >= 0:
+            raise ConfigError(f"the features hold {self.features[repeated].as_py()!r} twice")
+        return names, trie
 
 
 def count_ngrams(
