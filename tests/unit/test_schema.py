@@ -6,11 +6,15 @@ import copy
 import json
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from results_sample import LADDER, sample_results
 
 from sopan.compare.schema import results_schema
+from sopan.text.audit import audit_corpus, leak_effect
+from sopan.types import Corpus, Source, Split
 
 VALIDATOR = Draft202012Validator(results_schema())
 
@@ -77,3 +81,24 @@ def test_it_refuses_a_step_without_one_of_its_keys(key: str):
     del results["steps"][0][key]
     with pytest.raises(ValidationError):
         VALIDATOR.validate(results)
+
+
+def test_it_takes_what_an_audit_gives():
+    texts = [f"the letter number {i} came on a {day} morning" for i in range(15) for day in ("wet", "dry")]
+    texts[3], texts[29], texts[7], texts[28] = texts[2], texts[2], "", "!!!"
+    labels = np.resize(np.array([0, 1, 1], np.int32), len(texts))
+    corpus = Corpus(
+        pa.array(texts, pa.large_string()),
+        labels,
+        ("calm", "cross"),
+        np.arange(len(texts)),
+        Source("letters.csv", "5e" * 32, 1000),
+    )
+    split = Split(np.arange(18), np.arange(18, 24), np.arange(24, 30))
+    audit = audit_corpus(corpus, split)
+    effect = leak_effect({"bow": np.array([True, False, True, True, False, True])}, audit.leaked_test)
+    found = json.loads(json.dumps(audit.to_json({"bow": 5}) | {"leak_effect": effect}))
+    assert found["findings"]
+    results = sample_results()
+    results["data"]["audit"] = found
+    VALIDATOR.validate(results)
