@@ -274,6 +274,46 @@ def test_a_reader_during_a_publish_sees_the_old_or_the_new_model_whole(tmp_path,
     assert reads >= 10
 
 
+def test_a_reader_between_the_two_renames_finds_the_old_model(tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    save(folder)
+    monkeypatch.setattr(publish, "_exchange", lambda a, b: False)
+    rename = Path.rename
+    seen = []
+
+    def read_then_rename(self, target):
+        seen.append(smoothing_of(folder))
+        moved = rename(self, target)
+        seen.append(smoothing_of(folder))
+        return moved
+
+    monkeypatch.setattr(Path, "rename", read_then_rename)
+    save(folder, 2.0)
+    assert seen == [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]
+
+
+def test_a_folder_that_moves_while_it_is_read_is_read_again(tmp_path):
+    folder = tmp_path / "model"
+    save(folder)
+    tries = []
+
+    def read(found):
+        tries.append(found)
+        if len(tries) == 1:
+            save(folder, 2.0)
+            raise ModelFolderError("half of each")
+        return load_model(found).smoothing
+
+    assert publish.read_published(folder, read) == 2.0
+
+    def never(found):
+        save(folder)
+        raise ModelFolderError("half of each")
+
+    with pytest.raises(ModelFolderError, match="being replaced over and over; try again later"):
+        publish.read_published(folder, never)
+
+
 # ---- single files ------------------------------------------------------------------------------------
 
 

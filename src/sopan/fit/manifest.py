@@ -25,8 +25,6 @@ FORMAT = 1
 """Version of the folder's layout, raised when an older sopan could no longer read it."""
 
 LARGEST_MANIFEST = 1 << 20
-REREADS = 20
-"""How often a folder that is being replaced is read anew before giving up."""
 
 Buffer: TypeAlias = "memoryview[Any]"
 
@@ -48,9 +46,6 @@ def write_manifest(folder: Path) -> int:
 def read_folder(folder: Path, *, memory_map: bool = False) -> dict[str, Buffer]:
     """Return the verified bytes of every file in a sealed folder.
 
-    If another run publishes while the files are being read, they are read again: what comes back is
-    the old folder or the new one, whole.
-
     Args:
         folder: with a `manifest.json`.
         memory_map: map large files instead of copying them. Pages are then shared between processes;
@@ -59,17 +54,15 @@ def read_folder(folder: Path, *, memory_map: bool = False) -> dict[str, Buffer]:
     Raises:
         ModelFolderError: a file is missing, or differs from the manifest by as much as a bit.
     """
-    for _ in range(REREADS):
-        sealed = _manifest_bytes(folder)
-        try:
-            return {
-                name: _verified(folder / name, entry, memory_map=memory_map)
-                for name, entry in _entries(sealed, folder).items()
-            }
-        except ModelFolderError:
-            if _manifest_bytes(folder) == sealed:  # nobody published meanwhile: it is damaged
-                raise
-    raise ModelFolderError("is being replaced over and over", where=str(folder), next_step="try again later")
+    try:
+        with (folder / MANIFEST).open("rb") as stream:
+            sealed = stream.read(LARGEST_MANIFEST + 1)
+    except FileNotFoundError as error:
+        raise damaged(folder, f"{MANIFEST} is missing, so the model cannot be verified") from error
+    except OSError as error:
+        raise damaged(folder / MANIFEST, f"cannot be read ({error.strerror})") from error
+    entries = _entries(sealed, folder)
+    return {name: _verified(folder / name, entry, memory_map=memory_map) for name, entry in entries.items()}
 
 
 def parse_json(content: Buffer | bytes, where: Path) -> dict[str, Json]:
@@ -131,16 +124,6 @@ def _verified(path: Path, entry: dict[str, Any], *, memory_map: bool) -> Buffer:
     if hashlib.sha256(buffer).hexdigest() != entry["sha256"]:
         raise damaged(path, "was altered or damaged after it was saved (its SHA-256 differs)")
     return buffer
-
-
-def _manifest_bytes(folder: Path) -> bytes:
-    try:
-        with (folder / MANIFEST).open("rb") as stream:
-            return stream.read(LARGEST_MANIFEST + 1)
-    except FileNotFoundError as error:
-        raise damaged(folder, f"{MANIFEST} is missing, so the model cannot be verified") from error
-    except OSError as error:
-        raise damaged(folder / MANIFEST, f"cannot be read ({error.strerror})") from error
 
 
 def _entries(sealed: bytes, folder: Path) -> dict[str, dict[str, Any]]:

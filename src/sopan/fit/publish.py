@@ -3,7 +3,7 @@
 A folder is written beside its destination, flushed to the disk, and then *exchanged* with the old one in
 a single step of the file system: `renameat2(RENAME_EXCHANGE)` on Linux, `renamex_np(RENAME_SWAP)` on macOS.
 Where the file system cannot exchange, the old folder first steps aside to `.NAME.old`, and
-`current_folder` finds it there should the process die before the new one is in place.
+`read_published` finds it there should the process die before the new one is in place.
 
 Around a folder `NAME` these siblings may be seen: `.NAME.lock` (stays), `.NAME.new-*` (being written, or
 left by a killed run; the next save removes it) and `.NAME.old`.
@@ -18,9 +18,10 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -29,6 +30,11 @@ from sopan.fit.manifest import MODEL_FILES
 
 SPARE_BYTES = 1 << 20
 """Room asked for beyond the files themselves: directory entries, rounding up to blocks."""
+
+REREADS = 20
+"""How often a folder that is being replaced is read anew before giving up."""
+
+T = TypeVar("T")
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CANNOT_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -148,11 +154,36 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         new.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def current_folder(folder: Path) -> Path:
-    """Return where the model of `folder` stands now: there, or aside if a run died while replacing it."""
+def read_published(folder: Path, read: Callable[[Path], T]) -> T:
+    """Read a folder that another run may replace at any moment: the old one or the new one, whole.
+
+    Args:
+        folder: as it was given to `replacing_folder`.
+        read: given where the folder stands now; called anew if it moved from there meanwhile.
+
+    Raises:
+        ModelFolderError: from `read`, of a folder that stayed where it was.
+    """
+    for _ in range(REREADS):
+        before = _standing(folder)
+        try:
+            return read(before[0])
+        except ModelFolderError:
+            if _standing(folder) == before:
+                raise
+    raise ModelFolderError("is being replaced over and over", where=str(folder), next_step="try again later")
+
+
+def _standing(folder: Path) -> tuple[Path, int, int]:
+    """Return where a folder stands, there or aside, and what changes when another takes its place."""
     folder = _real(folder)
     aside = _sibling(folder, "old")
-    return aside if not folder.exists() and aside.exists() else folder
+    found = aside if not folder.exists() and aside.exists() else folder
+    try:
+        status = found.stat()
+    except FileNotFoundError:
+        return found, 0, 0
+    return found, status.st_ino, status.st_mtime_ns
 
 
 @contextmanager
