@@ -60,7 +60,7 @@ def choose_columns(
     """Decide which columns to read.
 
     Args:
-        sample: the first rows, `row` and then every column as text.
+        sample: the first rows, as `Table.sample` gives them.
         name: the file, for errors.
         text, label, split_column: the user's choice; a name, or a position where there is no header.
         header: whether the file's own names are used.
@@ -69,7 +69,7 @@ def choose_columns(
     Raises:
         DataError: no such column, or several could be meant.
     """
-    columns = [c for c in sample.schema.names[1:] if c.strip()]
+    columns = [c for c in sample.schema.names[2:] if c.strip()]
     chosen = {
         role: _named(given, columns, name, role, header=header)
         for role, given in (("text", text), ("label", label), ("split-column", split_column))

@@ -230,11 +230,3 @@ def printable(text: str, width: int = 60) -> str:
     head = re.sub(r"\s+", " ", text[:width].strip())
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in head)
     return safe + ("…" if len(text) > width else "")
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name that a parser cannot mistake for a pattern."""
-    try:
-        target.symlink_to(source.resolve())
-    except OSError:
-        target.write_bytes(source.read_bytes())

@@ -7,18 +7,16 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
 from sopan.errors import ConfigError, DataError
 from sopan.text.labels import PARTS
-from sopan.text.table import MAX_LINE_BYTES, ROW, Table, text_schema
+from sopan.text.table import MAX_LINE_BYTES, Row, RowTable
 from sopan.types import Reject
 
 _UNLABELLED = ("unsup",)
 """Class folders of well-known corpora that hold no class."""
 
 
-class FolderTable(Table):
+class FolderTable(RowTable):
     """Text files, each in a folder named after its class; columns `text`, `label` and maybe `split`.
 
     Files are taken in the order of their paths. Only `*.txt` counts; hidden files and links do not.
@@ -51,30 +49,25 @@ class FolderTable(Table):
             f for f in folder.glob("*.txt") if f.is_file() and not f.is_symlink() and f.name[0] != "."
         )
 
-    def read(self, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """Stream the files that can be read, with `ROW` before the columns."""
-        self.rejects.clear()
-        for start in range(0, len(self.files), batch_rows):
-            held = []
-            for row, file in enumerate(self.files[start : start + batch_rows], start):
-                text = self._read_text(file)
-                if text is not None:
-                    place = file.relative_to(self._root).parts
-                    held.append({ROW: row, "text": text, "label": place[-2], "split": place[0]})
-            yield pa.RecordBatch.from_pylist(held, text_schema(columns))
+    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Yield the files that can be read."""
+        for row, file in enumerate(self.files):
+            place = file.relative_to(self._root)
+            try:
+                text = self._text_of(file)
+            except (OSError, ValueError) as error:
+                self.rejects.append(Reject(None, f"{place.as_posix()}: {error}"))
+            else:
+                values = {"text": text, "label": place.parts[-2], "split": place.parts[0]}
+                yield row, None, [values[column] for column in columns]
 
-    def _read_text(self, file: Path) -> str | None:
-        shown = file.relative_to(self._root).as_posix()
+    def _text_of(self, file: Path) -> str:
+        if file.stat().st_size > MAX_LINE_BYTES:
+            raise ValueError(f"larger than {MAX_LINE_BYTES >> 20} MB")
         try:
-            if file.stat().st_size > MAX_LINE_BYTES:
-                raise ValueError(f"larger than {MAX_LINE_BYTES >> 20} MB")
             return file.read_bytes().decode(self._encoding)
-        except UnicodeDecodeError:
-            reason = f"not valid {self._encoding.removesuffix('-sig').upper()}"
-        except (OSError, ValueError) as error:
-            reason = str(error)
-        self.rejects.append(Reject(None, f"{shown}: {reason}"))
-        return None
+        except UnicodeDecodeError as error:
+            raise ValueError(f"not valid {self._encoding.removesuffix('-sig').upper()}") from error
 
     def checksum(self) -> tuple[str, int]:
         """Return the SHA-256 over every file's place and digest, in order, and their bytes together."""

@@ -7,16 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Never
 
-import numpy as np
-import pyarrow as pa
-
 from sopan.errors import DataError
 from sopan.text.files import PlainFile, as_utf8, printable
-from sopan.text.table import MAX_LINE_BYTES, SAMPLE_ROWS, Table, duplicates, text_schema
-from sopan.types import Int64Array, Reject
+from sopan.text.table import MAX_LINE_BYTES, SAMPLE_ROWS, Row, RowTable, duplicates
+from sopan.types import Reject
 
 
-class LinesTable(Table):
+class LinesTable(RowTable):
     """A file of texts, one a line; its only column is `text`. Blank lines are passed over."""
 
     columns: tuple[str, ...] = ("text",)
@@ -25,26 +22,15 @@ class LinesTable(Table):
         super().__init__(file.name)
         self._path = as_utf8(file, encoding)
 
-    def read(self, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """Stream the lines that can be read, with `ROW` before the columns."""
-        self.rejects.clear()
-        schema = text_schema(columns)
-        held: list[tuple[int, list[str | None]]] = []
+    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Yield the lines that can be read."""
         for row, (line, raw) in enumerate(_lines(self._path)):
             try:
-                held.append((row, self._values(_decode(raw), columns)))
+                values = self._values(_decode(raw), columns)
             except ValueError as error:
                 self.rejects.append(Reject(line, str(error), printable(raw[:200].decode("utf-8", "replace"))))
-            if len(held) == batch_rows:
-                yield _batch(held, schema)
-                held = []
-        if held:
-            yield _batch(held, schema)
-
-    def lines_of(self, rows: Int64Array) -> list[int | None]:
-        """Return the line of each data row."""
-        lines = np.array([line for line, _ in _lines(self._path)], np.int64)
-        return [int(line) for line in lines[rows]]
+            else:
+                yield row, line, values
 
     def _values(self, line: str, columns: Sequence[str]) -> list[str | None]:
         """Return one line's values, or raise ValueError with the reason to refuse it."""
@@ -142,11 +128,3 @@ def _as_text(value: Any, column: str) -> str | None:
     except UnicodeEncodeError as error:
         raise ValueError(f"{column} holds a lone surrogate, which is no character") from error
     return value
-
-
-def _batch(held: list[tuple[int, list[str | None]]], schema: pa.Schema) -> pa.RecordBatch:
-    rows = pa.array([row for row, _ in held], pa.int64())
-    values = zip(*(values for _, values in held), strict=True)
-    return pa.RecordBatch.from_arrays(
-        [rows, *(pa.array(v, pa.large_string()) for v in values)], schema=schema
-    )

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sopan.errors import DataError
-from sopan.text.table import ROW, Table, duplicates
+from sopan.text.table import LINE, ROW, Table, duplicates
 from sopan.types import Reject
 
 _NOTES = b"sopan.notes"
@@ -78,7 +78,7 @@ class ParquetTable(Table):
             raise DataError("the file has no rows", where=name)
 
     def read(self, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """Stream the columns as text, with `ROW` before them."""
+        """Stream the columns as text."""
         self.rejects.clear()
         row = 0
         try:
@@ -98,7 +98,8 @@ class ParquetTable(Table):
             for i in _invalid_utf8(array):
                 broken.add(i)
                 self.rejects.append(Reject(None, f"row {first_row + i}: {name} is not valid UTF-8"))
-        table = pa.RecordBatch.from_arrays([rows, *arrays], [ROW, *batch.schema.names])
+        lines = pa.nulls(len(rows), pa.int64())
+        table = pa.RecordBatch.from_arrays([rows, lines, *arrays], [ROW, LINE, *batch.schema.names])
         if not broken:
             return table
         keep = np.ones(len(rows), bool)

@@ -11,27 +11,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sopan.errors import DataError
 from sopan.text.columns import Roles, choose_columns
 from sopan.text.datasets import fetch, named
 from sopan.text.delimited import DelimitedTable
-from sopan.text.files import PlainFile, plain_file, printable, sha256_of
+from sopan.text.files import PlainFile, plain_file, sha256_of
 from sopan.text.folder import FolderTable
 from sopan.text.jsonlines import JsonLinesTable, LinesTable
-from sopan.text.labels import encode_labels, is_blank, normalise_split
+from sopan.text.labels import encode_labels, normalise_split
 from sopan.text.parquet import ParquetTable
+from sopan.text.rows import MAX_TEXT_CHARS, cut_long, judge, loss_notes, usable_rows
 from sopan.text.table import ROW, Table
-from sopan.types import BoolArray, Corpus, Reject, Source
+from sopan.types import Corpus, Reject, Source
 
-MAX_TEXT_CHARS = 1_000_000
-"""Longer texts are cut here before anything else is done with them, and counted."""
+__all__ = ["MAX_TEXT_CHARS", "TextStream", "check_unchanged", "read_corpus", "read_texts", "stream_texts"]
 
 _BATCH_ROWS = 16_384
-_LISTED_REJECTS = 5
 _PARQUET, _JSON_LINES, _LINES = (".parquet", ".pq"), (".jsonl", ".ndjson", ".json"), (".txt",)
 
 
@@ -63,26 +60,27 @@ def read_corpus(
     """
     wanted = named(data)
     if wanted:
-        text, label, split_column = wanted.text, wanted.label, wanted.split_column
+        text, label = text or wanted.text, label or wanted.label
+        split_column = split_column or wanted.split_column
     with _opened(data, header=header, encoding=encoding) as (table, source):
-        sample = table.sample()
+        sample = _sample(table, max_rejects)
         roles = choose_columns(
             sample, table.name, text=text, label=label, split_column=split_column, header=header
         )
         rejects: list[Reject] = []
         parts = []
         for batch in table.read(roles.columns, _BATCH_ROWS):
-            usable, refused = _usable(table, batch, roles)
+            usable, refused = usable_rows(batch, roles)
             parts.append(usable)
             rejects += refused
-        rejects = _judge([*table.rejects, *rejects], max_rejects, table.name)
-        rows = pa.Table.from_batches(parts).combine_chunks() if parts else pa.table({})
+        rejects = judge([*table.rejects, *rejects], max_rejects, table.name)
+        rows = pa.Table.from_batches(parts)
         if not rows.num_rows:
-            raise DataError("there are no rows under the header", where=table.name)
-        texts, cut = _cut(_column(rows, roles.text))
+            raise DataError("no row has both a text and a label", where=table.name)
+        texts, cut = cut_long(_column(rows, roles.text))
         labels, classes = encode_labels(_column(rows, str(roles.label)), table.name)
         split = normalise_split(_column(rows, roles.split), roles.split, table.name) if roles.split else None
-        notes = [*source.notes, *table.notes, *_column_notes(roles), *_loss_notes(int(cut.sum()), rejects)]
+        notes = [*source.notes, *table.notes, *_column_notes(roles), *loss_notes(int(cut.sum()), rejects)]
     return Corpus(
         texts=texts,
         labels=labels,
@@ -170,20 +168,21 @@ class TextStream(Iterator[pa.RecordBatch]):
         batch_rows: int,
     ) -> Iterator[pa.RecordBatch]:
         wanted = named(data)
-        text = wanted.text if wanted else text
+        text = text or (wanted.text if wanted else None)
         with _opened(data, header=header, encoding=encoding, lines=True) as (table, source):
             self.source = source
-            roles = choose_columns(table.sample(), table.name, text=text, header=header, labelled=False)
+            sample = _sample(table, max_rejects)
+            roles = choose_columns(sample, table.name, text=text, header=header, labelled=False)
             missing: list[Reject] = []
             for batch in table.read(roles.columns, batch_rows):
-                usable, refused = _usable(table, batch, roles)
+                usable, refused = usable_rows(batch, roles)
                 missing += refused
-                self.rejects = tuple(_judge([*table.rejects, *missing], max_rejects, table.name))
-                texts, cut = _cut(usable.column(roles.text))
+                self.rejects = tuple(judge([*table.rejects, *missing], max_rejects, table.name))
+                texts, cut = cut_long(usable.column(roles.text))
                 self.cut_rows += usable.column(ROW).filter(pa.array(cut)).to_pylist()
                 yield pa.RecordBatch.from_arrays([usable.column(ROW), texts], ["row", "text"])
-            self.rejects = tuple(_judge([*table.rejects, *missing], max_rejects, table.name))
-            notes = (*source.notes, *table.notes, *_loss_notes(len(self.cut_rows), self.rejects))
+            self.rejects = tuple(judge([*table.rejects, *missing], max_rejects, table.name))
+            notes = (*source.notes, *table.notes, *loss_notes(len(self.cut_rows), self.rejects))
             self.source = Source(source.name, source.sha256, source.bytes, notes)
 
 
@@ -241,55 +240,13 @@ def _table(file: PlainFile, *, header: bool, encoding: str, lines: bool) -> Tabl
     return DelimitedTable(file, header=header, encoding=encoding)
 
 
-# ---- rows --------------------------------------------------------------------------------
-
-
-def _usable(table: Table, batch: pa.RecordBatch, roles: Roles) -> tuple[pa.RecordBatch, list[Reject]]:
-    """Part a batch into the rows that can be used and the refusals of those without text or label."""
-    no_text = np.asarray(batch.column(roles.text).is_null())
-    no_label = is_blank(batch.column(roles.label)) if roles.label else np.zeros(len(no_text), bool)
-    bad = np.flatnonzero(no_text | no_label)
-    if not len(bad):
-        return batch, []
-    rows = batch.column(ROW).to_numpy()[bad]
-    refused = []
-    for i, row, line in zip(bad, rows, table.lines_of(rows), strict=True):
-        reason = f"no {roles.text}" if no_text[i] else f"no {roles.label}"
-        excerpt = printable(batch.column(roles.text)[int(i)].as_py() or "")
-        refused.append(Reject(line, reason if line else f"row {row}: {reason}", excerpt))
-    return batch.filter(pa.array(~(no_text | no_label))), refused
-
-
-def _judge(rejects: list[Reject], max_rejects: int, name: str) -> list[Reject]:
-    """Return the rejects in the order of the file if they may be tolerated.
-
-    Raises:
-        DataError: there are more than `max_rejects`.
-    """
-    rejects = sorted(rejects, key=lambda reject: reject.line or 0)
-    if len(rejects) <= max_rejects:
-        return rejects
-    shown = [
-        (f"line {r.line}: " if r.line else "") + r.reason + (f" ({r.excerpt})" if r.excerpt else "")
-        for r in rejects[:_LISTED_REJECTS]
-    ]
-    more = len(rejects) - len(shown)
-    listed = "; ".join(shown) + (f"; and {more:,} more" if more > 0 else "")
-    where = f"{name}:{rejects[0].line}" if rejects[0].line else name
-    encoding = ", use --encoding if the file has another" if "not valid UTF-8" in listed else ""
-    raise DataError(
-        f"{len(rejects):,} row{'s' * (len(rejects) > 1)} cannot be used: {listed}",
-        where=where,
-        next_step=f"mend the file{encoding}, or go on without them: --max-rejects {len(rejects)}",
-    )
-
-
-def _cut(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, BoolArray]:
-    """Cut texts at `MAX_TEXT_CHARS`, and tell which were."""
-    cut = np.asarray(pc.greater(pc.utf8_length(texts), MAX_TEXT_CHARS))
-    if cut.any():
-        texts = pc.utf8_slice_codeunits(texts, 0, MAX_TEXT_CHARS)
-    return texts, cut
+def _sample(table: Table, max_rejects: int) -> pa.RecordBatch:
+    """Return the first rows, of which there must be some."""
+    sample = table.sample()
+    if not sample.num_rows:
+        judge(table.rejects, max_rejects, table.name)
+        raise DataError("the file has no rows", where=table.name)
+    return sample
 
 
 def _column(rows: pa.Table, name: str) -> pa.Array:
@@ -300,12 +257,3 @@ def _column(rows: pa.Table, name: str) -> pa.Array:
 def _column_notes(roles: Roles) -> list[str]:
     split = f", split {roles.split!r}" if roles.split else ""
     return [f"columns: text {roles.text!r}, label {roles.label!r}{split}"]
-
-
-def _loss_notes(cut: int, rejects: list[Reject] | tuple[Reject, ...]) -> list[str]:
-    notes = []
-    if cut:
-        notes.append(f"{cut:,} text{'s' * (cut > 1)} cut at {MAX_TEXT_CHARS:,} characters")
-    if rejects:
-        notes.append(f"{len(rejects):,} row{'s' * (len(rejects) > 1)} refused and left out")
-    return notes

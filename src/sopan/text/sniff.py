@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from sopan.errors import DataError
 from sopan.text.table import MAX_LINE_BYTES, duplicates
 
-DELIMITERS = (",", "\t", ";", "|")
+DELIMITERS = ("\t", "|", ";", ",")
+"""The rarer a character is in prose, the more it says; the first of equals wins."""
 NO_DELIMITER = "\x1f"
 """ASCII's unit separator: what a table of one column is split at, since no text holds it."""
 _SUFFIX_DELIMITERS = {".tsv": "\t", ".tab": "\t"}
@@ -51,53 +55,57 @@ def sniff(path: Path, name: str, suffix: str, *, header: bool) -> Dialect:
     samples = {d: _sample(path, d) for d in ((fixed,) if fixed else DELIMITERS)}
     wide = {d: records for d, records in samples.items() if records and len(records[0]) > 1}
     delimiter = max(wide, key=lambda d: _agreement(wide[d])) if wide else NO_DELIMITER
-    first = (wide.get(delimiter) or _sample(path, NO_DELIMITER) or [[]])[0]
-    if not first:
-        raise DataError("the file has no rows", where=name)
+    first = _first_record(path, delimiter, name)
     if not header:
         return Dialect(delimiter, '"', False, tuple(f"column{i}" for i in range(len(first))))
     return Dialect(delimiter, '"', True, _column_names(first, name))
 
 
-def records(path: Path, delimiter: str, quote: str = '"') -> Iterator[tuple[int, list[str]]]:
-    """Walk through the records of a delimited file in pure Python, for samples and for line numbers.
+@contextmanager
+def open_reader(path: Path, delimiter: str, quote: str, *, strict: bool) -> Iterator[Any]:
+    """Open a file for the `csv` module; bytes that are not UTF-8 come as lone surrogates.
 
-    Yields:
-        the 1-based line on which a record starts, and its fields; blank lines are passed over,
-        except in a table of one column, where a blank line is an empty text.
+    Args:
+        path: the file, in UTF-8.
+        delimiter: one character.
+        quote: the quote character, or "" where quotes are ordinary text.
+        strict: whether misplaced quotes are errors.
     """
-    limit = csv.field_size_limit(MAX_LINE_BYTES)
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            plain = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-            reader = csv.reader(file, delimiter=delimiter, quotechar=quote) if quote else plain
-            line = 1
-            for fields in reader:
-                if fields or delimiter == NO_DELIMITER:
-                    yield line, fields or [""]
-                line = reader.line_num + 1
-    finally:
-        csv.field_size_limit(limit)
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        lines = iter(partial(file.readline, MAX_LINE_BYTES + 1), "")
+        if quote:
+            yield csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=strict)
+        else:
+            yield csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
 
 
 def _sample(path: Path, delimiter: str) -> list[list[str]]:
-    sample = []
-    try:
-        for _, fields in islice(records(path, delimiter), _SNIFF_RECORDS):
-            sample.append(fields)
-    except csv.Error:  # a field beyond every limit: judge by what came before it
-        pass
+    """Return the first records under a delimiter, up to the first that is beyond reading."""
+    sample: list[list[str]] = []
+    with open_reader(path, delimiter, '"', strict=False) as reader, suppress(csv.Error):
+        sample.extend(islice(filter(None, reader), _SNIFF_RECORDS))
     return sample
 
 
-def _agreement(sample: list[list[str]]) -> tuple[float, int]:
-    """Return the share of records as wide as the first one, then that width."""
-    width = len(sample[0])
-    return sum(len(fields) == width for fields in sample) / len(sample), width
+def _first_record(path: Path, delimiter: str, name: str) -> list[str]:
+    with open_reader(path, delimiter, '"', strict=True) as reader:
+        try:
+            first: list[str] | None = next(filter(None, reader), None)
+        except csv.Error as error:
+            raise DataError(f"the first line cannot be read ({error})", where=f"{name}:1") from error
+    if first is None:
+        raise DataError("the file has no rows", where=name)
+    return first
+
+
+def _agreement(sample: list[list[str]]) -> float:
+    """Return the share of records that are as wide as the first one."""
+    return sum(len(fields) == len(sample[0]) for fields in sample) / len(sample)
 
 
 def _column_names(first: list[str], name: str) -> tuple[str, ...]:
-    if any("\ufffd" in field for field in first):
+    if any(0xDC80 <= ord(character) <= 0xDCFF for character in "".join(first)):
         raise DataError(
             "the header is not valid UTF-8",
             where=f"{name}:1",

@@ -6,10 +6,9 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
 import pyarrow as pa
 
-from sopan.types import Int64Array, Reject
+from sopan.types import Reject
 
 SAMPLE_ROWS = 2_000
 """How many rows are looked at to tell the text from the label."""
@@ -17,9 +16,11 @@ SAMPLE_ROWS = 2_000
 MAX_LINE_BYTES = 16 << 20
 """No row of a text file may be longer; the text in it is cut far earlier (`MAX_TEXT_CHARS`)."""
 
+ROW, LINE = "sopan:row", "sopan:line"
+"""Names of the columns that say where a row stands, which no file's own column takes."""
 
-ROW = "sopan:row"
-"""Name of the column of row numbers, which no file's own column takes."""
+Row = tuple[int, int | None, Sequence[str | None]]
+"""A row's number, its line, and its values."""
 
 
 class Table(ABC):
@@ -41,47 +42,50 @@ class Table(ABC):
 
     @abstractmethod
     def read(self, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """Stream the rows of some columns.
+        """Stream the rows of some columns, from the start.
 
         Args:
             columns: which, in the order wanted.
             batch_rows: at most so many rows a batch.
 
         Yields:
-            `ROW` (int64, the 0-based data row in the file, refused rows counted), then the columns
-            as `large_string`; null where the file has no value.
+            `ROW` (int64, the 0-based data row in the file, refused rows counted), `LINE` (int64, the
+            1-based line on which it starts, null where lines mean nothing), then the columns as
+            `large_string`, null where the file has no value.
         """
 
     def sample(self) -> pa.RecordBatch:
         """Return the first rows of all columns."""
-        batches = self.read(self.columns, SAMPLE_ROWS)
-        first = next(batches, None)
+        return next(self.read(self.columns, SAMPLE_ROWS), _batch([], self.columns))
+
+
+class RowTable(Table):
+    """A table that is parsed row by row."""
+
+    @abstractmethod
+    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Yield the rows that can be read, and append the others to `rejects`."""
+
+    def read(self, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """Stream the rows, gathered into batches."""
         self.rejects.clear()
-        return first if first is not None else pa.RecordBatch.from_pylist([], text_schema(self.columns))
+        held: list[Row] = []
+        for row in self.rows(columns):
+            held.append(row)
+            if len(held) == batch_rows:
+                yield _batch(held, columns)
+                held = []
+        if held:
+            yield _batch(held, columns)
 
-    def lines_of(self, rows: Int64Array) -> list[int | None]:
-        """Return the 1-based line on which each data row starts, or None where lines mean nothing."""
-        return [None] * len(rows)
 
-
-def text_schema(columns: Sequence[str]) -> pa.Schema:
-    """Return the schema of what `Table.read` yields."""
-    return pa.schema([(ROW, pa.int64()), *((name, pa.large_string()) for name in columns)])
+def _batch(held: Sequence[Row], columns: Sequence[str]) -> pa.RecordBatch:
+    values = list(zip(*(values for *_, values in held), strict=True)) or [()] * len(columns)
+    rows, lines = (pa.array([row[i] for row in held], pa.int64()) for i in (0, 1))
+    texts = [pa.array(column, pa.large_string()) for column in values]
+    return pa.RecordBatch.from_arrays([rows, lines, *texts], [ROW, LINE, *columns])
 
 
 def duplicates(names: Iterable[str]) -> list[str]:
     """Return the names that occur more than once."""
     return [repr(name) for name, count in Counter(names).items() if count > 1]
-
-
-def rows_around(rejected: Int64Array, first: int, count: int) -> Int64Array:
-    """Number accepted rows as they stand in the file, the rejected ones left out.
-
-    Args:
-        rejected: sorted data rows that were refused.
-        first: how many rows were accepted before these.
-        count: how many to number.
-    """
-    accepted = np.arange(first, first + count, dtype=np.int64)
-    accepted_before = rejected - np.arange(len(rejected))
-    return accepted + np.searchsorted(accepted_before, accepted, side="right")
