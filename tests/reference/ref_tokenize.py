@@ -7,13 +7,15 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 
 import regex
 
-WORD_BREAK = (
-    "ALetter Hebrew_Letter Numeric Katakana ExtendNumLet MidLetter MidNum MidNumLet Single_Quote Double_Quote "
-    "Extend Format ZWJ CR LF Newline WSegSpace Regional_Indicator"
-).split()
+WORD_BREAK = [
+    *("ALetter", "Hebrew_Letter", "Numeric", "Katakana", "ExtendNumLet", "MidLetter", "MidNum", "MidNumLet"),
+    *("Single_Quote", "Double_Quote", "Extend", "Format", "ZWJ", "CR", "LF", "Newline", "WSegSpace"),
+    "Regional_Indicator",
+]
 _BY_NAME = {name: regex.compile(rf"\p{{WB={name}}}") for name in WORD_BREAK}
 _PICTOGRAPH = regex.compile(r"\p{Extended_Pictographic}")
 _LETTER = regex.compile(r"[\p{Alphabetic}\p{L}]")
@@ -56,7 +58,9 @@ def segments(text: str, kind: Callable[[str], str], joins_emoji: bool = False) -
     return out
 
 
-def _breaks_before(text: str, kinds: list[str], i: int, joins_emoji: bool) -> bool:
+def _breaks_before(  # noqa: C901, PLR0911, PLR0912 - the standard's list of rules
+    text: str, kinds: list[str], i: int, joins_emoji: bool
+) -> bool:
     lines = {"CR", "LF", "Newline"}
     before, after = kinds[i - 1], kinds[i]
     if (before, after) == ("CR", "LF"):
@@ -125,7 +129,7 @@ def ref_words(text: str, rule: str, lowercase: bool = True) -> list[str]:
         if "Unspaced" in kinds:
             run.append(segment)
             continue
-        words += run if len(run) == 1 else [a + b for a, b in zip(run[:-1], run[1:], strict=True)]
+        words += run if len(run) == 1 else [a + b for a, b in pairwise(run)]
         run = []
         if kinds & (AHLETTER | {"Numeric"}):
             words.append(segment)

@@ -1,10 +1,11 @@
 """Count n-grams without hashing or sorting the texts: group by the first word, then by the next.
 
-All texts are one *stream* of word ids, in which END closes each sequence that n-grams do not cross. The places of
-a word are brought together by a counting sort, and each such group is split by the word that follows, as deep as
-the n-grams are long (a most-significant-digit radix sort of the stream's suffixes). Ids being in sorted order,
-n-grams come out sorted, and each with its texts in order: the columns of the count matrix. A group found in too
-few texts is dropped with all its longer n-grams, which stand in no more texts than it does.
+All texts are one *stream* of word ids, in which END closes each sequence that n-grams do not cross. The
+places of a word are brought together by a counting sort, and each such group is split by the word that
+follows, as deep as the n-grams are long (a most-significant-digit radix sort of the stream's suffixes). Ids
+being in sorted order, n-grams come out sorted, and each with its texts in order: these are the columns of the
+count matrix. A group found in too few texts is dropped with all its longer n-grams, which stand in no more
+texts than it does.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def place_words(
 
 
 @kernel
-def split_group(
+def split_group(  # noqa: C901 - two passes over one group
     stream: Int32Array,
     depth: int,
     least: int,
@@ -178,6 +179,20 @@ def doubled(array: npt.NDArray, size: int) -> npt.NDArray:  # type: ignore[type-
 
 
 @kernel
+def append_counts(texts: Int32Array, rows: Int32Array, counts: Int32Array, filled: int) -> int:
+    """Append each distinct value of an ascending array to `rows`, and how often it is there to `counts`."""
+    before = -1
+    for text in texts:
+        if text == before:
+            counts[filled - 1] += 1
+        else:
+            rows[filled], counts[filled] = text, 1
+            filled += 1
+            before = text
+    return filled
+
+
+@kernel
 def find_ngrams(
     stream: Int32Array,
     places: Int64Array,
@@ -250,14 +265,7 @@ def find_ngrams(
                 ngrams, bounds = doubled(ngrams, (n + 1) * longest), doubled(bounds, n + 2)
                 rows, counts = doubled(rows, filled + in_texts), doubled(counts, filled + in_texts)
                 ngrams[n * longest : (n + 1) * longest] = path
-                before = -1
-                for text in taken:
-                    if text == before:
-                        counts[filled - 1] += 1
-                    else:
-                        rows[filled], counts[filled] = text, 1
-                        filled += 1
-                        before = text
+                filled = append_counts(taken, rows, counts, filled)
                 n += 1
                 bounds[n] = filled
             if length < longest:

@@ -26,21 +26,21 @@ class Trie(NamedTuple):
 
 
 @kernel
-def step_to(slots: Int64Array, node: int, word: int) -> np.int64:
+def step_to(slots: Int64Array, node: np.int64, word: int) -> np.int64:
     """Return the node that a word leads to, or -1."""
-    key = np.int64(node) << 32 | np.int64(word)
+    key = node << 32 | np.int64(word)
     at = first_slot(key, slots)
     while slots[2 * at + 1] != 0:
         if slots[2 * at] == key:
-            return slots[2 * at + 1] - 1
+            return np.int64(slots[2 * at + 1] - 1)
         at = (at + 1) & (len(slots) // 2 - 1)
     return np.int64(-1)
 
 
 @kernel
-def add_step(slots: Int64Array, node: int, word: int, target: int) -> None:
+def add_step(slots: Int64Array, node: np.int64, word: int, target: np.int64) -> None:
     """Let a word that leads nowhere yet lead to a node."""
-    key = np.int64(node) << 32 | np.int64(word)
+    key = node << 32 | np.int64(word)
     at = first_slot(key, slots)
     while slots[2 * at + 1] != 0:
         at = (at + 1) & (len(slots) // 2 - 1)
@@ -86,7 +86,7 @@ def plant(ids: Int32Array, offsets: Int64Array, order: Int64Array, words: int) -
             node = target
         if step_to(slots, node, ids[high - 1]) >= 0:
             repeated = f
-        add_step(slots, node, ids[high - 1], f)
+        add_step(slots, node, ids[high - 1], np.int64(f))
     return Trie(roots, slots), repeated
 
 
@@ -116,7 +116,7 @@ def sort_small(values: Int32Array, spare: Int32Array, limit: int) -> Int32Array:
 
 
 @kernel
-def count_known_ngrams(
+def count_known_ngrams(  # noqa: C901 - one pass over the texts
     stream: Int32Array,
     bounds: Int64Array,
     trie: Trie,

@@ -1,4 +1,4 @@
-"""Make any text safe to look at: nothing hidden, nothing turned around, nothing that climbs over its neighbours."""
+"""Make any text safe to look at: nothing hidden, nothing turned around, nothing climbing over lines."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PLAIN = re.compile(r"[\t\n\x20-\x7e]*")
 def escape_for_display(text: str) -> str:
     """Return the text with what cannot be seen made visible.
 
-    Control characters (but tab and line feed), direction overrides, zero-width characters, line separators and
-    lone surrogates become their code point: `⟨U+202E⟩`. A ZWJ or ZWNJ between two non-ASCII characters stays, for
-    Indic and Persian words and emoji are spelt with them. Of more than 8 combining marks on one letter the rest
-    becomes their number: `⟨+92 marks⟩`.
+    Control characters (but tab and line feed), direction overrides, zero-width characters, line separators
+    and lone surrogates become their code point: `⟨U+202E⟩`. A ZWJ or ZWNJ between two non-ASCII characters
+    stays, for Indic and Persian words and emoji are spelt with them. Of more than 8 combining marks on one
+    letter the rest become their number: `⟨+92 marks⟩`.
     """
     if _PLAIN.fullmatch(text):
         return text

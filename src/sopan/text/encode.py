@@ -77,7 +77,7 @@ def shares_of(offsets: Int64Array, least: int, most_shares: int | None = None) -
     n = n if most_shares is None else min(n, most_shares)
     cuts = np.searchsorted(offsets, offsets[0] + size * np.arange(1, n) // n)
     edges = np.unique(np.concatenate([[0], cuts, [len(offsets) - 1]]))
-    return [slice(int(a), int(b)) for a, b in pairwise(edges)]
+    return [slice(int(a), int(b)) for a, b in pairwise(edges)] or [slice(0, 0)]
 
 
 def normal_pieces(

@@ -38,7 +38,6 @@ from sopan.text.encode import (
     look_up,
     normal_pieces,
     on_every_core,
-    read_only,
     shares_of,
     strings,
 )
@@ -47,8 +46,11 @@ from sopan.text.vocab import no_words
 from sopan.types import Int32Array, Int64Array
 
 Analyzer = Literal["word", "char_wb"]
-"""`word`: n-grams of words. `char_wb`: n-grams of characters inside words padded with a space on either side, as
-scikit-learn's analyzer of that name: unlike n-grams of the bare text, they do not spend features on pairs of words."""
+"""`word`: n-grams of words. `char_wb`: n-grams of characters inside words padded with a space on either side.
+
+The second is scikit-learn's analyzer of that name. Unlike n-grams of the bare text, which it offers too, they
+spend no features on the chance meetings of one word's end and the next word's start.
+"""
 
 SHARE_WORDS = 1 << 16
 """Least number of words for which another thread is worth its start."""
@@ -62,8 +64,8 @@ class NgramCounter:
 
     Args:
         features: F distinct n-grams in column order; the words of a word n-gram are joined by one space.
-        rule, lowercase: how texts are cut into words (see `sopan.text.tokenize`). For characters, `rule` sets the
-            normal form, and whether line-break tags are spaces; words are then what white space separates.
+        rule, lowercase: how texts are cut into words (see `sopan.text.tokenize`). For characters, `rule` sets
+            the normal form, and whether line-break tags are spaces; words are what white space separates.
         analyzer: words or characters.
         ngram_range: lengths of the shortest and the longest n-gram.
     """
@@ -109,7 +111,7 @@ class NgramCounter:
 
     @cached_property
     def _index(self) -> tuple[Lexicon | Int32Array, Trie]:
-        """Return names for words (or for code points: (0x110000,) int32), and the trie of features over them."""
+        """Return ids for words (or for code points: (0x110000,) int32), and the features' trie over them."""
         names: Lexicon | Int32Array
         if self.analyzer == "word":
             nothing = Buffers.of(pa.array([], pa.large_string()))
@@ -156,8 +158,8 @@ def count_ngrams(
         max_features: keep only so many, the most frequent in all texts together.
 
     Returns:
-        A counter of the F n-grams that are kept, sorted by code point, and their counts in `texts`: (N, F) int64,
-        column indices sorted in each row.
+        A counter of the F n-grams that are kept, sorted by code point, and their counts in `texts`: (N, F)
+        int64, column indices sorted in each row.
 
     Raises:
         ConfigError: a setting that cannot work.
@@ -263,22 +265,23 @@ def character_stream(
     texts: pa.LargeStringArray, rule: TokenRule, lowercase: bool
 ) -> tuple[Int32Array, Int64Array]:
     """Return the code points of N texts, word by word, and their bounds, as `stream_of` does for words."""
+    fold = LOWER if lowercase else AS_IS
     parts, lengths = [np.full(1, END, np.int32)], [np.ones(1, np.int64)]
     for plain, is_ascii, others in normal_pieces(texts, rule, lowercase):
-        if rule == "words":
-            plain, others = (
-                pc.replace_substring_regex(part, "(?i)<br[ \t-\r]*/?>", " ") for part in (plain, others)
-            )
-        found, sizes = padded_words(
-            *Buffers.of(plain), is_ascii, *Buffers.of(others), space_classes(), LOWER if lowercase else AS_IS
-        )
+        ours, theirs = (Buffers.of(_without_tags(part, rule)) for part in (plain, others))
+        found, sizes = padded_words(*ours, is_ascii, *theirs, space_classes(), fold)
         parts.append(found)
         lengths.append(sizes)
     return np.concatenate(parts), np.cumsum(np.concatenate(lengths))
 
 
+def _without_tags(texts: pa.LargeStringArray, rule: TokenRule) -> pa.LargeStringArray:
+    """Put a space for each line-break tag, where the rule says so."""
+    return pc.replace_substring_regex(texts, "(?i)<br[ \t-\r]*/?>", " ") if rule == "words" else texts
+
+
 def _alphabet(points: Int32Array) -> tuple[pa.LargeStringArray, Int32Array]:
-    """Return the distinct characters of a stream in order, and the stream with their numbers in place of them."""
+    """Return the distinct characters of a stream, in order, and the stream as their numbers."""
     seen = np.zeros(CODE_POINTS + 1, np.bool_)
     seen[points] = True  # END lands in the last place
     seen[END] = False

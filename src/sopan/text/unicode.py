@@ -86,7 +86,7 @@ def regex_word_classes() -> npt.NDArray[np.uint8]:
 
 @cache
 def space_classes() -> npt.NDArray[np.uint8]:
-    """Return 1 for every code point at which `str.split` does *not* split: (0x110000,) uint8, read-only."""
+    """Return 0 for code points at which `str.split` splits, else 1: (0x110000,) uint8, read-only."""
     classes = np.ones(CODE_POINTS, np.uint8)
     classes[[c for c in range(CODE_POINTS) if chr(c).isspace()]] = 0
     classes.flags.writeable = False
@@ -96,8 +96,8 @@ def space_classes() -> npt.NDArray[np.uint8]:
 def normal_form(text: str, rule: TokenRule, *, lowercase: bool = True) -> str:
     """Return the text that is then cut into words; a word's normal form is its slice of this.
 
-    Rule `words`: NFC(lower(NFC(text) without `FORMAT_CHARACTERS`)). So canonically equivalent texts have equal
-    words, and `lower` sees the whole text: a final sigma is final because of what follows it.
+    Rule `words`: NFC(lower(NFC(text) without `FORMAT_CHARACTERS`)). So canonically equivalent texts have
+    equal words, and `lower` sees the whole text: a final sigma is final because of what follows it.
     Rule `sklearn`: lower(text), nothing else. `lower` is `str.lower`: full mappings, no locale. Neither rule
     removes a combining mark. Without `lowercase` that step is left out.
     """

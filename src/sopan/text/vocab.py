@@ -79,5 +79,6 @@ def no_words(rule: TokenRule, found: int, pruning: str) -> DataError:
     """Return the error for an empty vocabulary, with the likely remedy."""
     if found:
         return DataError(f"none of the {found} words is left after {pruning}", next_step="prune less")
-    other = "; try --tokens words" if rule == "sklearn" else ""
-    return DataError("the texts hold no words, only punctuation or nothing", next_step=f"look at them{other}")
+    wider = "--tokens words also takes words of one letter and other scripts"
+    column = "check that --text names the column of texts"
+    return DataError("the texts hold no words", next_step=wider if rule == "sklearn" else column)
