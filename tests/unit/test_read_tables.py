@@ -121,6 +121,9 @@ def test_quotes_in_a_tab_separated_file_are_text_where_nothing_else_fits(tmp_pat
     corpus = read_corpus(path)
     assert corpus.texts.to_pylist() == ['"Great" film', '5" disk', '"open', "plain"]
     assert any("quotes are ordinary" in note for note in corpus.source.notes)
+    path.write_text('text\tlabel\n"Great" film\tx\n"open\ty\nplain\tx\none\ttoo\tmany\nplain\ty\n')
+    corpus = read_corpus(path, max_rejects=1)
+    assert corpus.texts.to_pylist() == ['"Great" film', '"open', "plain", "plain"]
     path.write_text('text\tlabel\n"a ""b"" c"\tx\n"two\nlines"\ty\nplain\tx\nplain\ty\n')
     assert read_corpus(path).texts.to_pylist() == ['a "b" c', "two\nlines", "plain", "plain"]
 

@@ -50,14 +50,19 @@ def named(data: str | Path) -> Named | None:
     """Return what `data` stands for if it is a data set's name, or None if it must be a path.
 
     Raises:
-        DataError: a known data set, but not a split of it.
+        DataError: a bare word that is neither a file nor a name, or a split that a data set lacks.
     """
     name = str(data)
     if name in NAMES:
         return NAMES[name]
     dataset, colon, split = name.partition(":")
-    if colon and dataset in _SETS and not Path(name).exists():
-        raise DataError(f"{dataset} has no split {split!r}", next_step=f"names: {', '.join(NAMES)}")
+    if Path(name).exists():
+        return None
+    known = f"data sets known by name: {', '.join(NAMES)}"
+    if colon and dataset in _SETS:
+        raise DataError(f"{dataset} has no split {split!r}", next_step=known)
+    if not Path(name).suffix and Path(name).name == name:
+        raise DataError("there is no such file", where=name, next_step=known)
     return None
 
 
