@@ -21,7 +21,7 @@ import pyarrow as pa
 from sopan.compare.comparison import Comparison
 from sopan.compare.evidence import fingerprint
 from sopan.compare.jobs import Progress
-from sopan.compare.run import Plan, run_comparison, write_comparison
+from sopan.compare.run import Plan, check_parts, run_comparison, write_comparison
 from sopan.errors import ConfigError
 from sopan.fit.artifact import label_names, load_model, save_model
 from sopan.fit.predict import evaluate_model, predict_stream, write_predictions
@@ -212,6 +212,7 @@ def train(
     corpus = reading.corpus(data)
     split = parts.split(corpus, seed)
     split = remove_leaks(split, audit_corpus(corpus, split, rule=tokens))
+    check_parts(corpus, split)
     corpus, extra = _with_unlabelled(corpus, split, unlabelled, reading)
     train_part, val_part, test_part = (
         Labelled(corpus.texts.take(pa.array(rows)), corpus.labels[rows], corpus.classes)

@@ -82,7 +82,7 @@ def run_comparison(
     progress("audit", {"stage": "duplicates, leaks, lengths, balance"})
     audit = audit_corpus(corpus, split, rule=plan.tokens)
     clean = remove_leaks(split, audit)
-    _check_classes(corpus, clean)
+    check_parts(corpus, clean)
     data: dict[str, Json] = {
         "name": corpus.source.name,
         "rows": len(corpus),
@@ -108,8 +108,12 @@ def run_comparison(
     return results, predictions_table(corpus, clean.test, outcomes)
 
 
-def _check_classes(corpus: Corpus, split: Split) -> None:
-    """Refuse a split whose training texts lack a class that the others have."""
+def check_parts(corpus: Corpus, split: Split) -> None:
+    """Refuse a split that cannot be trained and measured on.
+
+    Raises:
+        DataError: the training texts lack a class, or another part is empty.
+    """
     lacking = set(range(len(corpus.classes))) - set(corpus.labels[split.train].tolist())
     if lacking:
         names = ", ".join(corpus.classes[c] for c in sorted(lacking))
@@ -160,6 +164,7 @@ def _run_step(
     step: str, plan: Plan, split: Split, clean: Split, job: Path, out: Path, progress: Progress
 ) -> Outcome:
     """Run one worker; the first step also tells what training on the leaks would have done."""
+    progress(step, {"stage": "start"})
     leaky = len(split.train) != len(clean.train)
     settings = {
         "model_folder": str((out / "models" / step.replace(":", "-")).resolve()),
