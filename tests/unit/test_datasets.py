@@ -256,6 +256,10 @@ def test_an_archive_put_there_by_hand_is_taken_first(server, empty_cache, monkey
     assert len(read_corpus("snippets")) == 6
     assert server[2] == []
     assert by_hand.exists()
+    by_hand.write_bytes(b"another file")
+    (empty_cache / "snippets.parquet").unlink()
+    with pytest.raises(DownloadError, match=f"{by_hand} has SHA-256"):
+        fetch("snippets")
 
 
 def test_two_processes_fetch_once(server, empty_cache):
@@ -299,6 +303,8 @@ def test_names(monkeypatch, tmp_path):
         named("imdb:half")
     monkeypatch.delenv("SOPAN_CACHE", raising=False)
     assert cache_folder().name == "sopan"
+    with pytest.raises(DataError, match="no data set is called 'mnist'; known: imdb, "):
+        fetch("mnist")
 
 
 def test_no_name_and_no_file():

@@ -78,8 +78,11 @@ def fetch(name: str) -> Path:
         name: one of `NAMES`. Of two processes that ask at once, one fetches and the other waits.
 
     Raises:
+        DataError: no data set has that name.
         DownloadError: no source worked; each is listed with its reason.
     """
+    if name not in NAMES:
+        raise DataError(f"no data set is called {name!r}", next_step=f"known: {', '.join(NAMES)}")
     dataset = NAMES[name].dataset
     target = cache_folder() / f"{dataset}.parquet"
     if _intact(target):

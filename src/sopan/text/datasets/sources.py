@@ -58,17 +58,17 @@ class Archive(ABC):
         """
         by_hand = downloads / self.file
         if by_hand.is_file():
-            yield self._verified(by_hand)
+            yield self._verified(by_hand, str(by_hand))
             return
         with tempfile.TemporaryDirectory(prefix="sopan-fetch-") as temporary:
             self.fetch(Path(temporary))
-            yield self._verified(Path(temporary) / self.file)
+            yield self._verified(Path(temporary) / self.file, self.file)
 
-    def _verified(self, path: Path) -> Path:
+    def _verified(self, path: Path, shown: str) -> Path:
         if not path.is_file():
-            raise SourceError(f"{self.file} did not come")
+            raise SourceError(f"{shown} did not come")
         if (found := sha256_of(path)) != self.sha256:
-            raise SourceError(f"{path} has SHA-256 {found[:12]}… where {self.sha256[:12]}… is right")
+            raise SourceError(f"{shown} has SHA-256 {found[:12]}… where {self.sha256[:12]}… is right")
         return path
 
 
