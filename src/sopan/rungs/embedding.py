@@ -1,0 +1,126 @@
+"""Word vectors from texts: the settings, the passes over the corpus and the threads around `kernels.cbow`."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from sopan.errors import SopanError
+from sopan.kernels import cbow
+from sopan.types import Encoded, Float32Array, FloatArray, Int64Array
+
+NOISE_WORDS = 16
+"""Negatives that a block of targets shares, whatever the number that a target is due."""
+NOISE_POWER = 0.75
+"""Negatives are drawn in proportion to count ** 0.75 (Mikolov et al. 2013)."""
+LAST_RATE = 1e-4
+"""The learning rate at the end of training."""
+PIECE_WORDS = 1 << 20
+"""Between pieces of so many words Python looks up, and sees Ctrl-C."""
+AIM_WORDS = 120_000_000
+"""Words that training passes, where the corpus allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class CbowSettings:
+    """How word vectors are trained.
+
+    Args:
+        dimension: D, width of a vector.
+        window: the most words on either side of a target; each target draws from 1 to `window`.
+        negatives: noise words that a target is due.
+        epochs: passes over the corpus.
+        subsample: words more frequent than this are thinned out; 0 keeps them all.
+        learning_rate: at the start; it falls in a straight line.
+        threads: with one, the result is the same to the last bit every time. More share the vectors without
+            locks (Recht et al. 2011, "Hogwild!"), faster, and each time a little different.
+    """
+
+    dimension: int = 200
+    window: int = 20
+    negatives: int = 5
+    epochs: int = 10
+    subsample: float = 3e-5
+    learning_rate: float = 0.1
+    threads: int = 1
+
+
+def sensible_epochs(n_words: int) -> int:
+    """Return how many passes a corpus of `n_words` words wants: many over a small one, 5 to 50 in all."""
+    return int(np.clip(round(AIM_WORDS / max(1, n_words)), 5, 50))
+
+
+def keep_chances(counts: Int64Array, subsample: float) -> FloatArray:
+    """Return the chance (V,) that an occurrence of a word is kept, as in word2vec's code: √(t/f) + t/f."""
+    if subsample == 0:
+        return np.ones(len(counts))
+    ratio = subsample * counts.sum() / np.maximum(counts, 1)
+    return np.asarray(np.minimum(1.0, np.sqrt(ratio) + ratio))
+
+
+def train_word_vectors(
+    encoded: Encoded, counts: Int64Array, settings: CbowSettings, rng: np.random.Generator
+) -> Float32Array:
+    """Train word vectors by CBOW with negative sampling.
+
+    Args:
+        encoded: N texts as ids of V words, -1 for words left out.
+        counts: (V,) occurrences of each word in these texts, each at least 1.
+        settings: how.
+        rng: where the first vectors and all later chance come from.
+
+    Returns:
+        (V, D) float32, the input vectors.
+
+    Raises:
+        SopanError: the learning rate was so high that the vectors grew beyond all bounds.
+    """
+    width = settings.dimension
+    inputs = (rng.random((len(counts), width), dtype=np.float32) - np.float32(0.5)) / np.float32(width)
+    outputs = np.zeros_like(inputs)
+    keep = keep_chances(counts, settings.subsample) * cbow.HALF_RANGE
+    noise = cbow.make_noise(counts**NOISE_POWER / (counts**NOISE_POWER).sum())
+    seeds = rng.integers(0, 2**63, settings.epochs).astype(np.uint64)
+
+    def train_share(offsets: Int64Array) -> None:
+        pieces, passed = pieces_of(offsets), 0
+        size = settings.epochs * max(1, int(offsets[-1] - offsets[0]))
+        fall = (settings.learning_rate - LAST_RATE) / size
+        for seed in seeds:
+            for piece in pieces:
+                rate = settings.learning_rate - fall * passed
+                passed += int(piece[-1] - piece[0])
+                rates = (rate, settings.learning_rate - fall * passed)
+                chances = (keep, noise, NOISE_WORDS, settings.negatives, settings.window)
+                cbow.train_stretch(inputs, outputs, encoded.ids, piece, *chances, *rates, seed)
+
+    shares = cut(encoded.offsets, settings.threads)
+    # The kernels multiply small matrices: one BLAS thread each, so that sums are always added in one order.
+    with threadpool_limits(1, user_api="blas"):
+        if len(shares) == 1:
+            train_share(shares[0])
+        else:
+            with ThreadPoolExecutor(len(shares)) as threads:
+                list(threads.map(train_share, shares))
+    if not np.isfinite(inputs).all():
+        raise SopanError(
+            f"the word vectors diverged at a learning rate of {settings.learning_rate}",
+            next_step="lower learning_rate",
+        )
+    return inputs
+
+
+def pieces_of(offsets: Int64Array) -> list[Int64Array]:
+    """Cut consecutive texts, given by their offsets, into pieces of about `PIECE_WORDS` words."""
+    return cut(offsets, max(1, int(offsets[-1] - offsets[0]) // PIECE_WORDS))
+
+
+def cut(offsets: Int64Array, parts: int) -> list[Int64Array]:
+    """Cut N texts, given by their (N + 1,) offsets, into at most `parts` runs of about equally many words."""
+    goals = np.linspace(offsets[0], offsets[-1], parts + 1)[1:-1]
+    edges = np.unique([0, *np.searchsorted(offsets, goals), len(offsets) - 1])
+    return [offsets[start : stop + 1] for start, stop in pairwise(edges)]
