@@ -82,7 +82,7 @@ class NaiveBayes(Rung):
             raise ValueError("the arrays do not fit the vocabulary")
 
     @classmethod
-    def candidates(cls, counts: Any = None) -> list[dict[str, Any]]:
+    def candidates(cls, class_counts) -> list[dict[str, Any]]:
         return [{}]
 
 

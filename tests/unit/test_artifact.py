@@ -156,6 +156,10 @@ def test_save_returns_the_bytes_on_disk(tmp_path):
     assert size == sum(file.stat().st_size for file in (tmp_path / "m").iterdir())
 
 
+def test_whoever_may_read_one_file_may_read_all(folder):
+    assert len({file.stat().st_mode for file in folder.iterdir()}) == 1
+
+
 def test_the_card_tells_what_was_measured(folder):
     card = (folder / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: sopan\n")

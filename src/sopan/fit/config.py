@@ -21,8 +21,11 @@ from sopan.rungs import step_class
 from sopan.rungs.base import Rung
 from sopan.types import Json, RungState
 
-PREPROCESSING = ("tokens", "lowercase", "ngrams", "characters", "max_tokens")
+PREPROCESSING = ("tokens", "lowercase", "ngrams", "characters")
 """Settings that say how a text becomes words, repeated under `preprocessing` for other programs' use."""
+
+NORMALISATION = {"words": "NFC", "sklearn": None}
+"""Unicode normal form that each rule brings texts to (see `sopan.text.tokenize`)."""
 
 LIBRARIES = ("sopan", "numpy", "pyarrow", "scikit-learn", "numba")
 
@@ -60,9 +63,17 @@ def describe(rung: Rung, state: RungState, step: str) -> dict[str, Json]:
         "labels": labels,
         "label_dtype": dtype,
         **_label_maps(names),
-        "preprocessing": {name: settings[name] for name in PREPROCESSING if name in settings},
+        "preprocessing": _preprocessing(settings),
         "versions": _versions(),
     }
+
+
+def _preprocessing(settings: Mapping[str, Json]) -> dict[str, Json]:
+    """Return how a text becomes words, or nothing for a step that does not say."""
+    chosen = {name: settings[name] for name in PREPROCESSING if name in settings}
+    if "tokens" in chosen:
+        chosen["normalisation"] = NORMALISATION[chosen["tokens"]]
+    return chosen
 
 
 @cache

@@ -48,6 +48,7 @@ def write_tensors(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> None:
     except SafetensorError as error:  # the library's name for an OSError, its number in the message
         number = re.search(r"os error (\d+)", str(error))
         raise (OSError(int(number[1]), str(error)) if number else OSError(str(error))) from error
+    path.chmod(path.parent.stat().st_mode & 0o666)  # the library lets nobody else read it
 
 
 def read_tensors(content: Buffer, where: Path) -> dict[str, npt.NDArray[Any]]:
