@@ -3,7 +3,8 @@
     python bench/dependencies.py [--smoke]
 
 Sizes are of the files that the installed distribution lists; times are CPU time (user and system) of a fresh
-interpreter that imports the module, less that of one that imports nothing, the median of seven (once for a smoke).
+interpreter that imports the module, less that of one that imports nothing, the median of seven (once
+for a smoke).
 """
 
 from __future__ import annotations

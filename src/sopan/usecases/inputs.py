@@ -1,0 +1,114 @@
+"""What the use cases take in: how to read a table, how to split it, which steps and rules there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import numpy as np
+import pyarrow as pa
+
+from sopan.errors import ConfigError, DataError
+from sopan.rungs import STEPS, step_class
+from sopan.text.read import read_corpus, read_texts
+from sopan.text.split import dedupe_unlabelled, make_split
+from sopan.text.tokenize import TokenRule
+from sopan.types import Corpus, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How to read a table of texts; the defaults infer what they can.
+
+    Args:
+        text, label, split_column: column names, or positions where there is no header.
+        header: whether the first line names the columns.
+        encoding: of text files; bytes that do not decode are rejected rows.
+        max_rejects: how many unreadable rows to tolerate.
+    """
+
+    text: str | None = None
+    label: str | None = None
+    split_column: str | None = None
+    header: bool = True
+    encoding: str = "utf-8"
+    max_rejects: int = 0
+
+    def corpus(self, data: str | Path) -> Corpus:
+        """Read labelled texts."""
+        return read_corpus(data, **asdict(self))
+
+    @property
+    def unlabelled(self) -> dict[str, Any]:
+        """The settings that reading without labels needs."""
+        return {key: value for key, value in asdict(self).items() if key not in ("label", "split_column")}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """How many texts to train, validate and test on: counts (>= 1) or fractions (< 1)."""
+
+    train: float | None = None
+    val: float | None = None
+    test: float | None = None
+
+    def split(self, corpus: Corpus, seed: int) -> Split:
+        """Split a corpus, reproducibly."""
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
+        return make_split(corpus, **asdict(self), rng=rng)
+
+
+DEFAULT_READING = Reading()
+DEFAULT_PARTS = Parts()
+
+
+def with_unlabelled(
+    corpus: Corpus, split: Split, unlabelled: str | Path | None, reading: Reading
+) -> tuple[Corpus, pa.LargeStringArray | None]:
+    """Read further texts, drop those that are held out, and note both numbers on the corpus."""
+    if unlabelled is None:
+        return corpus, None
+    try:
+        texts, _ = read_texts(unlabelled, **reading.unlabelled)
+    except DataError:
+        if reading.text is None:
+            raise
+        inferred = replace(reading, text=None)  # another file may call its text column otherwise
+        texts, _ = read_texts(unlabelled, **inferred.unlabelled)
+    held_out = corpus.texts.take(pa.array(np.concatenate([split.val, split.test])))
+    kept, dropped = dedupe_unlabelled(texts, held_out)
+    note = f"{len(kept):,} unlabelled texts, {dropped:,} dropped that stand in validation or test"
+    return replace(corpus, source=replace(corpus.source, notes=(*corpus.source.notes, note))), kept
+
+
+def check_steps(steps: Sequence[str]) -> tuple[str, ...]:
+    """Hold that every step, with its variant, exists and is named once.
+
+    Raises:
+        ConfigError: which is not so.
+    """
+    if not steps:
+        raise ConfigError("no step was named", next_step=f"steps: {', '.join(STEPS)}")
+    for step in steps:
+        step_class(step).variant_settings(step)
+    twice = {step for step in steps if list(steps).count(step) > 1}
+    if twice:
+        raise ConfigError(f"the step {min(twice)} is named twice")
+    return tuple(steps)
+
+
+def token_rule(name: str) -> TokenRule:
+    """Return the rule of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    rules = get_args(TokenRule)
+    if name not in rules:
+        near = get_close_matches(name, rules, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ConfigError(f"no token rule is called {name!r}", next_step=f"{hint}rules: {', '.join(rules)}")
+    return cast(TokenRule, name)

@@ -1,0 +1,180 @@
+"""One model at a time: train it, measure it, use it, look into its words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sopan.compare.evidence import fingerprint
+from sopan.compare.run import check_parts
+from sopan.errors import ConfigError, ModelFolderError
+from sopan.fit.artifact import label_names, load_model, save_model
+from sopan.fit.predict import evaluate_model, predict_stream, write_predictions
+from sopan.fit.publish import folder_lock, replacing_file
+from sopan.fit.tune import Budget, Labelled, tune
+from sopan.rungs.base import Rung
+from sopan.rungs.cbow import CBOW
+from sopan.text.audit import audit_corpus, remove_leaks
+from sopan.text.read import stream_texts
+from sopan.text.tokenize import TokenRule
+from sopan.text.vectors import WordVectors, load_word_vectors, save_projector, save_word2vec
+from sopan.types import Json
+from sopan.usecases.inputs import (
+    DEFAULT_PARTS,
+    DEFAULT_READING,
+    Parts,
+    Reading,
+    check_steps,
+    with_unlabelled,
+)
+
+
+def train(
+    step: str,
+    data: str | Path,
+    out: str | Path,
+    *,
+    budget: str = "60s",
+    seed: int = 0,
+    tokens: TokenRule = "words",
+    unlabelled: str | Path | None = None,
+    parts: Parts = DEFAULT_PARTS,
+    reading: Reading = DEFAULT_READING,
+) -> dict[str, Json]:
+    """Tune and fit one step and publish its model folder; return its scores on the test part.
+
+    Raises:
+        SopanError: the step, the data or the folder cannot be used.
+    """
+    check_steps([step])
+    limit = Budget.parse(budget)
+    corpus = reading.corpus(data)
+    split = parts.split(corpus, seed)
+    split = remove_leaks(split, audit_corpus(corpus, split, rule=tokens))
+    check_parts(corpus, split)
+    corpus, extra = with_unlabelled(corpus, split, unlabelled, reading)
+    train_part, val_part, test_part = (
+        Labelled(corpus.texts.take(pa.array(rows)), corpus.labels[rows], corpus.classes)
+        for rows in (split.train, split.val, split.test)
+    )
+    with folder_lock(Path(out)):
+        fixed = {"tokens": tokens, "random_state": seed}
+        tuned = tune(step, train_part, val_part, budget=limit, fixed=fixed, unlabelled=extra)
+        scores = evaluate_model(tuned.rung, test_part)
+        counts = {"train": len(train_part), "val": len(val_part), "test": len(test_part)}
+        about = {"name": corpus.source.name, "fingerprint": fingerprint(corpus), **counts}
+        save_model(tuned.rung, out, data=about, metrics=scores, step=step)
+    return scores
+
+
+def evaluate(model: str | Path, data: str | Path, *, reading: Reading = DEFAULT_READING) -> dict[str, Json]:
+    """Measure a saved model on every labelled text of `data`.
+
+    Raises:
+        SopanError: the folder or the data cannot be used, or a label is unknown to the model.
+    """
+    rung = load_model(model)
+    return evaluate_model(rung, reading.corpus(data))
+
+
+def predict_text(model: str | Path, text: str) -> dict[str, Json]:
+    """Classify one text: `predicted`, `probabilities` by class, `truncated`, `no_known_words`."""
+    rung = load_model(model)
+    answer = rung.predict_texts([text])
+    names, probabilities = label_names(rung.classes_), answer.probabilities[0]
+    return {
+        "predicted": names[int(probabilities.argmax())],
+        "probabilities": dict(zip(names, probabilities.tolist(), strict=True)),
+        "truncated": bool(answer.truncated[0]),
+        "no_known_words": bool(answer.no_known_words[0]),
+    }
+
+
+def predict_file(
+    model: str | Path, data: str | Path, out: str | Path, *, reading: Reading = DEFAULT_READING
+) -> int:
+    """Stream predictions for a file of any size to `.parquet`, `.csv` or `.jsonl`; return how many."""
+    rung = load_model(model)
+    return write_predictions(predict_stream(rung, _batches(data, reading)), out)
+
+
+def load(model: str | Path) -> Rung:
+    """Load a model folder: a fitted scikit-learn classifier of texts.
+
+    Raises:
+        ModelFolderError: there is no model there, or it was altered.
+    """
+    return load_model(model)
+
+
+def neighbors(vectors: str | Path, word: str, top: int = 10) -> list[tuple[str, float]]:
+    """List the `top` words nearest to `word` by cosine, nearest first.
+
+    Args:
+        vectors: a model folder that holds word vectors, or a word2vec, GloVe or fastText file.
+
+    Raises:
+        SopanError: there are no vectors, or not of that word.
+    """
+    return _word_vectors(vectors).nearest(word, top)
+
+
+def embed_file(
+    model: str | Path, data: str | Path, out: str | Path, *, reading: Reading = DEFAULT_READING
+) -> int:
+    """Stream a vector for each text to a Parquet file, columns `row` and `vector`; return how many."""
+    rung = _embedding_model(model)
+    rows = 0
+    width = rung.vectors_.shape[1]
+    schema = pa.schema([("row", pa.int64()), ("vector", pa.list_(pa.float32(), width))])
+    with (
+        replacing_file(Path(out)) as new,
+        pq.ParquetWriter(new, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        for batch in _batches(data, reading):
+            vectors = pa.FixedSizeListArray.from_arrays(
+                pa.array(rung.transform(batch["text"]).ravel()), width
+            )
+            writer.write_batch(pa.record_batch([batch["row"], vectors], schema=schema))
+            rows += len(batch)
+    return rows
+
+
+def export(model: str | Path, form: str, out: str | Path) -> tuple[Path, ...]:
+    """Write a model's word vectors as `word2vec` text or for TensorBoard's `projector`; return the files.
+
+    Raises:
+        ConfigError: another format.
+        ModelFolderError: the model has no word vectors.
+    """
+    if form not in ("word2vec", "projector"):
+        raise ConfigError(
+            f"word vectors cannot be written as {form!r}", next_step="use word2vec or projector"
+        )
+    vectors = _embedding_model(model).word_vectors
+    if form == "projector":
+        return save_projector(vectors, out)
+    save_word2vec(vectors, out)
+    return (Path(out),)
+
+
+def _word_vectors(vectors: str | Path) -> WordVectors:
+    return load_word_vectors(vectors) if Path(vectors).is_file() else _embedding_model(vectors).word_vectors
+
+
+def _embedding_model(model: str | Path) -> CBOW:
+    rung = load_model(model)
+    if not isinstance(rung, CBOW):
+        raise ModelFolderError(
+            f"a {rung.name} model has no word vectors",
+            where=str(model),
+            next_step="train one that has: sopan train cbow DATA --out MODEL",
+        )
+    return rung
+
+
+def _batches(data: str | Path, reading: Reading) -> Iterator[pa.RecordBatch]:
+    return iter(stream_texts(data, **reading.unlabelled))
