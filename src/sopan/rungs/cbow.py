@@ -1,4 +1,4 @@
-"""Continuous bag of words: a text is the mean of its words' vectors, learnt by guessing words from neighbours.
+"""Continuous bag of words: a text is the mean of its words' vectors, learnt by guessing words from others.
 
 Adds similarity: words used alike get vectors alike, so that what is learnt of `film` holds for `movie`,
 and texts without labels help. Lacks order and context: a word has one vector wherever it stands, and a mean
