@@ -8,7 +8,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from sopan.errors import ConfigError, DataError
-from sopan.kernels.trie import sort_small
+from sopan.kernels.count import sort_ids
 from sopan.text import encode, ngrams
 from sopan.text.ngrams import NgramCounter, count_ngrams
 
@@ -142,9 +142,9 @@ def test_features_that_no_text_could_have_are_refused(analyzer):
         NgramCounter(as_features("a", ""), analyzer=analyzer).transform(["a"])
 
 
-def test_small_rows_are_sorted():
-    rng = np.random.default_rng(2)
-    for limit in (1, 2, 256, 257, 70_000, 2**31 - 1):
-        values = rng.integers(0, limit, 300).astype(np.int32)
-        expected = np.sort(values)
-        np.testing.assert_array_equal(sort_small(values, np.empty_like(values), limit), expected)
+@pytest.mark.parametrize("size", [0, 1, 2, 32, 33, 3000])
+@pytest.mark.parametrize("limit", [1, 2, 256, 257, 70_000, 2**31 - 1])
+def test_ids_are_sorted(size, limit):
+    ids = np.random.default_rng(2).integers(0, limit, size).astype(np.int32)
+    expected = np.sort(ids)
+    np.testing.assert_array_equal(sort_ids(ids, np.empty_like(ids), limit), expected)

@@ -13,9 +13,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sopan.kernels.segment import Bytes, kernel
+from sopan.kernels.segment import Bytes, doubled, kernel
 from sopan.types import Int32Array, Int64Array
 
+FEW = 32
+"""Up to so many ids are sorted by insertion."""
 END = -1
 """Closes a sequence in a stream. Other negative ids are unknown words: no n-gram holds one."""
 
@@ -81,6 +83,39 @@ def place_words(
 
 
 @kernel
+def sort_ids(ids: Int32Array, spare: Int32Array, limit: int) -> Int32Array:
+    """Sort ids: a few by insertion, more of them byte by byte from the lowest (LSD radix sort).
+
+    Args:
+        ids, spare: (n,) int32; one of them is returned, both are overwritten.
+        limit: above all ids, which are 0 or more.
+    """
+    if len(ids) <= FEW:
+        for i in range(1, len(ids)):
+            value, to = ids[i], i
+            while to > 0 and ids[to - 1] > value:
+                ids[to] = ids[to - 1]
+                to -= 1
+            ids[to] = value
+        return ids
+    shift = 0
+    starts = np.empty(257, np.int64)
+    while limit > 1 << shift:
+        starts[:] = 0
+        for value in ids:
+            starts[((value >> shift) & 255) + 1] += 1
+        for digit in range(256):
+            starts[digit + 1] += starts[digit]
+        for value in ids:
+            digit = (value >> shift) & 255
+            spare[starts[digit]] = value
+            starts[digit] += 1
+        ids, spare = spare, ids
+        shift += 8
+    return ids
+
+
+@kernel
 def split_group(  # noqa: C901 - two passes over one group
     stream: Int32Array,
     depth: int,
@@ -89,6 +124,7 @@ def split_group(  # noqa: C901 - two passes over one group
     texts: Int32Array,
     tally: Int64Array,
     following: Int32Array,
+    spare: Int32Array,
     out_words: Int32Array,
     out_bounds: Int64Array,
     out_places: Int64Array,
@@ -101,7 +137,7 @@ def split_group(  # noqa: C901 - two passes over one group
     Args:
         places, texts: (G,) the group.
         tally: (V,) zeros, and zeros again afterwards.
-        following: (G,) scratch.
+        following, spare: (G,) scratch.
         out_words, out_bounds: written: the words, ascending, and where the places of each are in
         out_places, out_texts: which are written too.
     """
@@ -122,13 +158,12 @@ def split_group(  # noqa: C901 - two passes over one group
             kept += 1
         else:
             tally[word] = 0  # means "left out" from here on: the places of the others count from 1
-    if kept > 1:
-        out_words[:kept].sort()
+    words = sort_ids(out_words[:kept], spare[:kept], len(tally))
     at = 0
     for j in range(kept):
         out_bounds[j] = at
-        size = tally[out_words[j]]
-        tally[out_words[j]] = at + 1
+        size = tally[words[j]]
+        tally[words[j]] = at + 1
         at += size
     out_bounds[kept] = at
     for i in range(len(places)):
@@ -139,7 +174,8 @@ def split_group(  # noqa: C901 - two passes over one group
             out_places[to] = places[i]
             out_texts[to] = texts[i]
     for j in range(kept):
-        tally[out_words[j]] = 0
+        tally[words[j]] = 0
+        out_words[j] = words[j]
     return kept
 
 
@@ -166,16 +202,6 @@ def whole_sequences(
             out[n] = texts[i]
             n += 1
     return out[:n]
-
-
-@kernel
-def doubled(array: npt.NDArray, size: int) -> npt.NDArray:  # type: ignore[type-arg]
-    """Return an array (n,) as it is if it has room for `size`, else with twice that room."""
-    if size <= len(array):
-        return array
-    wider = np.empty(2 * size, array.dtype)
-    wider[: len(array)] = array
-    return wider
 
 
 @kernel
@@ -224,7 +250,7 @@ def find_ngrams(
     for word in range(first, last):
         widest = max(widest, starts[word + 1] - starts[word])
     tally = np.zeros(len(starts) - 1, np.int64)
-    scratch = np.empty(widest, np.int32)
+    scratch, spare = np.empty(widest, np.int32), np.empty(widest, np.int32)
     # Level d holds the groups that share their first d words, split by the word after these.
     level_words = np.empty((longest, widest), np.int32)
     level_bounds = np.zeros((longest, widest + 1), np.int64)
@@ -239,8 +265,8 @@ def find_ngrams(
     for word in range(first, last):
         size = starts[word + 1] - starts[word]
         level_words[0, 0], level_bounds[0, 1] = word, size
-        level_places[0, :size] = places[starts[word] : starts[word + 1]]
-        level_texts[0, :size] = texts[starts[word] : starts[word + 1]]
+        for i in range(size):
+            level_places[0, i], level_texts[0, i] = places[starts[word] + i], texts[starts[word] + i]
         groups[0], done[0] = 1, 0
         level = 0
         while level >= 0:
@@ -264,7 +290,8 @@ def find_ngrams(
             if len(taken) > 0 and least <= in_texts <= most:
                 ngrams, bounds = doubled(ngrams, (n + 1) * longest), doubled(bounds, n + 2)
                 rows, counts = doubled(rows, filled + in_texts), doubled(counts, filled + in_texts)
-                ngrams[n * longest : (n + 1) * longest] = path
+                for i in range(longest):
+                    ngrams[n * longest + i] = path[i]
                 filled = append_counts(taken, rows, counts, filled)
                 n += 1
                 bounds[n] = filled
@@ -277,6 +304,7 @@ def find_ngrams(
                     within,
                     tally,
                     scratch,
+                    spare,
                     level_words[length],
                     level_bounds[length],
                     level_places[length],

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sopan.kernels.segment import Bytes, kernel, segment_runs, segment_words
+from sopan.kernels.segment import Bytes, doubled, kernel, segment_runs, segment_words
 from sopan.types import BoolArray, Int32Array, Int64Array
 
 MIX = -7046029254386353131  # 2**64 / golden ratio, odd, as a signed number
@@ -94,11 +94,7 @@ def grown(lexicon: Lexicon, more_bytes: int) -> Lexicon:
             while wider[2 * at + 1] != 0:
                 at = (at + 1) & mask
             wider[2 * at], wider[2 * at + 1] = slots[old], slots[old + 1]
-    new_pool = np.empty(2 * len(pool) + more_bytes, np.uint8)
-    new_pool[: len(pool)] = pool
-    new_bounds = np.zeros(len(slots) // 2 + 1, np.int64)
-    new_bounds[: len(bounds)] = bounds
-    return Lexicon(wider, new_pool, new_bounds, size)
+    return Lexicon(wider, doubled(pool, len(pool) + more_bytes), doubled(bounds, len(slots) // 2 + 1), size)
 
 
 @kernel
@@ -166,7 +162,7 @@ def find_words(
     keys = np.empty(len(starts), np.int64)
     for i in range(len(starts)):  # in a loop of its own, so that the table's cache misses below overlap
         keys[i] = key_of(data[starts[i] : ends[i]], fold)
-    done = find_while_room(lexicon, data, starts, ends, fold, add, ids, keys, 0)
+    done = find_while_room(lexicon, data, starts, ends, fold, add, ids, keys, np.int64(0))
     while done < len(starts):
         lexicon = grown(lexicon, ends[done] - starts[done])
         done = find_while_room(lexicon, data, starts, ends, fold, add, ids, keys, done)

@@ -25,9 +25,22 @@ def kernel(function: Kernel) -> Kernel:
     return cast(Kernel, numba.njit(cache=True, nogil=True)(function))
 
 
+@kernel
+def doubled(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """Return an array (n,) as it is if it has room for `size`, else with twice that room."""
+    if size <= len(array):
+        return array
+    wider = np.empty(2 * size, array.dtype)
+    for i in range(len(array)):  # assigning slices works too, and takes seconds to compile
+        wider[i] = array[i]
+    return wider
+
+
 # Classes of code points (UAX #29, table 3) ------------------------------------------------------------
 BREAK, LETTER, HEBREW, NUMBER, JOINER, UNSPACED = range(6)
 EXTEND, MID_LETTER, MID_NUMBER, MID_EITHER, SINGLE_QUOTE, DOUBLE_QUOTE = range(6, 12)
+
+LESS_THAN, GREATER_THAN, SLASH, LETTER_B, LETTER_R = (ord(c) for c in "<>/br")
 
 # States of the word automaton. In the first six the word reaches up to here, and they are called after the
 # class of the last character. In those that wait, it does so only if the right class follows.
@@ -78,15 +91,15 @@ def code_point(data: Bytes, at: int) -> tuple[np.int64, int]:
 @kernel
 def is_line_break_tag(data: Bytes, low: int, high: int, start: int, end: int) -> bool:
     """Say whether a word of data[low:high] is the `br` of `<br>`, `<br/>`, `<br />`, in any case."""
-    if end - start != 2 or start == low or data[start - 1] != ord("<"):
+    if end - start != 2 or start == low or data[start - 1] != LESS_THAN:
         return False
-    if data[start] | 32 != ord("b") or data[start + 1] | 32 != ord("r"):
+    if data[start] | 32 != LETTER_B or data[start + 1] | 32 != LETTER_R:
         return False
     while end < high and (data[end] == 32 or 9 <= data[end] <= 13):
         end += 1
-    if end < high and data[end] == ord("/"):
+    if end < high and data[end] == SLASH:
         end += 1
-    return end < high and data[end] == ord(">")
+    return end < high and data[end] == GREATER_THAN
 
 
 @kernel

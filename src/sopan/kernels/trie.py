@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sopan.kernels.count import END
+from sopan.kernels.count import END, sort_ids
 from sopan.kernels.lexicon import first_slot
-from sopan.kernels.segment import kernel
+from sopan.kernels.segment import doubled, kernel
 from sopan.types import Int32Array, Int64Array
 
 
@@ -91,31 +91,6 @@ def plant(ids: Int32Array, offsets: Int64Array, order: Int64Array, words: int) -
 
 
 @kernel
-def sort_small(values: Int32Array, spare: Int32Array, limit: int) -> Int32Array:
-    """Sort values in 0 … limit - 1, byte by byte from the lowest (LSD radix sort).
-
-    Args:
-        values, spare: (n,) int32; one of them is returned, both are overwritten.
-        limit: above all values.
-    """
-    shift = 0
-    starts = np.empty(257, np.int64)
-    while limit > 1 << shift:
-        starts[:] = 0
-        for value in values:
-            starts[((value >> shift) & 255) + 1] += 1
-        for digit in range(256):
-            starts[digit + 1] += starts[digit]
-        for value in values:
-            digit = (value >> shift) & 255
-            spare[starts[digit]] = value
-            starts[digit] += 1
-        values, spare = spare, values
-        shift += 8
-    return values
-
-
-@kernel
 def count_known_ngrams(  # noqa: C901 - one pass over the texts
     stream: Int32Array,
     bounds: Int64Array,
@@ -141,7 +116,8 @@ def count_known_ngrams(  # noqa: C901 - one pass over the texts
     most = 0
     for text in range(n):
         most = max(most, bounds[text + 1] - bounds[text])
-    found, spare = np.empty((2, most * (longest - shortest + 2)), np.int32)
+    room = most * (longest - shortest + 2)
+    found, spare = np.empty(room, np.int32), np.empty(room, np.int32)
     indices, data = np.empty(4096, np.int32), np.empty(4096, np.int64)
     filled = 0
     for text in range(n):
@@ -161,11 +137,8 @@ def count_known_ngrams(  # noqa: C901 - one pass over the texts
                 if counts and node < ngrams:
                     found[hits] = node
                     hits += 1
-        row = sort_small(found[:hits], spare[:hits], ngrams)
-        if filled + hits > len(indices):
-            wider = 2 * (filled + hits)
-            indices = np.concatenate((indices[:filled], np.empty(wider - filled, np.int32)))
-            data = np.concatenate((data[:filled], np.empty(wider - filled, np.int64)))
+        row = sort_ids(found[:hits], spare[:hits], ngrams)
+        indices, data = doubled(indices, filled + hits), doubled(data, filled + hits)
         for i in range(hits):
             if i > 0 and row[i] == row[i - 1]:
                 data[filled - 1] += 1

@@ -159,7 +159,8 @@ def lexicon_of(words: pa.LargeStringArray) -> Lexicon:
     """
     data, offsets = Buffers.of(words)
     ids = np.empty(len(words), np.int32)
-    lexicon = find_words(empty_lexicon(len(words)), data, offsets[:-1], offsets[1:], AS_IS, True, ids)
+    starts, ends = offsets[:-1].copy(), offsets[1:].copy()  # writable, as everywhere else: see `read_only`
+    lexicon = find_words(empty_lexicon(len(words)), data, starts, ends, AS_IS, True, ids)
     if lexicon.size[0] < len(words):
         twice = words[int(np.flatnonzero(ids != np.arange(len(ids)))[0])]
         raise ConfigError(f"the vocabulary holds {twice.as_py()!r} twice")
