@@ -127,7 +127,8 @@ def tune(
 ) -> Tuned:
     """Fit candidates in order until the budget ends; keep the best on the validation texts.
 
-    The first candidate is always tried; then the clock of the budget starts. Ties go to the lower log-loss, then to the earlier one.
+    The first candidate is always tried, then the budget's clock starts. Ties go to the lower log-loss, then
+    to the earlier one.
 
     Args:
         step: a name, or a name with a variant.
