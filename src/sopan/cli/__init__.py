@@ -21,6 +21,7 @@ app = typer.Typer(
     help="Climb every step of text representation, from bag of words to BERT, on your own text.",
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     context_settings={"auto_envvar_prefix": "SOPAN", "help_option_names": ["-h", "--help"]},
 )
 for command in (compare, audit, train, evaluate, predict, neighbors, embed, export, data):

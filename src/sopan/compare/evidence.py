@@ -67,12 +67,3 @@ def disagreements(
 def excerpt(text: str) -> str:
     """Cut a text to a length that a report can show, marking the cut."""
     return text if len(text) <= EXCERPT else text[:EXCERPT].rstrip() + " …"
-
-
-def fingerprint(corpus: Corpus) -> str:
-    """Hash the texts and labels, in order: the same data has the same fingerprint whatever file it is in."""
-    digest = hashlib.sha256()
-    for text, label in zip(corpus.texts.to_pylist(), corpus.labels.tolist(), strict=True):
-        body = text.encode()
-        digest.update(len(body).to_bytes(8, "little") + body + corpus.classes[label].encode() + b"\n")
-    return digest.hexdigest()

@@ -17,18 +17,19 @@ import pyarrow as pa
 
 from sopan import __version__
 from sopan.compare.environment import environment
-from sopan.compare.evidence import disagreements, excerpt, fingerprint, predictions_table
+from sopan.compare.evidence import disagreements, excerpt, predictions_table
 from sopan.compare.jobs import Outcome, Progress, run_worker
 from sopan.compare.label_errors import likely_label_errors
 from sopan.compare.report import write_report
 from sopan.compare.verdict import compare_pairs, explain, recommend
 from sopan.compare.worker import write_part
-from sopan.errors import DataError
 from sopan.fit.intervals import accuracy_interval
 from sopan.fit.publish import write_atomic
 from sopan.fit.tune import Budget, tuning_metric
 from sopan.text.audit import Audit, audit_corpus, leak_effect, remove_leaks
+from sopan.text.duplicates import fingerprint
 from sopan.text.parquet import write_parquet
+from sopan.text.split import check_parts
 from sopan.text.tokenize import TokenRule
 from sopan.types import Corpus, Int64Array, Json, Split
 
@@ -106,25 +107,6 @@ def run_comparison(
     results["environment"] = environment()
     results["run"] = {"seconds": time.perf_counter() - started}
     return results, predictions_table(corpus, clean.test, outcomes)
-
-
-def check_parts(corpus: Corpus, split: Split) -> None:
-    """Refuse a split that cannot be trained and measured on.
-
-    Raises:
-        DataError: the training texts lack a class, or another part is empty.
-    """
-    lacking = set(range(len(corpus.classes))) - set(corpus.labels[split.train].tolist())
-    if lacking:
-        names = ", ".join(corpus.classes[c] for c in sorted(lacking))
-        raise DataError(
-            f"no training text has the label {names}",
-            where=corpus.source.name,
-            next_step="give the training part more rows (--train), or drop those rows",
-        )
-    for part, rows in (("validation", split.val), ("test", split.test)):
-        if not len(rows):
-            raise DataError(f"the {part} part is empty", next_step="set --train, --val and --test")
 
 
 def _write_job(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopan.kernels.spaces import collapse_spaces
-from sopan.types import Int64Array
+from sopan.types import Corpus, Int64Array
 
 CANONICAL = (
     "the same characters after canonical normalisation (NFC), runs of white space counted as one space"
@@ -38,3 +40,12 @@ def duplicate_groups(texts: pa.LargeStringArray) -> Int64Array:
 def number_groups(strings: pa.LargeStringArray) -> Int64Array:
     """Number distinct strings in order of appearance, comparing them byte by byte; (N,) int64."""
     return np.asarray(strings.dictionary_encode().indices, dtype=np.int64)
+
+
+def fingerprint(corpus: Corpus) -> str:
+    """Hash the texts and labels, in order: the same data has the same fingerprint whatever file it is in."""
+    digest = hashlib.sha256()
+    for text, label in zip(corpus.texts.to_pylist(), corpus.labels.tolist(), strict=True):
+        body = text.encode()
+        digest.update(len(body).to_bytes(8, "little") + body + corpus.classes[label].encode() + b"\n")
+    return digest.hexdigest()

@@ -64,6 +64,25 @@ def make_split(
     return Split(**{part: np.sort(rows) for part, rows in parts.items()})
 
 
+def check_parts(corpus: Corpus, split: Split) -> None:
+    """Refuse a split that cannot be trained and measured on.
+
+    Raises:
+        DataError: the training texts lack a class, or another part is empty.
+    """
+    lacking = set(range(len(corpus.classes))) - set(corpus.labels[split.train].tolist())
+    if lacking:
+        names = ", ".join(corpus.classes[c] for c in sorted(lacking))
+        raise DataError(
+            f"no training text has the label {names}",
+            where=corpus.source.name,
+            next_step="give the training part more rows (--train), or drop those rows",
+        )
+    for part, rows in (("validation", split.val), ("test", split.test)):
+        if not len(rows):
+            raise DataError(f"the {part} part is empty", next_step="set --train, --val and --test")
+
+
 def dedupe_unlabelled(unlabelled: Texts, held_out_texts: Texts) -> tuple[pa.LargeStringArray, int]:
     """Drop the unlabelled texts that equal, in canonical form, a validation or test text.
 

@@ -8,8 +8,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sopan.compare.evidence import fingerprint
-from sopan.compare.run import check_parts
 from sopan.errors import ConfigError, ModelFolderError
 from sopan.fit.artifact import label_names, load_model, save_model
 from sopan.fit.predict import evaluate_model, predict_stream, write_predictions
@@ -18,7 +16,9 @@ from sopan.fit.tune import Budget, Labelled, tune
 from sopan.rungs.base import Rung
 from sopan.rungs.cbow import CBOW
 from sopan.text.audit import audit_corpus, remove_leaks
+from sopan.text.duplicates import fingerprint
 from sopan.text.read import stream_texts
+from sopan.text.split import check_parts
 from sopan.text.tokenize import TokenRule
 from sopan.text.vectors import WordVectors, load_word_vectors, save_projector, save_word2vec
 from sopan.types import Json
