@@ -1,12 +1,14 @@
-"""The classifier on top of a representation: L2-regularised (multinomial) logistic regression.
+"""The classifier on top of a representation: L2-regularised logistic regression.
 
-The lower steps differ in how they turn a text into numbers, not in how they separate the
-classes, so they share this one linear model and a comparison between them is about the numbers.
+The lower steps differ in how they turn a text into numbers, not in how they separate the classes: each ends
+in a `LinearModel`. There are two ways to fit it, each the faster and better one for its kind of features:
+`fit_logistic` for few dense ones, `fit_one_vs_rest` for very many sparse ones.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -16,9 +18,9 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
-from sopan.types import Float32Array, FloatArray
+from sopan.types import BoolArray, Float32Array, FloatArray
 
 ClassWeight: TypeAlias = Literal["balanced"] | None
 Features: TypeAlias = "sp.csr_array | sp.csr_matrix | npt.NDArray[np.floating[Any]]"
@@ -26,6 +28,8 @@ Features: TypeAlias = "sp.csr_array | sp.csr_matrix | npt.NDArray[np.floating[An
 
 MAX_NEWTON_STEPS = 100
 """Newton's method takes 4 to 10 steps on text; this many means that it has stalled."""
+MAX_EPOCHS = 1000
+"""Dual coordinate descent takes 5 to 40 passes over the texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +63,17 @@ def fit_logistic(
 ) -> LinearModel:
     """Minimise |W|²/2 + C · Σ cross-entropy; the bias is not regularised.
 
-    Solved by scikit-learn's Newton-CG: on text it reaches the same optimum as L-BFGS several times
-    sooner when classes are many (77 classes, 10,000 texts: 2.4 s against 14 s), is deterministic, and
-    does not stop early the way an absolute tolerance makes L-BFGS do on small, normalised features.
+    All classes are fitted together (softmax) by scikit-learn's Newton-CG, which reaches the optimum of L-BFGS
+    sooner and does not stop early where features are small, as an absolute tolerance makes L-BFGS do.
 
     Args:
-        features: (N, V) float32 or float64, sparse or dense.
+        features: (N, V) float32 or float64.
         labels: (N,) class indices 0 … C-1, each present.
         C: inverse strength of the regularisation, > 0.
         class_weight: "balanced" weighs each text by the inverse frequency of its class.
         tolerance: stop when the largest gradient component has fallen to this share of its first value.
     """
-    weights = None if class_weight is None else compute_sample_weight(class_weight, labels)
+    weights = _sample_weight(labels, class_weight)
     features = features.astype(np.float64)
     start = _largest_gradient_at_zero(features, labels, weights)
     model = LogisticRegression(
@@ -85,6 +88,64 @@ def fit_logistic(
     return LinearModel(
         np.ascontiguousarray(model.coef_.T, dtype=np.float32), model.intercept_.astype(np.float32)
     )
+
+
+def fit_one_vs_rest(
+    features: sp.csr_array,
+    labels: npt.NDArray[np.integer[Any]],
+    *,
+    C: float,
+    class_weight: ClassWeight = None,
+    scale: Callable[[BoolArray], FloatArray] | None = None,
+) -> LinearModel:
+    """Tell each class from all others: C problems, or one if there are two classes.
+
+    Solved in the dual by scikit-learn's liblinear, whose time grows with the entries of `features` and
+    not with V (77 classes, 10,000 texts, 37,000 features: 2.9 s, softmax with Newton-CG 9.4 s). It
+    regularises the bias too, and visits the texts in an order drawn from a fixed seed.
+
+    Args:
+        features: (N, V), V much larger than N if you like; its column indices sorted in each row.
+        labels: (N,) class indices 0 … C-1, each present.
+        C: inverse strength of the regularisation, > 0.
+        class_weight: "balanced" weighs each text by the inverse frequency of its class.
+        scale: given which texts are of the class, (N,) bool, returns by what each feature is multiplied in
+            that class's problem, (V,). The model has the scale folded in and takes `features` as they are.
+
+    Source: H.-F. Yu, F.-L. Huang and C.-J. Lin, "Dual coordinate descent methods for logistic regression and
+    maximum entropy models" (2011).
+    """
+    sample_weight = _sample_weight(labels, class_weight)
+    n_classes = int(labels.max()) + 1
+    told = [1] if n_classes == 2 else range(n_classes)
+    weights = np.empty((features.shape[1], len(told)), np.float32)
+    bias = np.empty(len(told), np.float32)
+    for column, label in enumerate(told):
+        members = labels == label
+        factors = np.ones(features.shape[1]) if scale is None else scale(members)
+        model = LogisticRegression(
+            C=C, solver="liblinear", dual=True, tol=0.1, max_iter=MAX_EPOCHS, random_state=0
+        )
+        with warnings.catch_warnings():
+            # Only features of very different lengths under a huge C come here; the answer is still usable.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(with_scaled_columns(features, factors), members, sample_weight=sample_weight)
+        weights[:, column] = model.coef_[0] * factors
+        bias[column] = model.intercept_[0]
+    return LinearModel(weights, bias)
+
+
+def with_scaled_columns(matrix: sp.csr_array, factors: FloatArray) -> sp.csr_array:
+    """Multiply column j of a sparse matrix (N, V) by factors[j], in float64; the indices are shared."""
+    data = matrix.data * factors[matrix.indices]
+    return sp.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _sample_weight(labels: npt.NDArray[np.integer[Any]], class_weight: ClassWeight) -> FloatArray | None:
+    if class_weight is None:
+        return None
+    weights: FloatArray = compute_sample_weight(class_weight, labels)
+    return weights
 
 
 def _largest_gradient_at_zero(

@@ -1,0 +1,90 @@
+"""Checking a step's settings before any work: what is wrong, and the nearest that would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from numbers import Integral, Real
+from typing import Any, TypeAlias
+
+from sopan.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A choice among named values."""
+
+    choices: tuple[Any, ...]
+
+    def remedy(self, value: Any) -> str | None:
+        """Say what to give instead, or None if the value is fine."""
+        if any(value is choice or (isinstance(value, str) and value == choice) for choice in self.choices):
+            return None
+        near = get_close_matches(str(value), [c for c in self.choices if isinstance(c, str)], n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return f"{hint}choices: {', '.join(map(repr, self.choices))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A number within bounds, both included.
+
+    Args:
+        kind: Integral or Real.
+        least, most: the bounds.
+        optional: None is fine too.
+    """
+
+    kind: type[Integral] | type[Real]
+    least: float
+    most: float
+    optional: bool = False
+
+    def remedy(self, value: Any) -> str | None:
+        """Say what to give instead, or None if the value is fine."""
+        if value is None and self.optional:
+            return None
+        whole = "whole number" if self.kind is Integral else "number"
+        if not isinstance(value, self.kind) or isinstance(value, bool) or value != value:  # noqa: PLR0124
+            return f"give a {whole} from {self.least:g} to {self.most:g}"
+        if self.least <= float(value) <= self.most:
+            return None
+        return f"the nearest that can is {self.least if float(value) < self.least else self.most:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Two lengths from 1 to `most`, the shorter first, or None."""
+
+    most: int
+
+    def remedy(self, value: Any) -> str | None:
+        """Say what to give instead, or None if the value is fine."""
+        if value is None:
+            return None
+        if not isinstance(value, tuple | list) or len(value) != 2:
+            return "give two lengths, such as (1, 2), or None"
+        if not all(isinstance(end, Integral) and not isinstance(end, bool) for end in value):
+            return "give two whole numbers, such as (1, 2)"
+        near = sorted(min(max(int(end), 1), self.most) for end in value)
+        return None if near == list(value) else f"the nearest that can is {tuple(near)}"
+
+
+Rule: TypeAlias = OneOf | Between | Span
+
+
+def check_settings(step: Any, rules: Mapping[str, Rule]) -> None:
+    """Refuse the first setting that breaks its rule.
+
+    Args:
+        step: an estimator that has an attribute for each rule.
+        rules: by the setting's name.
+
+    Raises:
+        ConfigError: naming the setting, its value and the nearest that can work.
+    """
+    for name, rule in rules.items():
+        value = getattr(step, name)
+        if remedy := rule.remedy(value):
+            raise ConfigError(f"{name}={value!r} cannot work", next_step=remedy)
