@@ -116,7 +116,7 @@ def sort_ids(ids: Int32Array, spare: Int32Array, limit: int) -> Int32Array:
 
 
 @kernel
-def split_group(  # noqa: C901 - two passes over one group
+def split_group(
     stream: Int32Array,
     depth: int,
     least: int,
@@ -219,7 +219,7 @@ def append_counts(texts: Int32Array, rows: Int32Array, counts: Int32Array, fille
 
 
 @kernel
-def find_ngrams(
+def find_ngrams(  # noqa: C901 - one walk through the tree of n-grams
     stream: Int32Array,
     places: Int64Array,
     texts: Int32Array,

@@ -162,11 +162,12 @@ def find_words(
     keys = np.empty(len(starts), np.int64)
     for i in range(len(starts)):  # in a loop of its own, so that the table's cache misses below overlap
         keys[i] = key_of(data[starts[i] : ends[i]], fold)
-    done = find_while_room(lexicon, data, starts, ends, fold, add, ids, keys, np.int64(0))
-    while done < len(starts):
-        lexicon = grown(lexicon, ends[done] - starts[done])
+    done = 0
+    while True:
         done = find_while_room(lexicon, data, starts, ends, fold, add, ids, keys, done)
-    return lexicon
+        if done == len(starts):
+            return lexicon
+        lexicon = grown(lexicon, ends[done] - starts[done])
 
 
 @kernel
