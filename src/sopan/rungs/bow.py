@@ -33,6 +33,8 @@ Tf = Literal["counts", "binary", "sublinear"]
 FEW_TEXTS = 1000
 """With fewer texts than this, what occurs only once is kept by default."""
 
+_WORDS = {"ngrams": (1, 2), "characters": None}
+
 
 class BagOfWords(Rung):
     """N-grams of words and characters, weighed, then logistic regression.
@@ -63,10 +65,10 @@ class BagOfWords(Rung):
     adds: ClassVar[str] = "words as features"
     lacks: ClassVar[str] = "similarity between words, and their order"
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "counts": {"characters": None, "tf": "counts", "idf": False, "nb": 0.0},
-        "binary": {"characters": None, "tf": "binary", "idf": False, "nb": 0.0},
-        "tfidf": {"characters": None, "tf": "sublinear", "idf": True, "nb": 0.0},
-        "nb": {"characters": None, "tf": "binary", "idf": False, "nb": 1.0},
+        "counts": {**_WORDS, "tf": "counts", "idf": False, "nb": 0.0},
+        "binary": {**_WORDS, "tf": "binary", "idf": False, "nb": 0.0},
+        "tfidf": {**_WORDS, "tf": "sublinear", "idf": True, "nb": 0.0},
+        "nb": {**_WORDS, "tf": "binary", "idf": False, "nb": 1.0},
         "chars": {"ngrams": None, "characters": (2, 5)},
     }
 
