@@ -1,7 +1,7 @@
-"""`kill -9` at any moment of a training and its save leaves the old model or the new one, whole.
+"""`kill -9` at any moment of `sopan train` leaves the old model or the new one, whole.
 
-Starting Python takes a hundred times as long as saving a small model. So one warm process forks a child for
-each kill; the child trains and saves, and is killed at a random moment of that.
+Starting Python takes longer than training on a few texts. So one process that has everything loaded forks a
+child for each kill; the child runs the command line and is killed at a random moment of that.
 """
 
 from __future__ import annotations
@@ -19,44 +19,61 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from small_step import LABELS, TEXTS, enter_in_table, trained
 
 from sopan.errors import ModelFolderError
 from sopan.fit import publish
-from sopan.fit.artifact import load_model, save_model
-from sopan.rungs import STEPS
+from sopan.fit.artifact import load_model
 
-TESTS = str(Path(__file__).parents[1])
-SMOOTHINGS = (0.5, 2.0)
-"""The two models that take turns in one folder, told apart by this setting."""
+GOOD, POOR = ["warm", "funny", "fine", "gentle", "bright"], ["dull", "noisy", "lost", "bitter", "grey"]
+OTHER = ["film", "scene", "cast", "story", "light", "music", "ending"]
+PROBES = ["a warm film", "dull music", "", "fine and grey"]
+PATIENCE = 60
+"""Seconds after which a child that hangs ends itself."""
 
-MORE_TEXTS = TEXTS + [f"{text} take {n}" for n in range(40) for text in TEXTS]
+
+def write_reviews(path: Path, good: str, poor: str) -> Path:
+    """Write 120 made-up reviews, labelled by the words they hold."""
+    rng = np.random.default_rng(0)
+    with path.open("w") as stream:
+        stream.write("text,label\n")
+        for row in range(120):
+            words = [*rng.choice(POOR if row % 2 else GOOD, 2), *rng.choice(OTHER, 3), f"take{row}"]
+            stream.write(f"{' '.join(words)},{poor if row % 2 else good}\n")
+    return path
 
 
-def train_and_save(smoothing: float, folder: Path) -> None:
-    rung = trained(MORE_TEXTS, LABELS * 41, smoothing=smoothing)
-    save_model(rung, folder, data={"name": "made up"}, metrics={})
+def train(data: Path, folder: Path) -> int:
+    """Run `sopan train` in this process; return its exit code."""
+    from sopan import cli
+
+    sys.argv = ["sopan", "train", "bow", str(data), "--out", str(folder), "--budget", "1 trials", "--json"]
+    try:
+        cli.main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
 
 
 def nursery() -> None:
-    """For each line `WAY SMOOTHING DELAY FOLDER` fork a child, kill it DELAY seconds on, say how it went."""
-    STEPS["small"] = "small_step:NaiveBayes"
+    """For each line `WAY DATA FOLDER DELAY` fork a child, kill it DELAY seconds on, say how that went."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     with TemporaryDirectory() as warm_up:
-        train_and_save(1.0, Path(warm_up) / "model")
+        train(write_reviews(Path(warm_up) / "reviews.csv", "good", "poor"), Path(warm_up) / "model")
     for line in sys.stdin:
-        way, smoothing, delay, folder = line.rstrip("\n").split("\t")
+        way, data, folder, delay = line.rstrip("\n").split("\t")
         started = time.perf_counter()
         child = os.fork()
         if not child:
+            signal.alarm(PATIENCE)
             if way == "step aside":
                 publish._exchange = lambda a, b: False
-            train_and_save(float(smoothing), Path(folder))
-            os._exit(0)
+            os._exit(train(Path(data), Path(folder)))
         if delay != "never":
             time.sleep(max(0.0, started + float(delay) - time.perf_counter()))
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), time.perf_counter() - started, flush=True)
+        print(os.waitstatus_to_exitcode(status), time.perf_counter() - started, file=answers, flush=True)
 
 
 Run = Callable[..., tuple[int, float]]
@@ -64,17 +81,13 @@ Run = Callable[..., tuple[int, float]]
 
 @pytest.fixture(scope="module")
 def warm() -> Iterator[Run]:
-    """Return a function that trains and saves in a child, killed after a delay: (exit code, seconds)."""
+    """Return a function that trains in a child, killed after a delay, and returns (exit code, seconds)."""
     process = subprocess.Popen(
-        [sys.executable, __file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": TESTS},
+        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
 
-    def one(way: str, smoothing: float, folder: Path, delay: float | str = "never") -> tuple[int, float]:
-        process.stdin.write(f"{way}\t{smoothing}\t{delay}\t{folder}\n")
+    def one(way: str, data: Path, folder: Path, delay: float | str = "never") -> tuple[int, float]:
+        process.stdin.write(f"{way}\t{data}\t{folder}\t{delay}\n")
         process.stdin.flush()
         code, seconds = process.stdout.readline().split()
         return int(code), float(seconds)
@@ -86,43 +99,66 @@ def warm() -> Iterator[Run]:
 
 
 @pytest.fixture(params=["exchange", "step aside"])
-def run(request, warm, monkeypatch) -> Run:
+def run(request, warm) -> Run:
     """Both ways to replace a folder."""
-    enter_in_table(monkeypatch)
     return partial(warm, request.param)
 
 
-def test_two_hundred_kills_leave_the_old_model_or_the_new(run, tmp_path):
-    """100 for each way to replace a folder; ten more, before the first model, leave none or one."""
-    rng = np.random.default_rng(0)
-    expected = {s: trained(MORE_TEXTS, LABELS * 41, smoothing=s).predict_proba(TEXTS) for s in SMOOTHINGS}
-    folder = tmp_path / "model"
-    seconds = np.median([run(SMOOTHINGS[i % 2], folder)[1] for i in range(5)])
-    found, left = Counter(), 0
-    for _ in range(100):
-        before = load_model(folder).smoothing
-        wanted = SMOOTHINGS[1 - SMOOTHINGS.index(before)]
-        code, _ = run(wanted, folder, rng.uniform(0, 1.2 * seconds))
-        left += len(list(tmp_path.iterdir())) > 2
-        rung = load_model(folder)
-        np.testing.assert_array_equal(rung.predict_proba(TEXTS), expected[rung.smoothing])
-        assert code == -signal.SIGKILL or rung.smoothing == wanted
-        found["new" if rung.smoothing == wanted else "old"] += 1
-    assert min(found["old"], found["new"], left) >= 5, (
+@pytest.fixture
+def reviews(tmp_path) -> list[Path]:
+    """Two tables of the same texts with opposite labels, so that their models never agree."""
+    (tmp_path / "data").mkdir()
+    return [
+        write_reviews(tmp_path / "data" / "right.csv", "good", "poor"),
+        write_reviews(tmp_path / "data" / "wrong.csv", "poor", "good"),
+    ]
+
+
+def moments(rng: np.random.Generator, seconds: float, kills: int) -> np.ndarray:
+    """Draw moments to kill at: half over the whole run, half over its last third, where the save is."""
+    return (
+        np.concatenate([rng.uniform(0, 1.1, kills // 2), rng.uniform(0.66, 1.1, kills - kills // 2)])
+        * seconds
+    )
+
+
+def test_two_hundred_kills_leave_the_old_model_or_the_new(run, reviews, tmp_path):
+    """100 for each way to replace a folder."""
+    folder = tmp_path / "models" / "bow"
+    expected, seconds = [], []
+    for data in [*reviews, *reviews]:
+        code, took = run(data, folder)
+        assert code == 0
+        seconds.append(took)
+        expected.append(load_model(folder).predict_proba(PROBES))
+    assert not np.allclose(expected[0], expected[1])
+
+    standing, found, left = 1, Counter(), 0
+    for delay in moments(np.random.default_rng(0), float(np.median(seconds)), 100):
+        wanted = 1 - standing
+        code, _ = run(reviews[wanted], folder, delay)
+        left += len(list(folder.parent.iterdir())) > 2
+        probabilities = load_model(folder).predict_proba(PROBES)
+        was, standing = standing, wanted if np.array_equal(probabilities, expected[wanted]) else standing
+        np.testing.assert_array_equal(probabilities, expected[standing])
+        assert code == -signal.SIGKILL or (code == 0 and standing == wanted)
+        found["old" if standing == was else "new"] += 1
+    assert min(found["old"], found["new"], left) >= 3, (
         f"the kills were not spread: {found}, {left} left files"
     )
-    assert run(wanted, folder)[0] == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".model.lock", "model"]
+
+    assert run(reviews[0], folder)[0] == 0
+    assert sorted(path.name for path in folder.parent.iterdir()) == [".bow.lock", "bow"]
 
 
-def test_a_kill_before_the_first_model_leaves_none_or_one(run, tmp_path):
-    rng = np.random.default_rng(1)
-    seconds = np.median([run(SMOOTHINGS[0], tmp_path / f"timed{i}")[1] for i in range(5)])
-    for i in range(10):
-        folder = tmp_path / f"model{i}"
-        run(SMOOTHINGS[0], folder, rng.uniform(0, 1.2 * seconds))
+def test_a_kill_before_the_first_model_leaves_none_or_one(run, reviews, tmp_path):
+    _, seconds = run(reviews[0], tmp_path / "timed" / "bow")
+    expected = load_model(tmp_path / "timed" / "bow").predict_proba(PROBES)
+    for place, delay in enumerate(moments(np.random.default_rng(1), seconds, 10)):
+        folder = tmp_path / f"models{place}" / "bow"
+        run(reviews[0], folder, delay)
         try:
-            assert load_model(folder).smoothing == SMOOTHINGS[0]
+            np.testing.assert_array_equal(load_model(folder).predict_proba(PROBES), expected)
         except ModelFolderError as error:
             assert "there is no model folder" in str(error)  # noqa: PT017
             assert not folder.exists()

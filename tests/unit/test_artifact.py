@@ -18,6 +18,7 @@ from sopan.errors import ModelFolderError
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.manifest import write_manifest
 from sopan.fit.tensors import read_tensors, write_tensors
+from sopan.rungs import STEPS, make_step
 
 DATA = {
     "name": "films",
@@ -416,23 +417,48 @@ def test_a_mapped_array_may_be_written_without_changing_the_file(folder):
 # ---- no TensorFlow, no pickle ----------------------------------------------------------------------
 
 
-def test_saving_loading_and_predicting_import_no_tensorflow(tmp_path):
-    script = f"""
+NO_TENSORFLOW = """
 import sys
+
 class Blocked:
     def find_spec(self, name, *rest):
-        if name.split('.')[0] in ('tensorflow', 'keras', 'torch', 'jax'):
-            raise AssertionError('imports ' + name)
+        if name.split(".")[0] in ("tensorflow", "keras", "torch", "jax"):
+            raise AssertionError("imports " + name)
+
 sys.meta_path.insert(0, Blocked())
-from small_step import STEPS, trained
-STEPS['small'] = 'small_step:NaiveBayes'
+from small_step import LABELS, TEXTS
 from sopan.fit.artifact import load_model, save_model
-save_model(trained(), {str(tmp_path / "m")!r}, data={{}}, metrics={{}})
-print(load_model({str(tmp_path / "m")!r}).predict(['a warm film'])[0])
-assert 'pickle' not in open({str(tmp_path / "m" / "config.json")!r}).read()
+from sopan.rungs import make_step
+
+rung = make_step(sys.argv[1]).fit(TEXTS * 5, LABELS * 5)
+save_model(rung, sys.argv[2], data={}, metrics={})
+print((load_model(sys.argv[2]).predict_proba(TEXTS) == rung.predict_proba(TEXTS)).all())
 """
+
+
+@pytest.mark.parametrize("step", ["bow", "cbow"])
+def test_the_lowest_steps_train_save_load_and_predict_without_tensorflow(tmp_path, step):
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment
+        [sys.executable, "-c", NO_TENSORFLOW, step, str(tmp_path / "model")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
-    assert done.stdout.strip() == "good", done.stderr
+    assert done.stdout.strip() == "True", done.stderr
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("memory_map", [False, True])
+def test_every_step_predicts_the_same_after_save_and_load(tmp_path, step, memory_map):
+    rung = make_step(step).fit(TEXTS * 5, LABELS * 5)
+    save_model(rung, tmp_path / "model", data=DATA, metrics=METRICS)
+    again = load_model(tmp_path / "model", memory_map=memory_map)
+    texts = [*TEXTS, "", "words never seen", "a fine fine film"]
+    before, after = rung.predict_texts(texts), again.predict_texts(texts)
+    np.testing.assert_array_equal(after.probabilities, before.probabilities)
+    np.testing.assert_array_equal(after.truncated, before.truncated)
+    np.testing.assert_array_equal(after.no_known_words, before.no_known_words)
+    assert again.get_params() == rung.get_params()
+    assert config_of(tmp_path / "model")["preprocessing"]["tokens"] == "words"
