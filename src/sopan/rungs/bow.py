@@ -42,6 +42,8 @@ class BagOfWords(Rung):
     Args:
         ngrams: fewest and most words in a feature; None: no words.
         characters: fewest and most characters in a feature, taken inside words; None: no characters.
+        character_weight: what characters count beside words: the length of their part of a row, where that of
+            words has 1. Short texts want more of them than long ones.
         tf: what several occurrences in one text weigh.
         idf: weigh features more that few texts hold: times ln((1 + N) / (1 + df)) + 1, as scikit-learn does.
         nb: weigh features more that tell the classes apart: times |log-count ratio|^nb. 0: all the same,
@@ -77,6 +79,7 @@ class BagOfWords(Rung):
         *,
         ngrams: tuple[int, int] | None = (1, 2),
         characters: tuple[int, int] | None = None,
+        character_weight: float = 1.0,
         tf: Tf = "sublinear",
         idf: bool = True,
         nb: float = 0.5,
@@ -89,6 +92,7 @@ class BagOfWords(Rung):
     ):
         self.ngrams = ngrams
         self.characters = characters
+        self.character_weight = character_weight
         self.tf = tf
         self.idf = idf
         self.nb = nb
@@ -113,7 +117,7 @@ class BagOfWords(Rung):
             raise ConfigError("a bag without n-grams and characters is empty", next_step="try ngrams=(1, 2)")
         memo = memo or Memo()
         learnt = [self._recall_block(texts, *span, memo) for span in self._spans()]
-        features = _side_by_side([features for _, features in learnt])
+        features = self._side_by_side([features for _, features in learnt])
         self.classes_, self.temperature_ = classes, 1.0
         self.blocks_ = tuple(block for block, _ in learnt)
         self.model_ = fit_one_vs_rest(
@@ -167,7 +171,14 @@ class BagOfWords(Rung):
         """Return the weighed features of N texts, (N, V) float32, before the log-count ratio."""
         check_is_fitted(self, "blocks_")
         texts = as_texts(X)
-        return _side_by_side([weigh(b.counter.transform(texts), self.tf, b.idf) for b in self.blocks_])
+        return self._side_by_side([weigh(b.counter.transform(texts), self.tf, b.idf) for b in self.blocks_])
+
+    def _side_by_side(self, blocks: list[sp.csr_array]) -> sp.csr_array:
+        """Join the features of words with those of characters, if there are both."""
+        if len(blocks) == 1:
+            return blocks[0]
+        words, characters = blocks
+        return sp.csr_array(sp.hstack([words, characters * np.float32(self.character_weight)], format="csr"))
 
     def logits(self, X: Texts) -> FloatArray:
         """Score N texts, (N, C) float64; a text without known words gets the bias alone."""
@@ -224,19 +235,21 @@ class BagOfWords(Rung):
 
     @classmethod
     def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
-        """List words alone first, which are cheap, then words with characters, then what seldom wins."""
-        words, longer, both = {"ngrams": (1, 2)}, {"ngrams": (1, 3)}, {"ngrams": (1, 2), "characters": (2, 5)}
-        settings: list[dict[str, Any]] = [
+        """List words alone, which are cheap, then with characters, then what seldom wins."""
+        words: dict[str, Any] = {"ngrams": (1, 2)}
+        for_short: dict[str, Any] = {"ngrams": (1, 2), "characters": (2, 5)}
+        for_long: dict[str, Any] = {"ngrams": (1, 3), "characters": (2, 5), "character_weight": 0.5}
+        settings = [
             {**words, "C": 30.0},
-            {**both, "C": 10.0},
-            {**both, "C": 100.0},
+            {**for_short, "C": 10.0},
+            {**for_long, "C": 100.0},
+            {**for_short, "C": 1.0},
+            {**for_short, "C": 100.0},
             {**words, "C": 3.0},
             {**words, "C": 300.0},
-            {**both, "C": 1.0},
-            {**longer, "C": 30.0},
-            {**longer, "C": 300.0},
             {**words, "C": 30.0, "nb": 0.0},
             {**words, "C": 30.0, "nb": 1.0},
+            {"ngrams": (1, 3), "C": 300.0},
             {"ngrams": None, "characters": (2, 5), "C": 10.0},
         ]
         if class_counts.max() <= IMBALANCED * class_counts.min():
@@ -257,6 +270,7 @@ IMBALANCED = 1.5
 _SETTINGS: dict[str, Rule] = {
     "ngrams": Span(most=8),
     "characters": Span(most=16),
+    "character_weight": Between(Real, 1e-3, 1e3),
     "tf": OneOf(get_args(Tf)),
     "idf": OneOf((True, False)),
     "nb": Between(Real, 0, 10),
@@ -313,11 +327,6 @@ def log_count_ratio(features: sp.csr_array, labels: npt.NDArray[np.integer[Any]]
     for label in range(int(labels.max()) + 1):
         np.maximum(strongest, np.abs(class_log_count_ratio(features, labels == label)), out=strongest)
     return strongest
-
-
-def _side_by_side(blocks: list[sp.csr_array]) -> sp.csr_array:
-    """Join feature blocks of the same N texts."""
-    return blocks[0] if len(blocks) == 1 else sp.csr_array(sp.hstack(blocks, format="csr"))
 
 
 def _flags(features: sp.csr_array) -> tuple[BoolArray, BoolArray]:
