@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from sopan.errors import ConfigError, ModelFolderError
 from sopan.fit.artifact import label_names, load_model, save_model
 from sopan.fit.predict import evaluate_model, predict_stream, write_predictions
-from sopan.fit.publish import folder_lock, replacing_file
+from sopan.fit.publish import check_replaceable, folder_lock, replacing_file
 from sopan.fit.tune import Budget, Labelled, tune
 from sopan.rungs.base import Rung
 from sopan.rungs.cbow import CBOW
@@ -50,17 +50,18 @@ def train(
         SopanError: the step, the data or the folder cannot be used.
     """
     check_steps([step])
+    check_replaceable(Path(out))
     limit = Budget.parse(budget)
-    corpus = reading.corpus(data)
-    split = parts.split(corpus, seed)
-    split = remove_leaks(split, audit_corpus(corpus, split, rule=tokens))
-    check_parts(corpus, split)
-    corpus, extra = with_unlabelled(corpus, split, unlabelled, reading)
-    train_part, val_part, test_part = (
-        Labelled(corpus.texts.take(pa.array(rows)), corpus.labels[rows], corpus.classes)
-        for rows in (split.train, split.val, split.test)
-    )
     with folder_lock(Path(out)):
+        corpus = reading.corpus(data)
+        split = parts.split(corpus, seed)
+        split = remove_leaks(split, audit_corpus(corpus, split, rule=tokens))
+        check_parts(corpus, split)
+        corpus, extra = with_unlabelled(corpus, split, unlabelled, reading)
+        train_part, val_part, test_part = (
+            Labelled(corpus.texts.take(pa.array(rows)), corpus.labels[rows], corpus.classes)
+            for rows in (split.train, split.val, split.test)
+        )
         fixed = {"tokens": tokens, "random_state": seed}
         tuned = tune(step, train_part, val_part, budget=limit, fixed=fixed, unlabelled=extra)
         scores = evaluate_model(tuned.rung, test_part)
