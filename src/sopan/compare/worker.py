@@ -81,9 +81,7 @@ def run_job(folder: Path) -> None:
         Path(job["model_folder"]),
         step=job["step"],
         data=job["data"],
-        metrics={
-            key: outcome[key] for key in ("accuracy", "macro_f1", "log_loss", "fit_seconds", "latency_ms")
-        },
+        metrics={key: value for key, value in outcome.items() if key not in ("config", "trials")},
     )
     outcome["seeds"] = _other_seeds(tuned.rung, job, train, test, unlabelled)
     outcome["learning_curve"] = _learning_curve(tuned.rung, job, train, test, unlabelled)
