@@ -9,7 +9,7 @@ import pytest
 from sopan.errors import ConfigError, DataError
 from sopan.kernels.lexicon import AS_IS, LOWER, empty_lexicon, find_words, key_of
 from sopan.text import encode
-from sopan.text.encode import read_only
+from sopan.text.encode import read_only, strings
 from sopan.text.vocab import Vocabulary, build_vocabulary
 
 TEXTS = ["The cat sat.", "আমি the CAT!", "", "Ω sat sat"]
@@ -59,6 +59,12 @@ def test_arrow_slices_are_read_from_their_own_first_text():
 def test_refused(texts, settings, message):
     with pytest.raises(DataError, match=message):
         build_vocabulary(texts, **settings)
+
+
+def test_bytes_that_are_no_text_are_refused():
+    texts = strings(np.frombuffer(b"fine\xff\xfe", np.uint8), np.array([0, 4, 6]))
+    with pytest.raises(DataError, match="not valid UTF-8"):
+        build_vocabulary(texts)
 
 
 def test_an_unknown_rule_is_refused():
@@ -123,7 +129,9 @@ def _slots_after_adding(word: bytes) -> np.ndarray:
 
 
 def test_folding_is_for_ascii_capitals_alone():
-    assert bytes(LOWER[np.frombuffer(b"AZ[az\xc3\x89", np.uint8)]) == b"az[az\xc3\x89"
-    ids = np.empty(3, np.int32)
-    find_words(empty_lexicon(), *_ranges([b"Word", b"wORD", b"Words"]), LOWER, True, ids)
-    assert ids.tolist() == [0, 0, 1]
+    assert bytes(LOWER[np.frombuffer(b"AZ[az@\xc3\x89", np.uint8)]) == b"az[az@\xc3\x89"
+    ids = np.empty(5, np.int32)
+    words = [b"Word", b"wORD", b"Words", b"LONGER than Eight", b"longer THAN eight"]
+    lexicon = find_words(empty_lexicon(), *_ranges(words), LOWER, True, ids)
+    assert ids.tolist() == [0, 0, 1, 2, 2]
+    assert bytes(lexicon.pool[: lexicon.bounds[3]]) == b"wordwordslonger than eight"

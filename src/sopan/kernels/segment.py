@@ -178,24 +178,22 @@ def segment_runs(
     Args:
         data: UTF-8 bytes, already in normal form.
         classes: (0x110000,) of 0 and 1: `regex_word_classes` for scikit-learn's words.
-        shortest: least number of code points of a run that counts.
+        shortest: least number of code points of a run that counts, 1 or more.
         starts, ends: room for the runs, as told at the top of this file.
     """
-    count = 0
-    at = low
+    count = length = 0
+    start = at = low
     while at < high:
         point, step = code_point(data, at)
-        if classes[point] == 0:
-            at += step
-            continue
-        start, length = at, 0
-        while at < high:
-            point, step = code_point(data, at)
-            if classes[point] == 0:
-                break
-            at += step
+        if classes[point] != 0:
             length += 1
-        if length >= shortest:
-            starts[count], ends[count] = start, at
-            count += 1
+        else:
+            if length >= shortest:
+                starts[count], ends[count] = start, at
+                count += 1
+            start, length = at + step, 0
+        at += step
+    if length >= shortest:
+        starts[count], ends[count] = start, at
+        count += 1
     return count

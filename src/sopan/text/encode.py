@@ -87,7 +87,10 @@ def normal_pieces(
     for piece in shares_of(Buffers.of(texts).offsets, PIECE_BYTES):
         part = texts.slice(piece.start, piece.stop - piece.start)
         is_ascii = pc.string_is_ascii(part)
-        others = part.filter(pc.invert(is_ascii)).to_pylist()
+        try:
+            others = part.filter(pc.invert(is_ascii)).to_pylist()
+        except UnicodeDecodeError as error:
+            raise DataError("a text is not valid UTF-8") from error
         forms = pa.array([normal_form(text, rule, lowercase=lowercase) for text in others], pa.large_string())
         yield part, is_ascii.to_numpy(zero_copy_only=False), forms
 
