@@ -56,13 +56,14 @@ def run_worker(step: str, job: Path, settings: dict[str, Json], progress: Progre
     (folder / "step.json").write_text(json.dumps({"step": step} | settings))
     command = [sys.executable, "-m", "sopan.compare.worker", str(folder)]
     log = folder / "stderr.txt"
-    with log.open("w") as stderr:
-        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as worker,
+    ):
         try:
             failure = _listen(worker, step, progress)
         except BaseException:
             worker.kill()
-            worker.wait()
             raise
     if failure:
         raise failure

@@ -79,6 +79,7 @@ def compare(
         SopanError: one line that says what is wrong, where, and what to do.
     """
     options = {key: value for key, value in locals().items() if key not in ("data", "out", "progress")}
+    options["unlabelled"] = unlabelled and str(unlabelled)
     plan = Plan(
         check_steps(steps), seed, seeds, Budget.parse(budget), margin, tokens, deterministic, learning_curve
     )
