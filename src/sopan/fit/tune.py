@@ -17,9 +17,7 @@ from sopan.fit.calibrate import fit_temperature
 from sopan.fit.metrics import measure
 from sopan.rungs import make_step, step_class
 from sopan.rungs.base import Memo, Rung, softmax
-
-IMBALANCED = 3.0
-"""From this ratio of the largest class to the smallest, tuning looks at macro-F1, not accuracy."""
+from sopan.text.findings import IMBALANCED
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,10 @@ from sopan.types import BoolArray, Encoded, Int64Array, Json
 
 FEW = 5
 """How many rows and examples are shown of each finding."""
-IMBALANCE = 10.0
-"""From this many texts of the largest class to one of the smallest, imbalance is a warning."""
+IMBALANCED = 3.0
+"""From this many texts of the largest class to one of the smallest, settings are tuned for macro-F1."""
+VERY_IMBALANCED = 10.0
+"""From this many, imbalance is a warning: an accuracy may hide that small classes are missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,13 @@ def look_at_classes(view: View) -> Looked:
         *_labels(view, "warning", "class_not_in_test", (table[:, 2] == 0) & (totals > 1), "no test text"),
         *_labels(view, "warning", "class_of_one", totals == 1, "one text, so no score can judge them"),
     ]
-    if ratio >= IMBALANCE:
-        message = f"The largest class has {ratio:.0f} times the texts of the smallest: mind macro-F1."
-        findings.append(Finding("warning", "imbalance", message, len(present)))
+    if ratio > IMBALANCED:
+        level: Level = "warning" if ratio >= VERY_IMBALANCED else "note"
+        message = (
+            f"The largest class has {ratio:.0f} times the texts of the smallest: mind macro-F1, "
+            "for which settings are tuned here."
+        )
+        findings.append(Finding(level, "imbalance", message, len(present)))
     classes = [
         {
             "class": name,
