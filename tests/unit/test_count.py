@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 
 from sopan.errors import ConfigError, DataError
 from sopan.kernels.count import sort_ids
-from sopan.text import encode, ngrams
+from sopan.text import count_matrix, encode, ngrams
 from sopan.text.ngrams import NgramCounter, count_ngrams
 
 TEXTS = ["a b a b", "b a", "", "c"]
@@ -89,10 +89,10 @@ def test_the_result_does_not_depend_on_how_the_work_is_shared(monkeypatch, analy
         (encode, "SHARE_BYTES"),
         (encode, "PIECE_BYTES"),
         (ngrams, "SHARE_BYTES"),
-        (ngrams, "SHARE_WORDS"),
+        (count_matrix, "SHARE_WORDS"),
     ):
         monkeypatch.setattr(module, name, 50)
-    for module in (encode, ngrams):
+    for module in (count_matrix, encode, ngrams):
         monkeypatch.setattr(module, "cores", lambda: 7)
     shared, again = count_ngrams(texts, **settings)
     assert shared.features.equals(counter.features)

@@ -6,29 +6,21 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
 from sopan.errors import ConfigError
 from sopan.kernels.characters import padded_words
-from sopan.kernels.count import (
-    END,
-    find_ngrams,
-    join_words,
-    place_rows,
-    place_words,
-    stream_of,
-    tally_rows,
-    tally_words,
-)
+from sopan.kernels.count import END, stream_of
+from sopan.kernels.count_matrix import join_words
 from sopan.kernels.lexicon import AS_IS, LOWER, Lexicon, empty_lexicon, find_words_of_texts
 from sopan.kernels.trie import Trie, count_known_ngrams, plant
 from sopan.text.arrow import Texts, as_texts
+from sopan.text.count_matrix import Columns, csr
 from sopan.text.encode import (
     SHARE_BYTES,
     Buffers,
@@ -52,8 +44,6 @@ The second is scikit-learn's analyzer of that name. Unlike n-grams of the bare t
 spend no features on the chance meetings of one word's end and the next word's start.
 """
 
-SHARE_WORDS = 1 << 16
-"""Least number of words for which another thread is worth its start."""
 UNKNOWN = -2
 """In a stream: a word or character that no feature holds."""
 
@@ -95,7 +85,7 @@ class NgramCounter:
         lengths = [np.zeros(1, np.int64), *(np.diff(indptr) for indptr, _, _ in rows)]
         indptr = np.cumsum(np.concatenate(lengths))
         indices = np.concatenate([indices for _, indices, _ in rows])
-        return _matrix(np.concatenate([data for _, _, data in rows]), indices, indptr, len(self))
+        return csr(np.concatenate([data for _, _, data in rows]), indices, indptr, len(self))
 
     def _count(self, texts: pa.LargeStringArray) -> tuple[Int64Array, Int32Array, Int64Array]:
         """Count the features in one thread's share of the texts: indptr, indices, data."""
@@ -175,90 +165,13 @@ def count_ngrams(
     else:
         stream, bounds = character_stream(array, rule, lowercase)
         words, stream = _alphabet(stream)
-    columns = _Columns.find(stream, bounds, len(words), ngram_range, analyzer == "char_wb", least, most)
+    columns = Columns.find(stream, bounds, len(words), ngram_range, analyzer == "char_wb", least, most)
     kept = columns.most_frequent(max_features)
     if not kept.any():
         raise no_words(rule, len(words), f"min_df={min_df} and max_df={max_df}")
     ngrams = np.concatenate([part.ngrams for part in columns.parts])[kept]
     features = strings(*join_words(ngrams, *Buffers.of(words), analyzer == "word"))
     return NgramCounter(features, rule, lowercase, analyzer, ngram_range), columns.matrix(kept)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """N-grams found by one thread (see `find_ngrams`)."""
-
-    ngrams: Int32Array
-    bounds: Int64Array
-    rows: Int32Array
-    counts: Int32Array
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """The count matrix of N texts by columns, in parts whose n-grams follow one another."""
-
-    parts: list[_Part]
-    texts: int
-
-    @classmethod
-    def find(
-        cls,
-        stream: Int32Array,
-        bounds: Int64Array,
-        words: int,
-        ngram_range: tuple[int, int],
-        whole: bool,
-        least: int,
-        most: int,
-    ) -> _Columns:
-        """Find the n-grams of a stream: place every word, then let each thread group some of the words."""
-        shares = shares_of(bounds, SHARE_WORDS, cores())
-        tallies = on_every_core(lambda s: tally_words(stream, bounds[s.start], bounds[s.stop], words), shares)
-        starts, cursors = _cursors(tallies)
-        places, texts = np.empty(starts[-1], np.int64), np.empty(starts[-1], np.int32)
-
-        def place(job: tuple[slice, Int64Array]) -> None:
-            place_words(stream, bounds, job[0].start, job[0].stop, job[1], places, texts)
-
-        def group(share: slice) -> _Part:
-            between = (share.start, share.stop)
-            return _Part(
-                *find_ngrams(stream, places, texts, starts, *between, *ngram_range, whole, least, most)
-            )
-
-        on_every_core(place, list(zip(shares, cursors, strict=True)))
-        return cls(on_every_core(group, shares_of(starts, SHARE_WORDS, cores())), len(bounds) - 1)
-
-    def most_frequent(self, limit: int | None) -> npt.NDArray[np.bool_]:
-        """Say which n-grams are kept: (F,) bool. Ties fall as they do in scikit-learn."""
-        kept = np.ones(sum(len(part.ngrams) for part in self.parts), np.bool_)
-        if limit is not None and limit < len(kept):
-            totals = [
-                np.add.reduceat(part.counts, part.bounds[:-1], dtype=np.int64)
-                for part in self.parts
-                if len(part.ngrams)
-            ]
-            kept[:] = False
-            kept[(-np.concatenate(totals)).argsort()[:limit]] = True
-        return kept
-
-    def matrix(self, kept: npt.NDArray[np.bool_]) -> csr_matrix:
-        """Turn the kept columns into rows: (N, kept) int64."""
-        columns = np.where(kept, np.cumsum(kept) - 1, -1)
-        ends = np.cumsum([len(part.ngrams) for part in self.parts])
-        jobs = list(zip(self.parts, np.split(columns, ends[:-1]), strict=True))
-        tallies = on_every_core(lambda job: tally_rows(job[0].rows, job[0].bounds, job[1], self.texts), jobs)
-        indptr, cursors = _cursors(tallies)
-        data = np.empty(indptr[-1], np.int64)
-        indices = np.empty(len(data), np.int32 if len(data) <= np.iinfo(np.int32).max else np.int64)
-
-        def place(job: tuple[tuple[_Part, Int64Array], Int64Array]) -> None:
-            (part, numbers), at = job
-            place_rows(part.rows, part.counts, part.bounds, numbers, at, indices, data)
-
-        on_every_core(place, list(zip(jobs, cursors, strict=True)))
-        return _matrix(data, indices, indptr, int(kept.sum()))
 
 
 def character_stream(
@@ -288,26 +201,6 @@ def _alphabet(points: Int32Array) -> tuple[pa.LargeStringArray, Int32Array]:
     names = (np.cumsum(seen) - 1).astype(np.int32)
     names[END] = END
     return pa.array([chr(c) for c in np.flatnonzero(seen)], pa.large_string()), names[points]
-
-
-def _cursors(tallies: list[Int64Array]) -> tuple[Int64Array, list[Int64Array]]:
-    """Lay out what several threads counted for each key: first by key, then by thread.
-
-    Returns:
-        Where each key starts (K + 1,), and where each thread starts to write each key (K,).
-    """
-    counts = np.stack(tallies)
-    starts = np.concatenate([[0], np.cumsum(counts.sum(axis=0))])
-    before = np.cumsum(counts, axis=0) - counts
-    return starts, list(starts[:-1] + before)
-
-
-def _matrix(data: Int64Array, indices: npt.NDArray[Any], indptr: Int64Array, columns: int) -> csr_matrix:
-    """Return a sorted matrix without copying its entries; row pointers get the column indices' dtype."""
-    indptr = indptr.astype(indices.dtype) if indptr[-1] <= np.iinfo(indices.dtype).max else indptr
-    matrix = csr_matrix((data, indices, indptr), shape=(len(indptr) - 1, columns))
-    matrix.has_sorted_indices = matrix.has_canonical_format = True
-    return matrix
 
 
 def _check_settings(

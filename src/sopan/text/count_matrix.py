@@ -1,0 +1,115 @@
+"""The count matrix of a collection: found by columns on every core, handed out by rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
+
+from sopan.kernels.count import find_ngrams, place_words, tally_words
+from sopan.kernels.count_matrix import place_rows, tally_rows
+from sopan.text.encode import cores, on_every_core, shares_of
+from sopan.types import Int32Array, Int64Array
+
+SHARE_WORDS = 1 << 16
+"""Least number of words for which another thread is worth its start."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """N-grams found by one thread (see `find_ngrams`)."""
+
+    ngrams: Int32Array
+    bounds: Int64Array
+    rows: Int32Array
+    counts: Int32Array
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The count matrix of N texts by columns, in parts whose n-grams follow one another."""
+
+    parts: list[Part]
+    texts: int
+
+    @classmethod
+    def find(
+        cls,
+        stream: Int32Array,
+        bounds: Int64Array,
+        words: int,
+        ngram_range: tuple[int, int],
+        whole: bool,
+        least: int,
+        most: int,
+    ) -> Columns:
+        """Find the n-grams of a stream: place every word, then let each thread group some of the words."""
+        shares = shares_of(bounds, SHARE_WORDS, cores())
+        tallies = on_every_core(lambda s: tally_words(stream, bounds[s.start], bounds[s.stop], words), shares)
+        starts, cursors = write_places(tallies)
+        places, texts = np.empty(starts[-1], np.int64), np.empty(starts[-1], np.int32)
+
+        def place(job: tuple[slice, Int64Array]) -> None:
+            place_words(stream, bounds, job[0].start, job[0].stop, job[1], places, texts)
+
+        def group(share: slice) -> Part:
+            between = (share.start, share.stop)
+            return Part(
+                *find_ngrams(stream, places, texts, starts, *between, *ngram_range, whole, least, most)
+            )
+
+        on_every_core(place, list(zip(shares, cursors, strict=True)))
+        return cls(on_every_core(group, shares_of(starts, SHARE_WORDS, cores())), len(bounds) - 1)
+
+    def most_frequent(self, limit: int | None) -> npt.NDArray[np.bool_]:
+        """Say which n-grams are kept: (F,) bool. Ties fall as they do in scikit-learn."""
+        kept = np.ones(sum(len(part.ngrams) for part in self.parts), np.bool_)
+        if limit is not None and limit < len(kept):
+            totals = [
+                np.add.reduceat(part.counts, part.bounds[:-1], dtype=np.int64)
+                for part in self.parts
+                if len(part.ngrams)
+            ]
+            kept[:] = False
+            kept[(-np.concatenate(totals)).argsort()[:limit]] = True
+        return kept
+
+    def matrix(self, kept: npt.NDArray[np.bool_]) -> csr_matrix:
+        """Turn the kept columns into rows: (N, kept) int64."""
+        columns = np.where(kept, np.cumsum(kept) - 1, -1)
+        ends = np.cumsum([len(part.ngrams) for part in self.parts])
+        jobs = list(zip(self.parts, np.split(columns, ends[:-1]), strict=True))
+        tallies = on_every_core(lambda job: tally_rows(job[0].rows, job[0].bounds, job[1], self.texts), jobs)
+        indptr, cursors = write_places(tallies)
+        data = np.empty(indptr[-1], np.int64)
+        indices = np.empty(len(data), np.int32 if len(data) <= np.iinfo(np.int32).max else np.int64)
+
+        def place(job: tuple[tuple[Part, Int64Array], Int64Array]) -> None:
+            (part, numbers), at = job
+            place_rows(part.rows, part.counts, part.bounds, numbers, at, indices, data)
+
+        on_every_core(place, list(zip(jobs, cursors, strict=True)))
+        return csr(data, indices, indptr, int(kept.sum()))
+
+
+def write_places(tallies: list[Int64Array]) -> tuple[Int64Array, list[Int64Array]]:
+    """Lay out what several threads counted for each key: first by key, then by thread.
+
+    Returns:
+        Where each key starts (K + 1,), and where each thread starts to write each key (K,).
+    """
+    counts = np.stack(tallies)
+    starts = np.concatenate([[0], np.cumsum(counts.sum(axis=0))])
+    before = np.cumsum(counts, axis=0) - counts
+    return starts, list(starts[:-1] + before)
+
+
+def csr(data: Int64Array, indices: npt.NDArray[Any], indptr: Int64Array, columns: int) -> csr_matrix:
+    """Return a sorted matrix without copying its entries; row pointers get the column indices' dtype."""
+    indptr = indptr.astype(indices.dtype) if indptr[-1] <= np.iinfo(indices.dtype).max else indptr
+    matrix = csr_matrix((data, indices, indptr), shape=(len(indptr) - 1, columns))
+    matrix.has_sorted_indices = matrix.has_canonical_format = True
+    return matrix
