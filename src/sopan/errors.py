@@ -35,13 +35,16 @@ class InputError(SopanError):
     http_status = 400
 
 
-class DataError(InputError):
-    """A data file, its columns, its rows or its labels cannot be used as they are."""
+class DataError(InputError, ValueError):
+    """A data file, its columns, its rows or its labels cannot be used as they are.
+
+    A `ValueError` too, as is `ConfigError`: that is what scikit-learn's tools expect of an estimator.
+    """
 
     http_status = 422
 
 
-class ConfigError(InputError):
+class ConfigError(InputError, ValueError):
     """A setting is unknown, out of range, or contradicts another."""
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
 from sopan.errors import ConfigError, DataError
 from sopan.text.arrow import Texts
@@ -47,7 +47,7 @@ class Memo:
         return fresh
 
 
-class Rung(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
+class Rung(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]  # untyped bases
     """One step of the flight: texts in, calibrated class probabilities out.
 
     A subclass lists its settings as keyword arguments of `__init__` (stored unchanged, checked
@@ -133,7 +133,8 @@ class Rung(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit
 
     def predict(self, X: Texts) -> npt.NDArray[Any]:
         """Return the most probable label of each text (N,)."""
-        labels: npt.NDArray[Any] = np.asarray(self.classes_)[self.logits(X).argmax(axis=1)]
+        best = self.logits(X).argmax(axis=1)
+        labels: npt.NDArray[Any] = np.asarray(self.classes_)[best]
         return labels
 
     def predict_texts(self, X: Texts) -> Prediction:
@@ -145,6 +146,7 @@ class Rung(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
+        tags.transformer_tags.preserves_dtype = []  # text goes in, numbers come out
         return tags
 
 
@@ -163,7 +165,14 @@ def check_labels(n_texts: int, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np
     labels = np.asarray(y)
     if labels.ndim != 1 or len(labels) != n_texts:
         raise DataError(f"{n_texts} texts came with labels of shape {labels.shape}")
-    classes, index = np.unique(labels, return_inverse=True)
+    if labels.dtype.kind == "f" and (labels % 1 != 0).any():
+        raise DataError(
+            "the labels are missing or continuous numbers, not classes", next_step="give them names, as text"
+        )
+    try:
+        classes, index = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        raise DataError("labels are missing or of different kinds", next_step="give all as text") from error
     if len(classes) < 2:
         only = f"one class ({classes[0]})" if len(classes) else "no labels"
         raise DataError(

@@ -1,0 +1,217 @@
+"""What every step promises, with all its variants: saved is served, one is many, a seed decides all."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from test_estimators import QUICK
+
+from sopan.errors import ConfigError, DataError
+from sopan.rungs import STEPS, make_step, step_class
+from sopan.rungs.base import Memo
+
+VARIANTS = [*STEPS, *(f"{step}:{variant}" for step in STEPS for variant in step_class(step).variants)]
+
+SUBJECTS = ("the baker", "my neighbour", "a quiet girl", "the old captain", "our teacher")
+TOPICS = {
+    "garden": ("waters the roses", "prunes the apple tree", "digs up potatoes", "plants tulip bulbs"),
+    "kitchen": ("kneads the dough", "stirs the soup", "fries two eggs", "peels an onion"),
+    "harbour": ("mends the nets", "rows the dinghy", "hoists the sail", "counts the gulls"),
+}
+TEXTS = [
+    f"{subject.capitalize()} {deed}, and {deeds[-i]} after that."
+    for deeds in TOPICS.values()
+    for i, deed in enumerate(deeds)
+    for subject in SUBJECTS
+]
+LABELS = np.repeat(list(TOPICS), len(TEXTS) // len(TOPICS))
+ODD_TEXTS = ["", "   \n\t", "?!… —", "qwrtz xyzzy", "Zażółć", "🙂🙂", "x" * 50_000, "soup " * 20_000]
+
+
+def new(step, **settings):
+    return make_step(step, **{**QUICK.get(step.partition(":")[0], {}), **settings})
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def step(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def fitted(step):
+    return new(step).fit(TEXTS, LABELS)
+
+
+def test_says_what_it_is(step):
+    cls = step_class(step)
+    assert cls.name == step.partition(":")[0]
+    assert cls.adds
+    assert cls.lacks
+    assert cls.__doc__
+
+
+def test_learns_the_topics(fitted):
+    assert fitted.score(TEXTS, LABELS) == 1.0
+    assert fitted.classes_.tolist() == sorted(TOPICS)
+
+
+def test_learns_eight_examples(step):
+    texts, labels = TEXTS[:4] + TEXTS[-4:], ["soil"] * 4 + ["sea"] * 4
+    assert new(step).fit(texts, labels).predict(texts).tolist() == labels
+
+
+def test_learns_in_bengali_and_hindi(step):
+    texts = ["ছবিটা খুব ভালো", "গানগুলো ভালো লাগল", "ছবিটা খুব খারাপ", "গল্পটা খারাপ লাগল"]
+    texts += ["फ़िल्म बहुत अच्छी है", "कहानी अच्छी लगी", "फ़िल्म बहुत ख़राब है", "कहानी ख़राब लगी"]
+    labels = [1, 1, 0, 0] * 2
+    assert new(step).fit(texts, labels).predict(texts).tolist() == labels
+
+
+def test_what_is_restored_predicts_the_same_bits(step, fitted):
+    state = fitted.state()
+    twin = new(step)
+    twin.classes_, twin.temperature_ = fitted.classes_, fitted.temperature_
+    twin.restore(type(state)(json.loads(json.dumps(state.settings)), state.words, dict(state.arrays)))
+    assert all(isinstance(word, str) for word in state.words)
+    for texts in (TEXTS, ODD_TEXTS):
+        np.testing.assert_array_equal(twin.logits(texts), fitted.logits(texts))
+        for one, other in zip(twin.flags(texts), fitted.flags(texts), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_batch_of_one_equals_a_batch_of_many(fitted):
+    texts = TEXTS[:7] + ODD_TEXTS
+    alone = np.vstack([fitted.logits([text]) for text in texts])
+    together = fitted.logits(texts)
+    np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(fitted.logits(texts[::-1])[::-1], together, rtol=1e-5, atol=1e-5)
+
+
+def test_no_texts_give_no_predictions(fitted):
+    assert fitted.predict_proba([]).shape == (0, 3)
+    assert fitted.predict([]).shape == (0,)
+
+
+def test_the_same_seed_gives_the_same_bits(step, fitted):
+    again = new(step).fit(TEXTS, LABELS).state()
+    state = fitted.state()
+    assert again.words == state.words
+    assert again.settings == state.settings
+    for name, array in state.arrays.items():
+        np.testing.assert_array_equal(again.arrays[name], array, err_msg=name)
+
+
+def test_a_memo_changes_nothing_but_the_time(step, fitted):
+    memo = Memo()
+    for _ in range(2):
+        memoed = new(step).fit(TEXTS, LABELS, memo=memo)
+        np.testing.assert_array_equal(memoed.logits(TEXTS), fitted.logits(TEXTS))
+    assert memo.reused_seconds > 0
+
+
+def test_every_probability_is_finite_and_rows_sum_to_one(fitted):
+    for texts in (TEXTS, ODD_TEXTS):
+        probabilities = fitted.predict_proba(texts)
+        assert np.isfinite(probabilities).all()
+        assert (probabilities >= 0).all()
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-12)
+
+
+def test_texts_without_known_words_are_flagged(fitted):
+    prediction = fitted.predict_texts(["", " \t ", "?!…", "Жыҙ", TEXTS[0]])
+    assert prediction.no_known_words.tolist() == [True, True, True, True, False]
+    assert not prediction.truncated.any()
+    np.testing.assert_array_equal(prediction.probabilities[0], prediction.probabilities[1])
+
+
+def test_a_prediction_is_its_probabilities_and_its_flags(fitted):
+    prediction, (truncated, unknown) = fitted.predict_texts(TEXTS[:3]), fitted.flags(TEXTS[:3])
+    np.testing.assert_array_equal(prediction.probabilities, fitted.predict_proba(TEXTS[:3]))
+    np.testing.assert_array_equal(prediction.truncated, truncated)
+    np.testing.assert_array_equal(prediction.no_known_words, unknown)
+
+
+def test_the_temperature_softens_without_changing_the_prediction(step):
+    rung = new(step).fit(TEXTS, LABELS)
+    sharp = rung.predict_proba(TEXTS)
+    rung.temperature_ = 5.0
+    soft = rung.predict_proba(TEXTS)
+    assert soft.max(axis=1).mean() < sharp.max(axis=1).mean()
+    np.testing.assert_array_equal(soft.argmax(axis=1), sharp.argmax(axis=1))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("no", "yes"), (3, 11), (False, True), (-1.0, 2.0), (np.str_("a"), np.str_("b"))],
+    ids=["str", "int", "bool", "whole float", "numpy str"],
+)
+def test_labels_of_any_kind_come_back_as_they_were(step, names):
+    labels = [names[i % 2] for i in range(8)]
+    texts = [f"{'soup' if i % 2 else 'gull'} number{i}" for i in range(8)]
+    rung = new(step).fit(texts, labels)
+    assert rung.classes_.tolist() == list(names)
+    assert rung.predict(texts).tolist() == labels
+    assert rung.predict(texts).dtype == np.asarray(labels).dtype
+
+
+@pytest.mark.parametrize(
+    ("labels", "complaint"),
+    [
+        (["x"] * 4, "one class"),
+        (["x", "y", "x"], "3"),
+        ([["x"], ["y"], ["x"], ["y"]], "shape"),
+        (["x", None, "y", "x"], "missing"),
+        ([1.0, float("nan"), 2.0, 1.0], "missing"),
+        ([0.1, 0.2, 0.3, 0.4], "continuous"),
+    ],
+)
+def test_labels_that_cannot_be_learnt_are_refused(step, labels, complaint):
+    with pytest.raises(DataError, match=complaint):
+        new(step).fit(TEXTS[:4], labels)
+
+
+def test_empty_texts_are_refused(step):
+    with pytest.raises(DataError, match="no words"):
+        new(step).fit(["", " ", "\n", ""], [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_nothing_but_punctuation_is_refused(step):
+    with pytest.raises(DataError, match="only punctuation"):
+        new(step).fit(["?!", "…", "--", " "], [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("texts", [["a", None, "b", "c"], ["a", 7, "b", "c"], ["a", "\ud800", "b", "c"]])
+def test_what_is_not_a_text_is_refused(step, fitted, texts):
+    with pytest.raises(DataError):
+        new(step).fit(texts, [0, 1, 0, 1])
+    with pytest.raises(DataError):
+        fitted.predict(texts)
+
+
+@pytest.mark.parametrize("setting", ["C", "tokens", "class_weight"])
+def test_a_setting_that_cannot_work_is_refused_before_any_work(step, setting):
+    with pytest.raises(ConfigError, match=setting) as refusal:
+        new(step, **{setting: "blue"}).fit(TEXTS, LABELS)
+    assert refusal.value.next_step
+
+
+@pytest.mark.parametrize("counts", [[20, 20, 20], [100, 20, 20]], ids=["balanced", "imbalanced"])
+def test_every_candidate_can_be_fitted(counts):
+    labels = np.repeat(list(TOPICS), np.array(counts) // 5)
+    texts = [text for topic in TOPICS for text in np.resize(np.array(TEXTS)[topic == LABELS], 20)]
+    texts = np.resize(texts, len(labels)).tolist()
+    for step in STEPS:
+        candidates, memo = step_class(step).candidates(np.array(counts)), Memo()
+        assert candidates
+        assert all(candidates.count(candidate) == 1 for candidate in candidates)
+        for candidate in candidates:
+            rung = new(step, **candidate).fit(texts, labels, memo=memo)
+            assert np.isfinite(rung.logits(texts)).all()
+
+
+def test_a_fit_ignores_or_uses_further_texts_without_labels(step):
+    rung = new(step).fit(TEXTS, LABELS, unlabelled=["the gulls follow the dinghy", "a rose and a tulip"])
+    assert rung.score(TEXTS, LABELS) == 1.0
