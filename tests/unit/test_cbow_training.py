@@ -70,7 +70,9 @@ def test_a_rate_that_makes_vectors_grow_without_end_is_named():
         train(replace(SMALL, learning_rate=1e30))
 
 
-@pytest.mark.parametrize(("words", "epochs"), [(1, 50), (1_200_000, 50), (12_000_000, 10), (10**9, 5)])
+@pytest.mark.parametrize(
+    ("words", "epochs"), [(0, 150), (250_000, 100), (10**6, 50), (16 * 10**6, 12), (10**9, 3)]
+)
 def test_small_corpora_are_read_more_often(words, epochs):
     assert sensible_epochs(words) == epochs
 
