@@ -192,7 +192,13 @@ def test_findings_come_worst_first() -> None:
 
 
 def test_a_balanced_corpus_is_not_warned_of() -> None:
-    assert "imbalance" not in codes(audit(sentences(60), ["a"] * 50 + ["b"] * 10, ["train", "test"] * 30))
+    assert "imbalance" not in codes(audit(sentences(60), ["a"] * 45 + ["b"] * 15, ["train", "test"] * 30))
+
+
+def test_from_three_to_one_a_note_says_that_tuning_changes() -> None:
+    audited = audit(sentences(60), ["a"] * 50 + ["b"] * 10, ["train", "test"] * 30)
+    assert found(audited, "imbalance").level == "note"
+    assert "tuned" in found(audited, "imbalance").message
 
 
 # ---- empties, lengths, truncation --------------------------------------------------------------

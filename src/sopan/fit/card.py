@@ -23,7 +23,7 @@ tags:
 # A `{step}` model of {data}
 
 It reads a text and gives the probability of each of {n_labels} labels: {labels}.
-It is the step `{step}` of [sopan](https://pypi.org/project/sopan/): it adds {adds}, and it lacks {lacks}.
+It is the step `{step}` of sopan: it adds {adds}, and it lacks {lacks}.
 
 ## How to use it
 
