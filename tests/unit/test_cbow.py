@@ -9,8 +9,9 @@ from sklearn.base import clone
 from sopan.errors import ConfigError, DataError
 from sopan.rungs import make_step
 from sopan.rungs.base import Memo
-from sopan.rungs.cbow import CBOW, fit_standardised, usable_vectors
+from sopan.rungs.cbow import _SETTINGS, CBOW, fit_standardised, usable_vectors
 from sopan.rungs.pool import bag, common_component, pool, without_component, word_weights
+from sopan.rungs.settings import check_settings
 from sopan.text.vectors import WordVectors, save_word2vec
 from sopan.types import Encoded
 
@@ -113,7 +114,7 @@ def test_trials_of_one_tuning_share_the_word_vectors():
 def test_every_candidate_is_a_valid_setting_and_variants_are_the_plain_poolings():
     for counts in ([40, 40], [50, 10]):
         for settings in CBOW.candidates(np.array(counts)):
-            CBOW(**settings)._check_settings()
+            check_settings(CBOW(**settings), _SETTINGS)
     assert {c["class_weight"] for c in CBOW.candidates(np.array([50, 10]))} == {None, "balanced"}
     assert make_step("cbow:sif").get_params()["pooling"] == "sif"
     assert make_step("cbow:mean").get_params()["nb"] == 0
@@ -128,21 +129,19 @@ def test_three_classes():
 
 
 REFUSED = [
-    ("pooling", "max", "choose mean, idf, sif"),
-    ("tokens", "letters", "choose words, sklearn"),
-    ("distinct", 2, "choose False, True"),
-    ("C", 0, "give a number from 1e-09"),
+    ("pooling", "men", "did you mean 'mean'"),
+    ("tokens", "letters", "choices: 'words', 'sklearn'"),
+    ("distinct", 2, "choices: True, False"),
+    ("C", 0, "the nearest that can is 1e-09"),
     ("C", float("nan"), "give a number"),
-    ("C", "1", "give a number"),
-    ("nb", -1, "give a number from 0"),
-    ("dimension", 0, "give a whole number from 1 to 4096"),
-    ("dimension", 2.5, "give a whole number"),
+    ("nb", -1, "the nearest that can is 0"),
+    ("dimension", 2.5, "give a whole number from 1 to 4096"),
     ("window", True, "give a whole number"),
-    ("epochs", 0, "give a whole number"),
-    ("learning_rate", 0, "give a number from 1e-06 to 10"),
-    ("subsample", 1.5, "give a number from 0 to 1"),
+    ("epochs", 0, "the nearest that can is 1"),
+    ("learning_rate", 0, "the nearest that can is 1e-06"),
+    ("subsample", 1.5, "the nearest that can is 1"),
     ("random_state", None, "give a whole number"),
-    ("n_jobs", 0, "give a whole number"),
+    ("n_jobs", 0, "the nearest that can is 1"),
 ]
 
 

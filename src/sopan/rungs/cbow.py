@@ -19,12 +19,13 @@ import pyarrow as pa
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
-from sopan.errors import ConfigError, DataError
+from sopan.errors import DataError
 from sopan.rungs.base import Memo, Rung, check_labels, softmax
-from sopan.rungs.bow import FEW_TEXTS, log_count_ratio
+from sopan.rungs.bow import FEW_TEXTS, IMBALANCED, log_count_ratio
 from sopan.rungs.embedding import CbowSettings, sensible_epochs, train_word_vectors
 from sopan.rungs.linear import ClassWeight, LinearModel, fit_logistic
 from sopan.rungs.pool import Pooling, bag, common_component, pool, without_component, word_weights
+from sopan.rungs.settings import Between, OneOf, Rule, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.encode import cores
 from sopan.text.unicode import TokenRule
@@ -122,7 +123,7 @@ class CBOW(Rung):
         """Learn word vectors from all texts, then to tell the labelled ones' classes; see `Rung.fit`."""
         texts = as_texts(X)
         classes, labels = check_labels(len(texts), y)
-        self._check_settings()
+        check_settings(self, _SETTINGS)
         more = as_texts([] if unlabelled is None else unlabelled)
         words = (memo or Memo()).recall(self._embedding_key(), lambda: self._embed_words(texts, more))
         self.classes_, self.temperature_ = classes, 1.0
@@ -274,33 +275,14 @@ class CBOW(Rung):
             {"pooling": "idf", "distinct": True, "nb": 0.0},
             {"pooling": "sif", "distinct": False, "nb": 0.0},
         ]
-        weights: list[ClassWeight] = [None]
-        if class_counts.max() > 1.5 * class_counts.min():
-            weights = ["balanced", None]
+        uneven = class_counts.max() > IMBALANCED * class_counts.min()
+        weights: tuple[ClassWeight, ...] = ("balanced", None) if uneven else (None,)
         return [
             {**pooling, "C": C, "class_weight": weight}
             for C in (0.1, 0.03, 0.3, 0.01, 1.0, 3.0)
             for weight in weights
             for pooling in poolings
         ]
-
-    def _check_settings(self) -> None:
-        """Refuse what cannot work, before any work.
-
-        Raises:
-            ConfigError: naming the setting and its bounds.
-        """
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise _refusal(name, getattr(self, name), f"choose {', '.join(map(str, choices))}")
-        for name, (kind, least, most) in _BOUNDS.items():
-            value = getattr(self, name)
-            if name in _OPTIONAL and value is None:
-                continue
-            is_number = isinstance(value, kind) and not isinstance(value, bool)
-            if not (is_number and least <= float(value) <= most):
-                whole = "a whole number" if kind is Integral else "a number"
-                raise _refusal(name, value, f"give {whole} from {least:g} to {most:g}")
 
 
 class _Words(NamedTuple):
@@ -313,32 +295,25 @@ class _Words(NamedTuple):
     epochs: int
 
 
-_CHOICES: dict[str, tuple[Any, ...]] = {
-    "pooling": get_args(Pooling),
-    "tokens": get_args(TokenRule),
-    "class_weight": (None, "balanced"),
-    "distinct": (False, True),
-    "lowercase": (False, True),
-    "deterministic": (False, True),
+_SETTINGS: dict[str, Rule] = {
+    "pooling": OneOf(get_args(Pooling)),
+    "distinct": OneOf((True, False)),
+    "nb": Between(Real, 0, 100),
+    "C": Between(Real, 1e-9, 1e9),
+    "class_weight": OneOf(("balanced", None)),
+    "dimension": Between(Integral, 1, 4096),
+    "window": Between(Integral, 1, 10_000),
+    "negatives": Between(Integral, 1, 1000),
+    "epochs": Between(Integral, 1, 10_000, optional=True),
+    "min_count": Between(Integral, 1, 1_000_000_000, optional=True),
+    "subsample": Between(Real, 0, 1),
+    "learning_rate": Between(Real, 1e-6, 10),
+    "tokens": OneOf(get_args(TokenRule)),
+    "lowercase": OneOf((True, False)),
+    "deterministic": OneOf((True, False)),
+    "n_jobs": Between(Integral, 1, 4096, optional=True),
+    "random_state": Between(Integral, 0, 1e18),
 }
-_BOUNDS: dict[str, tuple[type, float, float]] = {
-    "nb": (Real, 0, 100),
-    "C": (Real, 1e-9, 1e9),
-    "dimension": (Integral, 1, 4096),
-    "window": (Integral, 1, 10_000),
-    "negatives": (Integral, 1, 1000),
-    "epochs": (Integral, 1, 10_000),
-    "min_count": (Integral, 1, 1e9),
-    "subsample": (Real, 0, 1),
-    "learning_rate": (Real, 1e-6, 10),
-    "n_jobs": (Integral, 1, 4096),
-    "random_state": (Integral, 0, 1e18),
-}
-_OPTIONAL = ("epochs", "min_count", "n_jobs")
-
-
-def _refusal(name: str, value: Any, remedy: str) -> ConfigError:
-    return ConfigError(f"{name}={value!r} cannot work", next_step=remedy)
 
 
 def _flags(counts: sp.csr_array) -> tuple[BoolArray, BoolArray]:

@@ -43,7 +43,7 @@ class CbowSettings:
     """
 
     dimension: int = 200
-    window: int = 20
+    window: int = 40
     negatives: int = 5
     epochs: int = 10
     subsample: float = 3e-5
