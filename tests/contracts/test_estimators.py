@@ -1,8 +1,8 @@
 """Every step is a scikit-learn classifier: `check_estimator`, over all of `STEPS`.
 
 scikit-learn's checks feed tables of numbers, and all but one are skipped for estimators of text. So each step
-is run twice: as it is, and as a subclass that spells every number as a word (`c3v12` says that column 3 holds
-12), by which all checks of cloning, parameters, repeated fits, pickling, subsets and labels meet the true step.
+is run twice: as it is, and as a subclass that spells every number as a word (`c3v12` says that column 3
+holds 12), by which all checks of cloning, parameters, repeated fits, pickling and labels meet the true step.
 """
 
 from __future__ import annotations

@@ -160,19 +160,23 @@ def check_labels(n_texts: int, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np
     """Return the sorted classes (C,) and each text's class index (N,).
 
     Raises:
-        DataError: lengths differ, a label is missing, or there are fewer than two classes.
+        DataError: lengths differ, a label is missing, there are fewer than two classes, or the labels are a
+            quantity: numbers with decimals, most of them different.
     """
     labels = np.asarray(y)
     if labels.ndim != 1 or len(labels) != n_texts:
         raise DataError(f"{n_texts} texts came with labels of shape {labels.shape}")
-    if labels.dtype.kind == "f" and (labels % 1 != 0).any():
-        raise DataError(
-            "the labels are missing or continuous numbers, not classes", next_step="give them names, as text"
-        )
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        raise DataError("a label is missing", where=f"row {int(np.isnan(labels).argmax())}")
     try:
         classes, index = np.unique(labels, return_inverse=True)
     except TypeError as error:
         raise DataError("labels are missing or of different kinds", next_step="give all as text") from error
+    if labels.dtype.kind == "f" and (labels % 1 != 0).any() and 2 * len(classes) > n_texts:
+        raise DataError(
+            f"{len(classes)} different numbers label {n_texts} texts: a continuous quantity, not classes",
+            next_step="group them into a few ranges",
+        )
     if len(classes) < 2:
         only = f"one class ({classes[0]})" if len(classes) else "no labels"
         raise DataError(
