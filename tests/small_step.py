@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sopan.rungs import STEPS
-from sopan.rungs.base import Rung, check_labels
+from sopan.rungs.base import Reading, Rung, check_labels
 from sopan.text.arrow import as_texts
 from sopan.types import RungState
 
@@ -63,12 +63,10 @@ class NaiveBayes(Rung):
                     counts[row, places[word]] += 1
         return counts
 
-    def logits(self, X):
-        return self._counts(X) @ self.log_likelihood_.T + self.log_prior_
-
-    def flags(self, X):
-        counts = self._counts(X)
-        return np.zeros(len(counts), bool), counts.sum(axis=1) == 0
+    def read_some(self, texts):
+        counts = self._counts(texts)
+        logits = counts @ self.log_likelihood_.T + self.log_prior_
+        return Reading(logits, np.zeros(len(counts), bool), counts.sum(axis=1) == 0)
 
     def state(self):
         arrays = {"log_likelihood": self.log_likelihood_, "log_prior": self.log_prior_}

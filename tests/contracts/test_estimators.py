@@ -8,6 +8,7 @@ holds 12), by which all checks of cloning, parameters, repeated fits, pickling a
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -18,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sopan.rungs import STEPS, make_step, step_class
 from sopan.rungs.base import Rung
+from sopan.text.arrow import as_texts
 
 QUICK = {"cbow": {"dimension": 32, "epochs": 20}}
 """Settings that make a step quick to fit, where its defaults are not."""
@@ -38,15 +40,15 @@ def reading_numbers(step: str) -> Rung:
             X, y = validate_data(self, X, y)
             return super().fit(spelled(X), y, **more)
 
-        def logits(self, X):
-            return super().logits(self._spelled(X))
+        def read(self, X):
+            return super().read(as_texts(self._spelled(X)))
 
         def transform(self, X):
             return super().transform(self._spelled(X))
 
         def _spelled(self, X):
             check_is_fitted(self)
-            if isinstance(X, list) and isinstance(X[0], str):
+            if isinstance(X, pa.Array):
                 return X  # one method has called another
             return spelled(validate_data(self, X, reset=False))
 

@@ -77,7 +77,7 @@ def test_what_is_restored_predicts_the_same_bits(step, fitted):
     assert all(isinstance(word, str) for word in state.words)
     for texts in (TEXTS, ODD_TEXTS):
         np.testing.assert_array_equal(twin.logits(texts), fitted.logits(texts))
-        for one, other in zip(twin.flags(texts), fitted.flags(texts), strict=True):
+        for one, other in zip(twin.read(texts), fitted.read(texts), strict=True):
             np.testing.assert_array_equal(one, other)
 
 
@@ -127,7 +127,7 @@ def test_texts_without_known_words_are_flagged(fitted):
 
 
 def test_a_prediction_is_its_probabilities_and_its_flags(fitted):
-    prediction, (truncated, unknown) = fitted.predict_texts(TEXTS[:3]), fitted.flags(TEXTS[:3])
+    prediction, (_, truncated, unknown) = fitted.predict_texts(TEXTS[:3]), fitted.read(TEXTS[:3])
     np.testing.assert_array_equal(prediction.probabilities, fitted.predict_proba(TEXTS[:3]))
     np.testing.assert_array_equal(prediction.truncated, truncated)
     np.testing.assert_array_equal(prediction.no_known_words, unknown)

@@ -123,7 +123,7 @@ def test_characters_see_through_endings_and_misspellings():
     rung = BagOfWords(characters=(2, 5)).fit(texts, [1, 1, 0, 0] * 2)
     assert rung.predict(["wonderfull", "dreadfull"]).tolist() == [1, 0]
     words = BagOfWords().fit(texts, [1, 1, 0, 0] * 2)
-    assert words.flags(["wonderfull", "dreadfull"])[1].all()
+    assert words.read(["wonderfull", "dreadfull"]).no_known_words.all()
 
 
 def test_balanced_class_weight_helps_the_small_class():

@@ -9,17 +9,21 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, ClassVar, Self, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
 from sopan.errors import ConfigError, DataError
-from sopan.text.arrow import Texts
+from sopan.text.arrow import Texts, as_texts
 from sopan.types import BoolArray, FloatArray, Prediction, RungState
 
 T = TypeVar("T")
+
+AT_ONCE = 4096
+"""How many texts are read at a time."""
 
 
 class Memo:
@@ -45,6 +49,20 @@ class Memo:
         nested = self.reused_seconds - reused  # a value made from other kept values costs those too
         self._values[key] = (fresh, time.perf_counter() - started + nested)
         return fresh
+
+
+class Reading(NamedTuple):
+    """What a step makes of n texts.
+
+    Args:
+        logits: (n, C) float64, finite, before the temperature.
+        truncated: (n,) bool, the step did not read the whole text.
+        no_known_words: (n,) bool, the step knew no word of the text.
+    """
+
+    logits: FloatArray
+    truncated: BoolArray
+    no_known_words: BoolArray
 
 
 class Rung(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]  # untyped bases
@@ -85,12 +103,8 @@ class Rung(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
         """
 
     @abstractmethod
-    def logits(self, X: Texts) -> FloatArray:
-        """Score N texts: (N, C) float64, before the temperature."""
-
-    @abstractmethod
-    def flags(self, X: Texts) -> tuple[BoolArray, BoolArray]:
-        """Say of each text whether it was `truncated`, and whether it had `no_known_words`."""
+    def read_some(self, texts: pa.LargeStringArray) -> Reading:
+        """Read n texts, at most `AT_ONCE`, and say what the step makes of each."""
 
     @abstractmethod
     def state(self) -> RungState:
@@ -127,9 +141,20 @@ class Rung(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
             raise ConfigError(f"{cls.name} has no variant {variant!r}", next_step=f"variants: {known}")
         return dict(cls.variants[variant])
 
+    def read(self, X: Texts) -> Reading:
+        """Read N texts, some at a time, so that memory does not grow with what lies between."""
+        texts = as_texts(X)
+        starts = range(0, max(len(texts), 1), AT_ONCE)
+        parts = [self.read_some(texts.slice(start, AT_ONCE)) for start in starts]
+        return Reading(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def logits(self, X: Texts) -> FloatArray:
+        """Score N texts: (N, C) float64, before the temperature."""
+        return self.read(X).logits
+
     def predict_proba(self, X: Texts) -> FloatArray:
         """Return calibrated probabilities (N, C): softmax of logits over temperature."""
-        return softmax(self.logits(X) / getattr(self, "temperature_", 1.0))
+        return self.predict_texts(X).probabilities
 
     def predict(self, X: Texts) -> npt.NDArray[Any]:
         """Return the most probable label of each text (N,)."""
@@ -139,8 +164,8 @@ class Rung(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
 
     def predict_texts(self, X: Texts) -> Prediction:
         """Return probabilities with the flags that say what the step did not read."""
-        truncated, unknown = self.flags(X)
-        return Prediction(self.predict_proba(X), truncated, unknown)
+        logits, truncated, unknown = self.read(X)
+        return Prediction(softmax(logits / getattr(self, "temperature_", 1.0)), truncated, unknown)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

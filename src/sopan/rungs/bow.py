@@ -19,13 +19,13 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, DataError
-from sopan.rungs.base import Memo, Rung, check_labels, softmax
+from sopan.rungs.base import Memo, Reading, Rung, check_labels
 from sopan.rungs.linear import ClassWeight, LinearModel, fit_one_vs_rest
 from sopan.rungs.settings import Between, OneOf, Rule, Span, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.ngrams import Analyzer, NgramCounter, count_ngrams
 from sopan.text.unicode import TokenRule
-from sopan.types import BoolArray, Float32Array, FloatArray, Prediction, RungState
+from sopan.types import BoolArray, Float32Array, FloatArray, RungState
 
 Tf = Literal["counts", "binary", "sublinear"]
 """What n occurrences in one text weigh: n, 1, or 1 + ln n."""
@@ -180,18 +180,11 @@ class BagOfWords(Rung):
         words, characters = blocks
         return sp.csr_array(sp.hstack([words, characters * np.float32(self.character_weight)], format="csr"))
 
-    def logits(self, X: Texts) -> FloatArray:
-        """Score N texts, (N, C) float64; a text without known words gets the bias alone."""
-        return self.model_.logits(self.transform(X))
-
-    def flags(self, X: Texts) -> tuple[BoolArray, BoolArray]:
-        """Say of each text that it was read whole, and whether it had no known word."""
-        return _flags(self.transform(X))
-
-    def predict_texts(self, X: Texts) -> Prediction:
-        """Return probabilities and flags, reading the texts once."""
-        features = self.transform(X)
-        return Prediction(softmax(self.model_.logits(features) / self.temperature_), *_flags(features))
+    def read_some(self, texts: pa.LargeStringArray) -> Reading:
+        """See `Rung.read_some`; nothing is truncated, and a text without known words gets the bias alone."""
+        features = self.transform(texts)
+        whole = np.zeros(len(texts), bool)
+        return Reading(self.model_.logits(features), whole, np.diff(features.indptr) == 0)
 
     # ---- keeping -------------------------------------------------------------------------
 
@@ -327,8 +320,3 @@ def log_count_ratio(features: sp.csr_array, labels: npt.NDArray[np.integer[Any]]
     for label in range(int(labels.max()) + 1):
         np.maximum(strongest, np.abs(class_log_count_ratio(features, labels == label)), out=strongest)
     return strongest
-
-
-def _flags(features: sp.csr_array) -> tuple[BoolArray, BoolArray]:
-    """Nothing is truncated; a row without entries knows no word."""
-    return np.zeros(features.shape[0], bool), np.diff(features.indptr) == 0

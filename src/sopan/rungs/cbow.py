@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import DataError
-from sopan.rungs.base import Memo, Rung, check_labels, softmax
+from sopan.rungs.base import Memo, Reading, Rung, check_labels
 from sopan.rungs.bow import FEW_TEXTS, IMBALANCED, log_count_ratio
 from sopan.rungs.embedding import CbowSettings, sensible_epochs, train_word_vectors
 from sopan.rungs.linear import ClassWeight, LinearModel, fit_logistic
@@ -31,7 +31,7 @@ from sopan.text.encode import cores
 from sopan.text.unicode import TokenRule
 from sopan.text.vectors import WordVectors, load_word_vectors
 from sopan.text.vocab import Vocabulary, build_vocabulary
-from sopan.types import BoolArray, Encoded, Float32Array, FloatArray, Int64Array, Prediction, RungState
+from sopan.types import Encoded, Float32Array, Int64Array, RungState
 
 
 class CBOW(Rung):
@@ -200,18 +200,12 @@ class CBOW(Rung):
         check_is_fitted(self, "vectors_")
         return WordVectors(self.vocabulary_.words, self.vectors_)
 
-    def logits(self, X: Texts) -> FloatArray:
-        """Score N texts, (N, C) float64; a text without known words scores like the average text."""
-        return self._score(self._bag(X))
-
-    def flags(self, X: Texts) -> tuple[BoolArray, BoolArray]:
-        """Say of each text that it was read whole, and whether it had no known word."""
-        return _flags(self._bag(X))
-
-    def predict_texts(self, X: Texts) -> Prediction:
-        """Return probabilities and flags, reading the texts once."""
-        counts = self._bag(X)
-        return Prediction(softmax(self._score(counts) / self.temperature_), *_flags(counts))
+    def read_some(self, texts: pa.LargeStringArray) -> Reading:
+        """See `Rung.read_some`; a text without known words scores like the average text."""
+        counts = self._bag(texts)
+        unknown = np.diff(counts.indptr) == 0
+        vectors = np.where(unknown[:, None], self.center_, self._pool(counts))
+        return Reading(self.model_.logits(vectors), np.zeros(len(texts), bool), unknown)
 
     def _bag(self, X: Texts) -> sp.csr_array:
         check_is_fitted(self, "vectors_")
@@ -220,10 +214,6 @@ class CBOW(Rung):
 
     def _pool(self, counts: sp.csr_array) -> Float32Array:
         return without_component(pool(counts, self.weights_, self.vectors_), self.common_)
-
-    def _score(self, counts: sp.csr_array) -> FloatArray:
-        _, unknown = _flags(counts)
-        return self.model_.logits(np.where(unknown[:, None], self.center_, self._pool(counts)))
 
     # ---- keeping -------------------------------------------------------------------------
 
@@ -314,11 +304,6 @@ _SETTINGS: dict[str, Rule] = {
     "n_jobs": Between(Integral, 1, 4096, optional=True),
     "random_state": Between(Integral, 0, 1e18),
 }
-
-
-def _flags(counts: sp.csr_array) -> tuple[BoolArray, BoolArray]:
-    """Nothing is truncated; a row without entries knows no word."""
-    return np.zeros(counts.shape[0], bool), np.diff(counts.indptr) == 0
 
 
 def usable_vectors(loaded: WordVectors, tokens: TokenRule, *, lowercase: bool) -> WordVectors:
