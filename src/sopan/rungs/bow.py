@@ -235,9 +235,9 @@ class BagOfWords(Rung):
         settings = [
             {**words, "C": 30.0},
             {**for_short, "C": 10.0},
+            {**for_short, "C": 100.0},
             {**for_long, "C": 100.0},
             {**for_short, "C": 1.0},
-            {**for_short, "C": 100.0},
             {**words, "C": 3.0},
             {**words, "C": 300.0},
             {**words, "C": 30.0, "nb": 0.0},
