@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 import tables
 
-from sopan.errors import ConfigError
+from sopan.errors import ConfigError, DataError
 from sopan.fit import tune as tune_module
 from sopan.fit.tune import Budget, Labelled, Trial, tune, tuning_metric
 from sopan.rungs.base import Memo
@@ -100,6 +100,12 @@ def test_ctrl_c_before_the_first_trial_ends_it(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(tune_module, "_try", interrupted)
     with pytest.raises(KeyboardInterrupt):
         tune("bow", TRAIN, VAL, budget=Budget(), fixed={})
+
+
+def test_classes_out_of_order_are_refused_rather_than_mixed_up() -> None:
+    swapped = Labelled(TRAIN.texts, 1 - TRAIN.labels, TRAIN.classes[::-1])
+    with pytest.raises(DataError, match="sorted"):
+        tune("bow", swapped, VAL, budget=Budget(trials=1), fixed={})
 
 
 def test_a_memo_charges_for_what_it_hands_out_again() -> None:

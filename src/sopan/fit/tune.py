@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sopan.errors import ConfigError
+from sopan.errors import ConfigError, DataError
 from sopan.fit.calibrate import fit_temperature
 from sopan.fit.metrics import measure
 from sopan.rungs import make_step, step_class
@@ -134,7 +134,12 @@ def tune(
         fixed: settings that every trial shares (the seed, the token rule).
         unlabelled: further texts, without any validation or test text among them.
         on_trial: told of each trial and of how many are offered.
+
+    Raises:
+        DataError: the classes are not sorted as text, or one of them has no training text.
     """
+    if tuple(np.unique(train.names).tolist()) != tuple(train.classes):
+        raise DataError("the classes must be sorted, and each have a training text")
     started = clock = time.perf_counter()
     metric, memo = tuning_metric(train.labels), Memo()
     candidates = _candidates(step, fixed, np.bincount(train.labels))
