@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sopan.compare.layout import Axis, apart, log_ticks, pareto_front, place_labels, spread
@@ -16,6 +16,8 @@ shares = st.floats(0, 1)
 
 
 @given(st.lists(shares, min_size=1))
+@example([0.0, 2.220446049250313e-16])
+@example([0.5, 0.5 + 2e-7])
 def test_an_axis_shows_all_values_and_has_round_ticks_inside(values: list[float]):
     axis = Axis.over(values, 200)
     assert all(0 < axis.at(value) < axis.width for value in values)

@@ -10,6 +10,9 @@ from typing import Literal
 LETTER, LINE = 6.6, 15.0
 """Pixels that a letter of a label takes in width, and a label in height, about."""
 
+ONE_VALUE = 1e-7
+"""Values closer than this, which is less than one text in ten million, are drawn as one."""
+
 Offset = tuple[float, float, Literal["left", "right"]]
 """Of a label from its point: pixels to the right, pixels down, and which end is there."""
 
@@ -36,7 +39,7 @@ class Axis:
     def over(cls, values: Sequence[float], width: int, most_ticks: int = 5) -> Axis:
         """Make the axis that shows all of `values`, a little room at both ends."""
         low, high = min(values), max(values)
-        room = 0.06 * (high - low) or 0.01
+        room = 0.06 * (high - low) if high - low > ONE_VALUE else 0.01
         low, high = low - room, high + room
         unit = _round_step((high - low) / most_ticks)
         first, last = math.ceil(low / unit), math.floor(high / unit)
@@ -63,7 +66,7 @@ def _round_step(at_least: float) -> float:
 def padded(lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]:
     """Return a domain that shows all intervals, with a little room around them."""
     low, high = min(lows), max(highs)
-    room = 0.06 * (high - low) or 0.01
+    room = 0.06 * (high - low) if high - low > ONE_VALUE else 0.01
     return low - room, high + room
 
 
