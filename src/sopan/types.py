@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sopan.errors import DataError
+
 Json = Any
 """A value that `json.dumps` takes: None, bool, int, float, str, list, dict."""
 
@@ -120,6 +122,16 @@ class Encoded:
 
     ids: Int32Array
     offsets: Int64Array
+
+    def check(self, n_words: int) -> None:
+        """Hold that every id is -1 or one of V = `n_words`: another would silently read a wrong row.
+
+        Raises:
+            DataError: an id out of range.
+        """
+        if len(self.ids) and not (self.ids.min() >= -1 and self.ids.max() < n_words):
+            low, high = int(self.ids.min()), int(self.ids.max())
+            raise DataError(f"word ids from {low} to {high} do not fit a vocabulary of {n_words} words")
 
 
 @dataclass(frozen=True, slots=True)

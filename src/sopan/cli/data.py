@@ -22,4 +22,4 @@ def run(
         print(json.dumps(found, ensure_ascii=False))
     else:
         for key, value in found.items():
-            print(f"{key:<8} {value}")
+            print(f"{key:<8} {'; '.join(value) if isinstance(value, list) else value}")

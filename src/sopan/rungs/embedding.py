@@ -86,6 +86,7 @@ def train_word_vectors(
     Raises:
         SopanError: the learning rate was so high that the vectors grew beyond all bounds.
     """
+    encoded.check(len(counts))
     order = np.argsort(-counts, kind="stable")  # frequent words side by side: fewer cache misses
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)

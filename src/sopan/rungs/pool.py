@@ -21,6 +21,7 @@ SIF_SCALE = 1e-3
 
 def bag(encoded: Encoded, n_words: int, *, distinct: bool) -> sp.csr_array:
     """Count the known words of N texts: (N, V) float32; with `distinct`, each word of a text counts once."""
+    encoded.check(n_words)
     known = encoded.ids >= 0
     bounds = np.concatenate([[0], np.cumsum(known)])[encoded.offsets]
     ids = encoded.ids[known]
