@@ -14,7 +14,7 @@ from sopan.errors import SopanError
 from sopan.kernels import cbow
 from sopan.types import Encoded, Float32Array, FloatArray, Int64Array
 
-NOISE_WORDS = 8
+NOISE_WORDS = 12
 """Negatives that a block of targets shares, whatever the number that a target is due."""
 NOISE_POWER = 0.75
 """Negatives are drawn in proportion to count ** 0.75 (Mikolov et al. 2013)."""
