@@ -163,7 +163,7 @@ def _weigh(corpus: Corpus, split: Split, outcomes: dict[str, Outcome], plan: Pla
     curve: list[dict[str, Json]] = []
     for step, outcome in outcomes.items():
         steps.append({"step": step} | {k: v for k, v in outcome.scores.items() if k != "learning_curve"})
-        curve += [_curve_point(step, point, len(labels), rng) for point in outcome.scores["learning_curve"]]
+        curve += [_curve_point(step, point, rng) for point in outcome.scores["learning_curve"]]
     correct = {step: outcome.probabilities.argmax(axis=1) == labels for step, outcome in outcomes.items()}
     pairs = compare_pairs(correct, margin=plan.margin, rng=rng)
     recommendation = recommend(steps, pairs, plan.margin)
@@ -179,10 +179,9 @@ def _weigh(corpus: Corpus, split: Split, outcomes: dict[str, Outcome], plan: Pla
     }
 
 
-def _curve_point(step: str, point: dict[str, Any], n: int, rng: np.random.Generator) -> dict[str, Json]:
-    right = point["correct"]
-    confusion = np.array([[right, n - right], [0, 0]])
-    interval = list(accuracy_interval(confusion, rng))
+def _curve_point(step: str, point: dict[str, int], rng: np.random.Generator) -> dict[str, Json]:
+    right, n = point["correct"], point["test"]
+    interval = list(accuracy_interval(np.array([[right, n - right], [0, 0]]), rng))
     return {"step": step, "train": point["train"], "accuracy": right / n, "ci": interval}
 
 

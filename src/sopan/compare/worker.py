@@ -28,7 +28,11 @@ from sopan.rungs import make_step
 from sopan.rungs.base import Rung
 from sopan.types import Json
 
-LEARNING_CURVE_SIZES = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
+CURVE_SIZES = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
+"""Training texts at the points of a learning curve, as far as there are so many."""
+CURVE_TEXTS = 10_000
+"""Test texts, drawn once, on which a learning curve is measured."""
+SEED_SCORES = ("accuracy", "macro_f1", "log_loss")
 
 
 def write_part(folder: Path, name: str, texts: pa.LargeStringArray, labels: Any = None) -> None:
@@ -83,7 +87,7 @@ def run_job(folder: Path) -> None:
         data=job["data"],
         metrics={key: value for key, value in outcome.items() if key not in ("config", "trials")},
     )
-    outcome["seeds"] = _other_seeds(tuned.rung, job, train, test, unlabelled)
+    outcome["seeds"] = _seeds(tuned.rung, outcome, job, train, test, unlabelled)
     outcome["learning_curve"] = _learning_curve(tuned.rung, job, train, test, unlabelled)
     arrays |= _with_leaks(tuned.rung, job, folder.parent, test, unlabelled)
     save_file(
@@ -137,19 +141,22 @@ def _refit(rung: Rung, job: dict[str, Any], part: Labelled, unlabelled: Any, **s
     return again
 
 
-def _other_seeds(
-    rung: Rung, job: dict[str, Any], train: Labelled, test: Labelled, unlabelled: Any
+def _seeds(
+    rung: Rung,
+    outcome: dict[str, Json],
+    job: dict[str, Any],
+    train: Labelled,
+    test: Labelled,
+    unlabelled: Any,
 ) -> list[dict[str, Json]]:
     """Train the chosen settings with further seeds: how much does the outcome owe to luck?"""
-    runs = []
-    for seed in range(job["seed"], job["seed"] + job["seeds"]):
-        again = rung
-        if seed != job["seed"]:
-            _say(stage=f"seed {seed}")
-            seeded = {"random_state": seed} if "random_state" in rung.get_params() else {}
-            again = _refit(rung, job, train, unlabelled, **seeded)
+    runs = [{"seed": job["seed"]} | {key: outcome[key] for key in SEED_SCORES}]
+    for seed in range(job["seed"] + 1, job["seed"] + job["seeds"]):
+        _say(stage=f"seed {seed}")
+        seeded = {"random_state": seed} if "random_state" in rung.get_params() else {}
+        again = _refit(rung, job, train, unlabelled, **seeded)
         scores = measure(again.predict_proba(test.texts), test.labels, test.classes)
-        runs.append({"seed": seed} | {key: scores[key] for key in ("accuracy", "macro_f1", "log_loss")})
+        runs.append({"seed": seed} | {key: scores[key] for key in SEED_SCORES})
     return runs
 
 
@@ -159,19 +166,23 @@ def _learning_curve(
     """Train the chosen settings on growing, nested parts of the training texts."""
     if not job["learning_curve"]:
         return []
-    order = np.random.default_rng(job["seed"]).permutation(len(train))
+    rng = np.random.default_rng(job["seed"])
+    order = rng.permutation(len(train))
     firsts = np.array([np.flatnonzero(train.labels[order] == c)[0] for c in range(len(train.classes))])
     order = np.concatenate([order[firsts], np.delete(order, firsts)])  # every class from the start
+    few = _part(test, np.sort(rng.permutation(len(test))[:CURVE_TEXTS]))
     points = []
-    for size in (*(s for s in LEARNING_CURVE_SIZES if len(train.classes) * 2 <= s < len(train)), len(train)):
+    for size in (*(s for s in CURVE_SIZES if len(train.classes) * 2 <= s < len(train)), len(train)):
         _say(stage=f"learning curve, {size} texts")
-        chosen = np.sort(order[:size])
-        part = Labelled(train.texts.take(pa.array(chosen)), train.labels[chosen], train.classes)
+        part = _part(train, np.sort(order[:size]))
         again = rung if size == len(train) else _refit(rung, job, part, unlabelled)
-        points.append(
-            {"train": size, "correct": int((again.logits(test.texts).argmax(1) == test.labels).sum())}
-        )
+        right = again.logits(few.texts).argmax(1) == few.labels
+        points.append({"train": size, "correct": int(right.sum()), "test": len(few)})
     return points
+
+
+def _part(whole: Labelled, rows: np.ndarray) -> Labelled:
+    return Labelled(whole.texts.take(pa.array(rows)), whole.labels[rows], whole.classes)
 
 
 def _with_leaks(
