@@ -1,12 +1,12 @@
 """Are our CBOW's word vectors as good as gensim's, at equal settings, and how fast are both?
 
-python bench/cbow_quality.py [--texts N] [--seeds K] [--threads T] [--gensim-rate R] [--data FILE] [--wordsim FOLDER]
+python bench/cbow_quality.py [--texts N] [--seeds K] [--threads T] [--gensim-rate R]
 
 Both read the same words of the same texts: 100 dimensions, window 5, 5 negatives, 5 epochs, words seen 5
 times or more, subsampling at 1e-3. The learning rate is each one's own default, unless gensim is given
-another: with the corrected gradient it means something else (İrsoy et al. 2021 take three times word2vec's). Quality is
-Spearman's rank correlation, in percent, of cosines with human ratings: WordSim-353 and MEN. Speed is of the
-passes over the corpus alone, in words before any are left out.
+another: the corrected gradient makes smaller steps at the same rate. Quality is Spearman's rank correlation,
+in percent, of cosines with human ratings: WordSim-353 and MEN. Speed is of the passes over the corpus alone,
+in words before any are left out.
 """
 
 from __future__ import annotations
