@@ -16,7 +16,6 @@ LIBRARIES = (
     "scikit-learn",
     "numba",
     "pyarrow",
-    "duckdb",
     "keras",
     "tensorflow-cpu",
 )

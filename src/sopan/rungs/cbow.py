@@ -23,7 +23,7 @@ from sopan.errors import DataError
 from sopan.rungs.base import Memo, Reading, Rung, check_labels
 from sopan.rungs.bow import FEW_TEXTS, IMBALANCED, log_count_ratio
 from sopan.rungs.embedding import CbowSettings, sensible_epochs, train_word_vectors
-from sopan.rungs.linear import ClassWeight, LinearModel, fit_logistic
+from sopan.rungs.linear import ClassWeight, LinearModel, fit_standardised
 from sopan.rungs.pool import Pooling, bag, common_component, pool, without_component, word_weights
 from sopan.rungs.settings import Between, OneOf, Rule, check_settings
 from sopan.text.arrow import Texts, as_texts
@@ -321,17 +321,3 @@ def usable_vectors(loaded: WordVectors, tokens: TokenRule, *, lowercase: bool) -
             next_step="if they are capitalised, use lowercase=False",
         )
     return WordVectors(tuple(loaded.words[i] for i in kept), np.ascontiguousarray(loaded.vectors[kept]))
-
-
-def fit_standardised(
-    features: Float32Array, labels: npt.NDArray[np.integer[Any]], *, C: float, class_weight: ClassWeight
-) -> LinearModel:
-    """Fit on features (N, D) of mean 0 and variance 1, so that C means the same whatever the vectors' scale.
-
-    The scale is folded into the model, which takes features as they come.
-    """
-    center, scale = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(scale > 0, scale, 1)
-    model = fit_logistic((features - center) / scale, labels, C=C, class_weight=class_weight)
-    weights = np.asarray(model.weights / scale[:, None], np.float32)
-    return LinearModel(weights, np.asarray(model.bias - center @ weights, np.float32))

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from sopan.errors import SopanError
 from sopan.kernels import cbow
+from sopan.kernels.chance import HALF_RANGE, make_noise
 from sopan.types import Encoded, Float32Array, FloatArray, Int64Array
 
 NOISE_WORDS = 12
@@ -94,8 +95,8 @@ def train_word_vectors(
     width = settings.dimension
     inputs = (rng.random((len(counts), width), dtype=np.float32) - np.float32(0.5)) / np.float32(width)
     outputs = np.zeros_like(inputs)
-    keep = keep_chances(counts, settings.subsample) * cbow.HALF_RANGE
-    noise = cbow.make_noise(counts**NOISE_POWER / (counts**NOISE_POWER).sum())
+    keep = keep_chances(counts, settings.subsample) * HALF_RANGE
+    noise = make_noise(counts**NOISE_POWER / (counts**NOISE_POWER).sum())
     seeds = rng.integers(0, 2**63, settings.epochs).astype(np.uint64)
 
     def train_share(offsets: Int64Array) -> None:

@@ -158,3 +158,17 @@ def _largest_gradient_at_zero(
     if sample_weight is not None:
         residual *= (sample_weight / sample_weight.mean())[:, None]
     return float(np.abs(features.T @ residual).max(initial=0.0)) / n
+
+
+def fit_standardised(
+    features: Float32Array, labels: npt.NDArray[np.integer[Any]], *, C: float, class_weight: ClassWeight
+) -> LinearModel:
+    """Fit on features (N, D) of mean 0 and variance 1, so that C means the same whatever the vectors' scale.
+
+    The scale is folded into the model, which takes features as they come.
+    """
+    center, scale = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(scale > 0, scale, 1)
+    model = fit_logistic((features - center) / scale, labels, C=C, class_weight=class_weight)
+    weights = np.asarray(model.weights / scale[:, None], np.float32)
+    return LinearModel(weights, np.asarray(model.bias - center @ weights, np.float32))
