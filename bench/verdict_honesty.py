@@ -3,7 +3,7 @@
     python bench/verdict_honesty.py [--data imdb_labelled.parquet] [--seeds 200] [--replicates 5] [--smoke]
 
 Four real classifiers predict real texts; their table of predictions is the population. A test set is
-drawn from it with replacement, `sopan.compare.verdict` judges it, and we count how often
+drawn from it with replacement, `sopan.comparison.verdict` judges it, and we count how often
 
 * false better      two equally good steps (on each text, who gave which of the two answers is tossed
                     for) are told apart all the same: at most 5%;
@@ -37,7 +37,7 @@ from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from sopan.compare.verdict import compare_pairs
+from sopan.comparison.verdict import compare_pairs
 from sopan.fit.intervals import accuracy_interval, macro_f1_interval
 from sopan.fit.metrics import count_confusion, macro_f1
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sopan.compare.verdict import compare_pairs, explain, recommend
+from sopan.comparison.verdict import compare_pairs, explain, recommend
 from sopan.fit.metrics import measure
 
 LADDER = {

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from results_sample import LADDER, sample_results
 
-from sopan.compare.report import write_report
+from sopan.comparison.report import write_report
 
 FLAGS = (
     "--headless",

@@ -15,8 +15,9 @@ import pytest
 import tables
 
 from sopan import usecases
-from sopan.compare.comparison import Comparison
-from sopan.compare.schema import results_schema
+from sopan.comparison.comparison import Comparison
+from sopan.comparison.schema import results_schema
+from sopan.errors import DataError
 
 BUDGET = "2trials"
 
@@ -143,6 +144,34 @@ def test_imbalance_is_tuned_for_and_reported(tmp_path: Path) -> None:
     assert any("imbalance" in finding["code"] for finding in found["data"]["audit"]["findings"])
 
 
+def test_four_rows_are_few_but_no_reason_to_break(tmp_path: Path) -> None:
+    data = tables.write_csv(tmp_path / "four.csv", tables.opinions({"good": 2, "bad": 2}, TWO))
+    found = usecases.compare(data, tmp_path / "out", budget="1trials").results
+    assert found["data"]["test"] >= 1
+    assert found["label_errors"] == []
+
+
+def test_a_second_comparison_in_a_folder_leaves_no_model_of_the_first(tmp_path: Path) -> None:
+    data = tables.reviews(tmp_path / "reviews.csv", each=30)
+    for step in ("bow:counts", "bow:tfidf"):
+        usecases.compare(data, tmp_path / "out", steps=step, budget="1trials")
+    assert [folder.name for folder in (tmp_path / "out" / "models").iterdir() if folder.is_dir()] == [
+        "bow-tfidf"
+    ]
+
+
+def test_the_public_names_stay_what_they_are() -> None:
+    """`sopan.compare` is a function, whatever has been imported before it was asked for."""
+    code = "import sopan.usecases.comparing, sopan.comparison.report, sopan; print(callable(sopan.compare))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
+
+
+def test_a_table_in_memory_is_refused_by_name() -> None:
+    with pytest.raises(DataError, match="not a dict"):
+        usecases.audit({"text": []})  # type: ignore[arg-type]
+
+
 def test_seventy_seven_classes(tmp_path: Path) -> None:
     data = tables.write_csv(tmp_path / "intents.csv", tables.topics(77, 40))
     found = usecases.compare(data, tmp_path / "out", budget="1trials").results
@@ -197,6 +226,7 @@ REFUSALS: dict[str, tuple[Sequence[str], str]] = {
     "too many texts": (("compare", "reviews.csv", "--train", "5000"), "--train"),
     "an unknown rule": (("compare", "reviews.csv", "--tokens", "word"), "did you mean words?"),
     "an unknown column": (("compare", "reviews.csv", "--text", "txt"), "txt"),
+    "a file in the way": (("compare", "reviews.csv", "--out", "reviews.csv"), "choose another --out"),
     "an unknown option": (("compare", "reviews.csv", "--sed", "1"), "--seed"),
 }
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sopan.compare.verdict import compare_pairs, explain, recommend
+from sopan.comparison.verdict import compare_pairs, explain, recommend
 from sopan.fit.calibrate import COLDEST, HOTTEST, fit_temperature
 from sopan.fit.intervals import accuracy_interval, difference_interval, holm, macro_f1_interval, mcnemar
 from sopan.fit.metrics import macro_f1, measure

@@ -9,7 +9,7 @@ import pytest
 from corpora import corpus, named_split, sentences
 from rich.console import Console
 
-from sopan.compare.audit_view import audit_table
+from sopan.comparison.audit_view import audit_table
 from sopan.text.audit import audit_corpus
 
 

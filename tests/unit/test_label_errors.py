@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sopan.compare.label_errors import likely_label_errors
+from sopan.comparison.label_errors import likely_label_errors
 from sopan.types import FloatArray, Int64Array
 
 

@@ -8,8 +8,8 @@ import pytest
 from results_sample import LADDER, sample_results
 from rich.console import Console
 
-from sopan.compare.leaderboard import COLUMNS, leaderboard
-from sopan.compare.numbers import duration, interval, p_value, plural, quantity, share, signed
+from sopan.comparison.leaderboard import COLUMNS, leaderboard
+from sopan.comparison.numbers import duration, interval, p_value, plural, quantity, share, signed
 
 SIX = sample_results(tuple(LADDER)[:6])
 

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from results_sample import LADDER, sample_results
 
-from sopan.compare.schema import results_schema
+from sopan.comparison.schema import results_schema
 from sopan.text.audit import audit_corpus, leak_effect
 from sopan.types import Corpus, Source, Split
 

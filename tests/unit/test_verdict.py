@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sopan.compare.verdict import compare_pairs, explain, recommend
+from sopan.comparison.verdict import compare_pairs, explain, recommend
 from sopan.errors import DataError
 
 MARGIN = 0.005

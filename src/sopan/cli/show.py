@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sopan.compare.audit_view import audit_table
-from sopan.compare.comparison import Comparison
-from sopan.compare.leaderboard import leaderboard
+from sopan.comparison.audit_view import audit_table
+from sopan.comparison.comparison import Comparison
+from sopan.comparison.leaderboard import leaderboard
 from sopan.text.display import escape_for_display
 
 out = Console(highlight=False)

@@ -146,22 +146,21 @@ def tune(
     best: tuple[tuple[float, float], Rung, float] | None = None
     trials: list[Trial] = []
     interrupted = False
-    for settings in candidates[: budget.trials]:
-        if best and time.perf_counter() - clock >= budget.seconds:
-            break
-        try:
+    try:
+        for settings in candidates[: budget.trials]:
+            if best and time.perf_counter() - clock >= budget.seconds:
+                break
             rung, trial, alone = _try(step, settings, train, val, unlabelled, memo)
-        except KeyboardInterrupt:
-            if best is None:
-                raise
-            interrupted = True
-            break
-        trials.append(trial)
-        clock = clock if best else time.perf_counter()
-        on_trial(trial, len(candidates))
-        score = (getattr(trial, metric), -trial.log_loss)
-        if best is None or score > best[0]:
-            best = score, rung, alone
+            clock = clock if best else time.perf_counter()
+            score = (getattr(trial, metric), -trial.log_loss)
+            if best is None or score > best[0]:
+                best = score, rung, alone
+            trials.append(trial)
+            on_trial(trial, len(candidates))
+    except KeyboardInterrupt:
+        if best is None:
+            raise
+        interrupted = True
     assert best is not None, "a step offers at least one candidate"
     _, rung, fit_seconds = best
     tune_seconds = max(0.0, time.perf_counter() - started - fit_seconds)

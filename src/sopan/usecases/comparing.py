@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from sopan.compare.comparison import Comparison
-from sopan.compare.jobs import Progress
-from sopan.compare.run import Plan, run_comparison, write_comparison
+from sopan.comparison.comparison import Comparison
+from sopan.comparison.jobs import Progress
+from sopan.comparison.run import Plan, run_comparison, write_comparison
 from sopan.fit.publish import folder_lock
 from sopan.fit.tune import Budget
 from sopan.rungs import STEPS
@@ -29,6 +29,7 @@ from sopan.usecases.inputs import (
     DEFAULT_READING,
     Parts,
     Reading,
+    check_out,
     check_steps,
     with_unlabelled,
 )
@@ -42,7 +43,7 @@ def compare(
     data: str | Path,
     out: str | Path | None = None,
     *,
-    steps: Sequence[str] = tuple(STEPS),
+    steps: str | Sequence[str] = tuple(STEPS),
     text: str | None = None,
     label: str | None = None,
     split_column: str | None = None,
@@ -78,17 +79,16 @@ def compare(
     Raises:
         SopanError: one line that says what is wrong, where, and what to do.
     """
+    steps = check_steps(steps)
     options = {key: value for key, value in locals().items() if key not in ("data", "out", "progress")}
     options["unlabelled"] = unlabelled and str(unlabelled)
-    plan = Plan(
-        check_steps(steps), seed, seeds, Budget.parse(budget), margin, tokens, deterministic, learning_curve
-    )
+    plan = Plan(steps, seed, seeds, Budget.parse(budget), margin, tokens, deterministic, learning_curve)
     reading = Reading(text, label, split_column, header, encoding, max_rejects)
+    folder = check_out(out or Path("runs") / re.sub(r"[^\w.-]+", "-", Path(str(data)).name))
     progress("read", {"stage": str(data)})
     corpus = reading.corpus(data)
     split = Parts(train, val, test).split(corpus, seed)
     corpus, extra = with_unlabelled(corpus, split, unlabelled, reading)
-    folder = Path(out) if out else Path("runs") / re.sub(r"[^\w.-]+", "-", Path(str(data)).name)
     with folder_lock(folder):
         started = datetime.now(UTC).isoformat(timespec="seconds")
         results, predictions = run_comparison(corpus, split, extra, plan, folder, progress)

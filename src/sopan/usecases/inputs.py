@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
@@ -39,6 +40,11 @@ class Reading:
 
     def corpus(self, data: str | Path) -> Corpus:
         """Read labelled texts."""
+        if not isinstance(data, str | Path):
+            raise DataError(
+                f"data must be a path or a name, not a {type(data).__name__}",
+                next_step="write it to a file first, such as table.to_parquet('reviews.parquet')",
+            )
         return read_corpus(data, **asdict(self))
 
     @property
@@ -84,12 +90,29 @@ def with_unlabelled(
     return replace(corpus, source=replace(corpus.source, notes=(*corpus.source.notes, note))), kept
 
 
+def check_out(out: str | Path) -> Path:
+    """Hold that a folder can be written, before any work is done for it.
+
+    Raises:
+        ConfigError: a file is in the way, or the place is not writable.
+    """
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError("this is a file, not a folder", where=str(folder), next_step="choose another --out")
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not os.access(there, os.W_OK):
+        raise ConfigError("cannot be written", where=str(there), next_step="choose another --out")
+    return folder
+
+
 def check_steps(steps: Sequence[str]) -> tuple[str, ...]:
-    """Hold that every step, with its variant, exists and is named once.
+    """Hold that every step, with its variant, exists and is named once; one string may name several.
 
     Raises:
         ConfigError: which is not so.
     """
+    if isinstance(steps, str):
+        steps = [step.strip() for step in steps.split(",") if step.strip()]
     if not steps:
         raise ConfigError("no step was named", next_step=f"steps: {', '.join(STEPS)}")
     for step in steps:

@@ -27,6 +27,7 @@ from sopan.usecases.inputs import (
     DEFAULT_READING,
     Parts,
     Reading,
+    check_out,
     check_steps,
     with_unlabelled,
 )
@@ -50,7 +51,7 @@ def train(
         SopanError: the step, the data or the folder cannot be used.
     """
     check_steps([step])
-    check_replaceable(Path(out))
+    check_replaceable(check_out(out))
     limit = Budget.parse(budget)
     with folder_lock(Path(out)):
         corpus = reading.corpus(data)
@@ -127,6 +128,8 @@ def embed_file(
     model: str | Path, data: str | Path, out: str | Path, *, reading: Reading = DEFAULT_READING
 ) -> int:
     """Stream a vector for each text to a Parquet file, columns `row` and `vector`; return how many."""
+    if Path(out).suffix != ".parquet":
+        raise ConfigError("vectors are written as Parquet", where=str(out), next_step="name a .parquet file")
     rung = _embedding_model(model)
     rows = 0
     width = rung.vectors_.shape[1]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sopan.compare.report import summary_html
+from sopan.comparison.report import summary_html
 from sopan.fit.artifact import load_model
 from sopan.rungs.base import Rung
 from sopan.types import Json

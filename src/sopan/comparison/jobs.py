@@ -40,8 +40,8 @@ class Outcome:
 def run_worker(step: str, job: Path, settings: dict[str, Json], progress: Progress) -> Outcome:
     """Run one step in a process of its own and wait for it.
 
-    Ctrl-C reaches the worker too, which then stops tuning and goes on with its best setting; a
-    second Ctrl-C ends both.
+    Ctrl-C reaches the worker too. It then stops tuning and goes on with its best setting; one that has
+    tried none yet is ended, and so are both by a second Ctrl-C.
 
     Args:
         step: a step's name, maybe with a variant.
@@ -54,7 +54,7 @@ def run_worker(step: str, job: Path, settings: dict[str, Json], progress: Progre
     folder = job / step.replace(":", "-")
     folder.mkdir()
     (folder / "step.json").write_text(json.dumps({"step": step} | settings))
-    command = [sys.executable, "-m", "sopan.compare.worker", str(folder)]
+    command = [sys.executable, "-m", "sopan.comparison.worker", str(folder)]
     log = folder / "stderr.txt"
     with (
         log.open("w") as stderr,
@@ -92,11 +92,14 @@ def _listen(worker: subprocess.Popen[str], step: str, progress: Progress) -> Sop
                 else:
                     progress(step, message)
             worker.wait()
-            return failure
+            break
         except KeyboardInterrupt:
             interrupts += 1
             if interrupts > 1:
                 raise
+    if worker.returncode and interrupts and not failure:
+        raise KeyboardInterrupt  # the worker had nothing yet to keep
+    return failure
 
 
 def _as_error(message: dict[str, Any]) -> SopanError:

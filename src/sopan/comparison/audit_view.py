@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from sopan.compare.numbers import plural
+from sopan.comparison.numbers import plural
 from sopan.text.display import escape_for_display
 from sopan.types import Json
 

@@ -12,7 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from sopan.compare.numbers import interval, megabytes, quantity, share
+from sopan.comparison.numbers import interval, megabytes, quantity, share
 from sopan.types import Json
 
 

@@ -16,9 +16,9 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup
 
-from sopan.compare.layout import apart, log_ticks, padded, pareto_front, place_labels, spread
-from sopan.compare.marks import Mark
-from sopan.compare.numbers import plural, quantity, share
+from sopan.comparison.layout import apart, log_ticks, padded, pareto_front, place_labels, spread
+from sopan.comparison.marks import Mark
+from sopan.comparison.numbers import plural, quantity, share
 from sopan.types import Json
 
 INK, SOFT, GRID, PAPER = "var(--ink)", "var(--soft)", "var(--grid)", "var(--paper)"

@@ -6,6 +6,7 @@ Corpus + Split -> audit -> clean Split -> one worker a step -> Outcomes -> resul
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -16,13 +17,13 @@ import numpy as np
 import pyarrow as pa
 
 from sopan import __version__
-from sopan.compare.environment import environment
-from sopan.compare.evidence import disagreements, excerpt, predictions_table
-from sopan.compare.jobs import Outcome, Progress, run_worker
-from sopan.compare.label_errors import likely_label_errors
-from sopan.compare.report import write_report
-from sopan.compare.verdict import compare_pairs, explain, recommend
-from sopan.compare.worker import write_part
+from sopan.comparison.environment import environment
+from sopan.comparison.evidence import disagreements, excerpt, predictions_table
+from sopan.comparison.jobs import Outcome, Progress, run_worker
+from sopan.comparison.label_errors import likely_label_errors
+from sopan.comparison.report import write_report
+from sopan.comparison.verdict import compare_pairs, explain, recommend
+from sopan.comparison.worker import write_part
 from sopan.fit.intervals import accuracy_interval
 from sopan.fit.publish import write_atomic
 from sopan.fit.tune import Budget, tuning_metric
@@ -172,11 +173,21 @@ def _weigh(corpus: Corpus, split: Split, outcomes: dict[str, Outcome], plan: Pla
         "steps": steps,
         "pairs": pairs,
         "recommendation": recommendation,
-        "verdict": explain(pairs, steps, len(labels), plan.margin),
+        "verdict": explain(pairs, steps, len(labels), plan.margin) + _interruptions(steps),
         "learning_curve": curve or None,
         "disagreements": disagreements(corpus, split.test, outcomes),
         "label_errors": _label_errors(corpus, split.test, best),
     }
+
+
+def _interruptions(steps: list[dict[str, Any]]) -> list[str]:
+    """Say which steps were not given their whole budget."""
+    return [
+        f"Tuning of `{s['step']}` was interrupted after {len(s['trials'])} of {s['trials_total']} settings, "
+        "so that it may do better than shown."
+        for s in steps
+        if s["interrupted"]
+    ]
 
 
 def _curve_point(step: str, point: dict[str, int], rng: np.random.Generator) -> dict[str, Json]:
@@ -212,10 +223,18 @@ def write_comparison(
     folder: Path, results: dict[str, Json], predictions: pa.Table, config: dict[str, Json]
 ) -> None:
     """Write a comparison's files, each whole or not at all, results.json last."""
+    _remove_other_models(folder / "models", {step["step"].replace(":", "-") for step in results["steps"]})
     write_atomic(folder / "config.json", _json(config))
     write_parquet(predictions, folder / "predictions.parquet")
     write_report(results, folder / "report.html")
     write_atomic(folder / "results.json", _json(results))
+
+
+def _remove_other_models(models: Path, kept: set[str]) -> None:
+    """Remove the models of an earlier comparison in this folder, which the new results say nothing about."""
+    for folder in models.iterdir():
+        if folder.name not in kept and (folder / "manifest.json").is_file():
+            shutil.rmtree(folder)
 
 
 def _json(value: Json) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 
-from sopan.compare.jobs import Outcome
+from sopan.comparison.jobs import Outcome
 from sopan.types import Corpus, Int64Array, Json
 
 EXCERPT = 700

@@ -1,4 +1,4 @@
-"""One step in a process of its own: tune, fit, measure, save. Run as `python -m sopan.compare.worker JOB`.
+"""One step in a process of its own: tune, fit, measure, save. Run as `python -m sopan.comparison.worker JOB`.
 
 The job is a folder: `job.json` and the texts as Arrow files in, `outcome.json` and `arrays.safetensors` out.
 Progress goes to standard output, one JSON object a line. A process of its own makes peak memory honest,
@@ -8,8 +8,11 @@ and keeps one step's failure from taking the comparison with it.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -68,15 +71,16 @@ def run_job(folder: Path) -> None:
     fixed = job["fixed"]
     _warm_up(job["step"], train)
 
-    tuned = tune(
-        job["step"],
-        train,
-        val,
-        budget=Budget(job["budget_seconds"] or float("inf"), job["budget_trials"]),
-        fixed=fixed,
-        unlabelled=unlabelled,
-        on_trial=lambda trial, offered: _say(trial=trial.accuracy, offered=offered),
-    )
+    with _interruptible():
+        tuned = tune(
+            job["step"],
+            train,
+            val,
+            budget=Budget(job["budget_seconds"] or float("inf"), job["budget_trials"]),
+            fixed=fixed,
+            unlabelled=unlabelled,
+            on_trial=lambda trial, offered: _say(trial=trial.accuracy, offered=offered),
+        )
     _say(stage="measure")
     outcome, arrays = _measure(tuned, train, test, job["seed"])
     outcome["peak_rss_mb"] = peak_rss_mb()
@@ -94,6 +98,16 @@ def run_job(folder: Path) -> None:
         {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "arrays.safetensors"
     )
     (folder / "outcome.json").write_text(json.dumps(outcome))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end the tuning; before and after it, what was begun is finished."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _say(**message: Json) -> None:
@@ -198,6 +212,7 @@ def _with_leaks(
 
 def main() -> None:
     """Run the job named on the command line; a known failure becomes one line and exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         run_job(Path(sys.argv[1]))
     except SopanError as error:

@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import norm
 
-from sopan.compare.numbers import MINUS, p_value, plural
+from sopan.comparison.numbers import MINUS, p_value, plural
 from sopan.errors import DataError
 from sopan.fit.intervals import LEVEL, difference_interval, holm, mcnemar
 from sopan.types import BoolArray, Json

@@ -37,8 +37,8 @@ def likely_label_errors(
 
     Source: Northcutt, Jiang & Chuang (2021), "Confident Learning", JAIR 70, by the authors' cleanlab.
     """
-    if not len(labels):
-        return []
+    if len(np.unique(labels)) < 2:
+        return []  # there is nothing that a label could be confused with
     # cleanlab takes seconds to import, so that only those who ask for label errors wait for it
     from cleanlab.filter import find_label_issues  # noqa: PLC0415
 

@@ -19,10 +19,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from sopan.compare import charts, numbers
-from sopan.compare.layout import Axis
-from sopan.compare.leaderboard import COLUMNS, STEP
-from sopan.compare.marks import step_marks
+from sopan.comparison import charts, numbers
+from sopan.comparison.layout import Axis
+from sopan.comparison.leaderboard import COLUMNS, STEP
+from sopan.comparison.marks import step_marks
 from sopan.text.display import escape_for_display
 from sopan.types import Json
 
@@ -56,7 +56,7 @@ def render_report(results: Mapping[str, Json]) -> str:
         results: the object of results.json.
     """
     pages = jinja2.Environment(
-        loader=jinja2.PackageLoader("sopan.compare", "page"),
+        loader=jinja2.PackageLoader("sopan.comparison", "page"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
