@@ -173,7 +173,7 @@ def test_a_table_in_memory_is_refused_by_name() -> None:
 
 
 def test_seventy_seven_classes(tmp_path: Path) -> None:
-    data = tables.write_csv(tmp_path / "intents.csv", tables.topics(77, 40))
+    data = tables.write_csv(tmp_path / "intents.csv", tables.topics(77, 130))
     found = usecases.compare(data, tmp_path / "out", budget="1trials").results
     assert len(found["data"]["classes"]) == 77
     assert all(step["accuracy"] > 0.8 for step in found["steps"])
