@@ -9,11 +9,11 @@ from sklearn.base import clone
 from sopan.errors import ConfigError, DataError
 from sopan.rungs import make_step
 from sopan.rungs.base import Memo
-from sopan.rungs.cbow import _SETTINGS, CBOW, usable_vectors
+from sopan.rungs.cbow import _SETTINGS, CBOW
 from sopan.rungs.linear import fit_standardised
 from sopan.rungs.pool import bag, common_component, pool, without_component, word_weights
 from sopan.rungs.settings import check_settings
-from sopan.text.vectors import WordVectors, save_word2vec
+from sopan.text.vectors import WordVectors, save_word2vec, usable_vectors
 from sopan.types import Encoded
 
 QUICK = {"dimension": 12, "window": 5, "epochs": 12, "subsample": 0.0, "min_count": 1}

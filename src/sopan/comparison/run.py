@@ -32,7 +32,7 @@ from sopan.text.duplicates import fingerprint
 from sopan.text.parquet import write_parquet
 from sopan.text.split import check_parts
 from sopan.text.tokenize import TokenRule
-from sopan.types import Corpus, Int64Array, Json, Split
+from sopan.types import BoolArray, Corpus, Int32Array, Int64Array, Json, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def _weigh(corpus: Corpus, split: Split, outcomes: dict[str, Outcome], plan: Pla
     for step, outcome in outcomes.items():
         steps.append({"step": step} | {k: v for k, v in outcome.scores.items() if k != "learning_curve"})
         curve += [_curve_point(step, point, rng) for point in outcome.scores["learning_curve"]]
-    correct = {step: outcome.probabilities.argmax(axis=1) == labels for step, outcome in outcomes.items()}
+    correct = _correct(outcomes, labels)
     pairs = compare_pairs(correct, margin=plan.margin, rng=rng)
     recommendation = recommend(steps, pairs, plan.margin)
     best = outcomes[max(steps, key=lambda s: s["accuracy"])["step"]]
@@ -190,6 +190,11 @@ def _interruptions(steps: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def _correct(outcomes: dict[str, Outcome], labels: Int32Array) -> dict[str, BoolArray]:
+    """Say for each step which of the N test texts it got right."""
+    return {step: outcome.probabilities.argmax(axis=1) == labels for step, outcome in outcomes.items()}
+
+
 def _curve_point(step: str, point: dict[str, int], rng: np.random.Generator) -> dict[str, Json]:
     right, n = point["correct"], point["test"]
     interval = list(accuracy_interval(np.array([[right, n - right], [0, 0]]), rng))
@@ -207,7 +212,7 @@ def _label_errors(corpus: Corpus, test: Int64Array, best: Outcome) -> list[dict[
 def _leak_effect(corpus: Corpus, split: Split, audit: Audit, outcomes: dict[str, Outcome]) -> dict[str, Json]:
     """Say what the leaked texts do to the scores: on those texts, and through training on them."""
     labels = corpus.labels[split.test]
-    correct = {step: outcome.probabilities.argmax(axis=1) == labels for step, outcome in outcomes.items()}
+    correct = _correct(outcomes, labels)
     effect: dict[str, Json] = leak_effect(correct, audit.leaked_test)
     for step, outcome in outcomes.items():
         if outcome.correct_with_leaks is not None:

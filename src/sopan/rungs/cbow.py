@@ -29,7 +29,7 @@ from sopan.rungs.settings import Between, OneOf, Rule, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.encode import cores
 from sopan.text.unicode import TokenRule
-from sopan.text.vectors import WordVectors, load_word_vectors
+from sopan.text.vectors import WordVectors, load_word_vectors, usable_vectors
 from sopan.text.vocab import Vocabulary, build_vocabulary
 from sopan.types import Encoded, Float32Array, Int64Array, RungState
 
@@ -304,20 +304,3 @@ _SETTINGS: dict[str, Rule] = {
     "n_jobs": Between(Integral, 1, 4096, optional=True),
     "random_state": Between(Integral, 0, 1e18),
 }
-
-
-def usable_vectors(loaded: WordVectors, tokens: TokenRule, *, lowercase: bool) -> WordVectors:
-    """Keep the words that a text can be cut into; phrases such as `New_York` or capitals would never be met.
-
-    Raises:
-        DataError: none is left.
-    """
-    encoded = Vocabulary(loaded.words, None, tokens, lowercase).encode(loaded.words)
-    alone = np.flatnonzero(np.diff(encoded.offsets) == 1)
-    kept = alone[encoded.ids[encoded.offsets[alone]] == alone]
-    if not len(kept):
-        raise DataError(
-            "no word of the vectors' file can come up in a text",
-            next_step="if they are capitalised, use lowercase=False",
-        )
-    return WordVectors(tuple(loaded.words[i] for i in kept), np.ascontiguousarray(loaded.vectors[kept]))

@@ -23,6 +23,8 @@ import numpy as np
 
 from sopan.errors import DataError, InputError
 from sopan.text.files import plain_file, printable
+from sopan.text.unicode import TokenRule
+from sopan.text.vocab import Vocabulary
 from sopan.types import Float32Array
 
 MAX_WORD_BYTES = 4096
@@ -184,6 +186,23 @@ def _binary_rows(path: Path, name: str) -> Iterator[tuple[str, Float32Array, str
 
 
 # ---- writing -----------------------------------------------------------------------------
+
+
+def usable_vectors(loaded: WordVectors, tokens: TokenRule, *, lowercase: bool) -> WordVectors:
+    """Keep the words that a text can be cut into; phrases such as `New_York` or capitals would never be met.
+
+    Raises:
+        DataError: none is left.
+    """
+    encoded = Vocabulary(loaded.words, None, tokens, lowercase).encode(loaded.words)
+    alone = np.flatnonzero(np.diff(encoded.offsets) == 1)
+    kept = alone[encoded.ids[encoded.offsets[alone]] == alone]
+    if not len(kept):
+        raise DataError(
+            "no word of the vectors' file can come up in a text",
+            next_step="if they are capitalised, use lowercase=False",
+        )
+    return WordVectors(tuple(loaded.words[i] for i in kept), np.ascontiguousarray(loaded.vectors[kept]))
 
 
 def save_word2vec(vectors: WordVectors, path: str | Path) -> None:
