@@ -150,6 +150,30 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a fitted step made of one text, word by word.
+
+    Args:
+        tokens: the text's W words and their places in it.
+        read: (W,) bool, the step took the word in: it knows it and did not stop before it.
+        contributions: (W, C) float64, what each word added to each class's logit; 0 where it was not read.
+        base: (C,) float64, the logits without any word.
+        logits: (C,) float64, as `Rung.logits` gives; base + contributions.sum(0), as near as `method` comes.
+        method: how the contributions were found: `exact`, or `integrated gradients`.
+        attention: for each layer that attends, lowest first, (H, Q, W) float32: the weight that query q of
+            head h gave to each word. Q is W where words attend to words. Empty for steps without attention.
+    """
+
+    tokens: Tokens
+    read: BoolArray
+    contributions: FloatArray
+    base: FloatArray
+    logits: FloatArray
+    method: str
+    attention: tuple[Float32Array, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RungState:
     """All that a fitted step needs to be rebuilt, in kinds that need no pickle.
 

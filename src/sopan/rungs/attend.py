@@ -1,0 +1,74 @@
+"""Attention itself: a query looks over keys and takes the mean of their values, weighted by how well each fits.
+
+Everything above `cbow` is made of this one function. Shapes, with any leading axes (batch, heads):
+
+    query (…, Q, D)   keys (…, T, D)   values (…, T, E)   mask (…, T) or (…, Q, T)
+    scores = score(query, keys)                                         # (…, Q, T)
+    weights = softmax(scores over the keys that the mask lets through)  # (…, Q, T)
+    context = weights @ values                                          # (…, Q, E)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import keras
+from keras import ops
+
+Tensor: TypeAlias = Any
+"""A tensor of whichever backend Keras runs on."""
+Score: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""How well each query fits each key: (…, Q, D) and (…, T, D) to (…, Q, T)."""
+
+
+def dot(query: Tensor, keys: Tensor) -> Tensor:
+    """Score by the inner product: Luong et al. (2015), eq. 8, `dot`."""
+    return ops.matmul(query, ops.swapaxes(keys, -1, -2))
+
+
+def scaled_dot(query: Tensor, keys: Tensor) -> Tensor:
+    """Score by the inner product over √D, so that its spread does not grow with D: Vaswani et al. (2017), eq. 1."""
+    return dot(query, keys) / math.sqrt(query.shape[-1])
+
+
+def attend(
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    mask: Tensor | None = None,
+    *,
+    score: Score = scaled_dot,
+    window: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Let each query read the values, most from where its key fits best: Luong et al. (2015), eq. 7.
+
+    A query that may look at no key at all gets weights of 0 and a context of zeros, not NaN.
+
+    Args:
+        query: (…, Q, D).
+        keys: (…, T, D).
+        values: (…, T, E).
+        mask: boolean, broadcast against (…, Q, T); False hides a key.
+        score: how well a query fits a key.
+        window: (…, Q, T) factors from 0 to 1 on the weights, as the Gaussian of local attention (eq. 10).
+            The weights are not normalised again.
+
+    Returns:
+        context (…, Q, E) and weights (…, Q, T).
+    """
+    scores = score(query, keys)  # (…, Q, T)
+    if mask is not None:
+        scores = ops.where(mask, scores, lowest(scores))
+    weights = ops.softmax(scores, axis=-1)
+    if mask is not None:
+        weights = weights * ops.cast(mask, weights.dtype)  # no key at all: softmax of equals is not 0
+    if window is not None:
+        weights = weights * window
+    return ops.matmul(weights, values), weights
+
+
+def lowest(like: Tensor) -> float:
+    """Return the lowest finite number of a tensor's dtype, or nearly: a score that softmax turns into 0."""
+    return -6e4 if keras.backend.standardize_dtype(like.dtype) == "float16" else -3e38
