@@ -41,6 +41,7 @@ def attend(
     *,
     score: Score = scaled_dot,
     window: Tensor | None = None,
+    drop: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Let each query read the values, most from where its key fits best: Luong et al. (2015), eq. 7.
 
@@ -54,9 +55,10 @@ def attend(
         score: how well a query fits a key.
         window: (…, Q, T) factors from 0 to 1 on the weights, as the Gaussian of local attention (eq. 10).
             The weights are not normalised again.
+        drop: what the weights go through before the values are read, such as dropout in training.
 
     Returns:
-        context (…, Q, E) and weights (…, Q, T).
+        context (…, Q, E) and weights (…, Q, T), the weights as they were before `drop`.
     """
     scores = score(query, keys)  # (…, Q, T)
     if mask is not None:
@@ -66,7 +68,7 @@ def attend(
         weights = weights * ops.cast(mask, weights.dtype)  # no key at all: softmax of equals is not 0
     if window is not None:
         weights = weights * window
-    return ops.matmul(weights, values), weights
+    return ops.matmul(weights if drop is None else drop(weights), values), weights
 
 
 def lowest(like: Tensor) -> float:

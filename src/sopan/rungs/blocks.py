@@ -1,0 +1,233 @@
+"""What the Transformer adds to self-attention: places, a feed-forward, residuals and layer norm.
+
+Sources: A. Vaswani et al., "Attention Is All You Need" (2017), section 3; R. Xiong et al., "On Layer
+Normalization in the Transformer Architecture" (2020) for where to normalise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self, get_args
+
+import keras
+import numpy as np
+from keras import ops
+
+from sopan.errors import ConfigError
+from sopan.rungs.attend import Tensor
+from sopan.rungs.heads import MultiHeadAttention, check_heads, kernel_initializer, seeds
+
+Norm = Literal["pre", "post"]
+Positions = Literal["none", "sinusoidal", "learned"]
+
+
+# ---- Config ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """What an encoder is made of.
+
+    Args:
+        width: of a word's vector inside the encoder.
+        depth: how many blocks.
+        heads: of each block's self-attention; they share the width.
+        inner: width in the middle of the feed-forward.
+        norm: normalise what goes into each sublayer (`pre`, trains without care), or the sum that
+            comes out (`post`, as Vaswani et al. and BERT do).
+        positions: how a word knows its place.
+        max_length: the most words that `learned` positions have a vector for.
+        segments: how many kinds of segment a word may belong to; 0: none are asked for.
+        input_norm: normalise the sum of words, segments and positions, as BERT does.
+        dropout: share dropped of the input and of each sublayer's output, in training.
+        attention_dropout: share dropped of the attention weights, in training.
+        epsilon: added to the variance when normalising.
+        causal: a word sees itself and what stands before it, not what comes after.
+        initial_std: spread of the initial kernels, a truncated normal; None: Glorot's.
+
+    Raises:
+        ConfigError: a value that cannot work.
+    """
+
+    width: int = 128
+    depth: int = 2
+    heads: int = 4
+    inner: int = 512
+    norm: Norm = "pre"
+    positions: Positions = "sinusoidal"
+    max_length: int = 512
+    segments: int = 0
+    input_norm: bool = False
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    epsilon: float = 1e-6
+    causal: bool = False
+    initial_std: float | None = None
+
+    def __post_init__(self) -> None:
+        check_heads(self.width, self.heads)
+        if min(self.depth, self.inner, self.max_length) < 1 or self.segments < 0:
+            raise ConfigError("depth, inner and max_length are 1 or more, segments 0 or more")
+        if self.norm not in get_args(Norm) or self.positions not in get_args(Positions):
+            raise ConfigError(
+                f"norm {self.norm!r} or positions {self.positions!r} is unknown",
+                next_step=f"norm: {', '.join(get_args(Norm))}; positions: {', '.join(get_args(Positions))}",
+            )
+        if not (0 <= self.dropout < 1 and 0 <= self.attention_dropout < 1):
+            raise ConfigError("dropout and attention_dropout are 0 or more, and less than 1")
+        if self.positions == "sinusoidal" and self.width % 2:
+            raise ConfigError(f"sinusoidal positions come in pairs: width {self.width} is odd")
+
+
+# ---- Layers ----------------------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable("sopan")
+class SinusoidalPositions(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
+    """Add to each word sines and cosines of its place: Vaswani et al. (2017), section 3.5."""
+
+    def call(self, x: Tensor) -> Tensor:
+        """Return x (B, T, D) with places 0 … T - 1 added; D is even."""
+        width = x.shape[-1]
+        place = ops.cast(ops.arange(ops.shape(x)[1]), "float32")  # (T,)
+        rate = ops.convert_to_tensor(1e-4 ** (np.arange(0, width, 2) / width), "float32")  # (D / 2,)
+        angle = place[:, None] * rate
+        pairs = ops.stack([ops.sin(angle), ops.cos(angle)], axis=-1)  # (T, D / 2, 2)
+        return x + ops.cast(ops.reshape(pairs, (-1, width)), x.dtype)
+
+
+@keras.saving.register_keras_serializable("sopan")
+class LearnedPositions(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
+    """Add to each word a vector learnt for its place, as BERT does.
+
+    Args:
+        max_length: the most places there are.
+        initializer: how the vectors start.
+    """
+
+    def __init__(self, max_length: int, *, initializer: Any = "uniform", **kwargs: Any):
+        super().__init__(**kwargs)
+        self.max_length = max_length
+        self.initializer = keras.initializers.get(initializer)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the vectors (max_length, D)."""
+        shape = (self.max_length, input_shape[-1])
+        self.vectors = self.add_weight(shape=shape, initializer=self.initializer, name="vectors")
+
+    def call(self, x: Tensor) -> Tensor:
+        """Return x (B, T, D) with places 0 … T - 1 added; T is at most `max_length`."""
+        length = ops.shape(x)[1]
+        if isinstance(length, int) and length > self.max_length:
+            raise ConfigError(f"{length} words have no place among {self.max_length} learned positions")
+        return x + self.vectors[:length]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that made this layer."""
+        initializer = keras.initializers.serialize(self.initializer)
+        return {**super().get_config(), "max_length": self.max_length, "initializer": initializer}
+
+
+@keras.saving.register_keras_serializable("sopan")
+class FeedForward(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
+    """Widen each word, bend it by the exact GELU, and narrow it again: Vaswani et al. (2017), eq. 2.
+
+    Args:
+        inner: width in the middle.
+        seed: decides the initial weights.
+        initial_std: see `EncoderConfig`.
+    """
+
+    def __init__(self, inner: int, *, seed: int, initial_std: float | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.inner, self.seed, self.initial_std = inner, seed, initial_std
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights for x of shape (B, T, D)."""
+        width = int(input_shape[-1] or 0)
+        up, down = (kernel_initializer(seed, self.initial_std) for seed in seeds(self.seed, 2))
+        policy = self.dtype_policy
+        self.up = keras.layers.Dense(self.inner, kernel_initializer=up, name="up", dtype=policy)
+        self.down = keras.layers.Dense(width, kernel_initializer=down, name="down", dtype=policy)
+        self.up.build((None, None, width))
+        self.down.build((None, None, self.inner))
+
+    def call(self, x: Tensor) -> Tensor:
+        """Return (B, T, D) for x (B, T, D)."""
+        return self.down(keras.activations.gelu(self.up(x), approximate=False))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that made this layer."""
+        own = {"inner": self.inner, "seed": self.seed, "initial_std": self.initial_std}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("sopan")
+class EncoderBlock(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
+    """Self-attention, then feed-forward, each added to its own input: Vaswani et al. (2017), section 3.1.
+
+    Args:
+        config: what the encoder is made of.
+        seed: decides the initial weights and the dropout.
+    """
+
+    def __init__(self, config: EncoderConfig, *, seed: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.config, self.seed = config, seed
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights for x of shape (B, T, D)."""
+        config, policy = self.config, self.dtype_policy
+        attention, feed_forward, *drops = seeds(self.seed, 4)
+        self.attention = MultiHeadAttention(
+            int(input_shape[-1] or 0),
+            config.heads,
+            seed=attention,
+            dropout=config.attention_dropout,
+            causal=config.causal,
+            initial_std=config.initial_std,
+            name="attention",
+            dtype=policy,
+        )
+        self.feed_forward = FeedForward(
+            config.inner,
+            seed=feed_forward,
+            initial_std=config.initial_std,
+            name="feed_forward",
+            dtype=policy,
+        )
+        self.norms = [
+            keras.layers.LayerNormalization(epsilon=config.epsilon, name=f"{of}_norm", dtype=policy)
+            for of in ("attention", "feed_forward")
+        ]
+        self.drops = [keras.layers.Dropout(config.dropout, seed=one, dtype=policy) for one in drops]
+        for layer in (self.attention, self.feed_forward, *self.norms):
+            layer.build(input_shape)
+
+    def call(self, x: Tensor, mask: Tensor, training: bool | None = None) -> tuple[Tensor, Tensor]:
+        """Let the words of a text read one another, then think each for itself.
+
+        Args:
+            x: (B, T, D) float.
+            mask: (B, T) or (B, T, T) bool, see `MultiHeadAttention.call`.
+            training: whether anything is dropped.
+
+        Returns:
+            (B, T, D), and the attention weights (B, H, T, T).
+        """
+        pre = self.config.norm == "pre"
+        (first, second), (drop, drop_again) = self.norms, self.drops
+        read, weights = self.attention(first(x) if pre else x, mask, training=training)
+        x = x + drop(read, training=training)
+        x = x if pre else first(x)
+        x = x + drop_again(self.feed_forward(second(x) if pre else x), training=training)
+        return (x if pre else second(x)), weights
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that made this layer."""
+        return {**super().get_config(), "config": asdict(self.config), "seed": self.seed}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Make the layer that gave this."""
+        return cls(**{**config, "config": EncoderConfig(**config["config"])})
