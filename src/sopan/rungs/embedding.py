@@ -6,13 +6,19 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from sopan.errors import SopanError
 from sopan.kernels import cbow
 from sopan.kernels.chance import HALF_RANGE, make_noise
+from sopan.rungs.bow import FEW_TEXTS
+from sopan.text.unicode import TokenRule
+from sopan.text.vectors import load_word_vectors, usable_vectors
+from sopan.text.vocab import Vocabulary, build_vocabulary
 from sopan.types import Encoded, Float32Array, FloatArray, Int64Array
 
 NOISE_WORDS = 12
@@ -36,7 +42,7 @@ class CbowSettings:
         dimension: D, width of a vector.
         window: the most words on either side of a target; each target draws from 1 to `window`.
         negatives: noise words that a target is due.
-        epochs: passes over the corpus.
+        epochs: passes over the corpus. None: `sensible_epochs` of its words.
         subsample: words more frequent than this are thinned out; 0 keeps them all.
         learning_rate: at the start; it falls in a straight line.
         threads: with one, the result is the same to the last bit every time. More share the vectors without
@@ -46,10 +52,66 @@ class CbowSettings:
     dimension: int = 200
     window: int = 40
     negatives: int = 5
-    epochs: int = 10
+    epochs: int | None = None
     subsample: float = 3e-5
     learning_rate: float = 0.1
     threads: int = 1
+
+
+class Words(NamedTuple):
+    """The words of a set of texts, with a vector each; what all trials of one tuning share.
+
+    Args:
+        vocabulary: V words.
+        vectors: (V, D) float32.
+        counts: (V,) occurrences in all texts, those without labels included.
+        encoded: the N labelled texts.
+        epochs: passes made over the texts; 0 where the vectors were loaded.
+    """
+
+    vocabulary: Vocabulary
+    vectors: Float32Array
+    counts: Int64Array
+    encoded: Encoded
+    epochs: int
+
+
+def embed_words(
+    texts: pa.LargeStringArray,
+    unlabelled: pa.LargeStringArray,
+    settings: CbowSettings,
+    *,
+    vectors: str | None,
+    tokens: TokenRule,
+    lowercase: bool,
+    min_count: int | None,
+    rng: np.random.Generator,
+) -> Words:
+    """Encode all texts; load vectors for their words, or train them on these texts.
+
+    Args:
+        texts: N labelled texts.
+        unlabelled: further texts to learn from.
+        settings: how to train.
+        vectors: path of a file to load in place of training.
+        tokens, lowercase: how texts are cut into words.
+        min_count: words that occur less often have no vector. None: 2, or 1 where texts are few.
+        rng: decides the training.
+    """
+    every = pa.concat_arrays([texts, unlabelled])
+    if vectors is not None:
+        loaded = usable_vectors(load_word_vectors(vectors), tokens, lowercase=lowercase)
+        vocabulary = Vocabulary(loaded.words, None, tokens, lowercase)
+        encoded = vocabulary.encode(every)
+    else:
+        least = min_count or (2 if len(every) >= FEW_TEXTS else 1)
+        vocabulary, encoded = build_vocabulary(every, tokens, lowercase=lowercase, min_count=least)
+    counts = np.bincount(encoded.ids[encoded.ids >= 0], minlength=len(vocabulary))
+    table = loaded.vectors if vectors is not None else train_word_vectors(encoded, counts, settings, rng)
+    bounds = encoded.offsets[: len(texts) + 1]
+    own = Encoded(encoded.ids[: bounds[-1]], bounds)
+    epochs = 0 if vectors is not None else settings.epochs or sensible_epochs(len(encoded.ids))
+    return Words(vocabulary, table, counts, own, epochs)
 
 
 def sensible_epochs(n_words: int) -> int:
@@ -97,11 +159,12 @@ def train_word_vectors(
     outputs = np.zeros_like(inputs)
     keep = keep_chances(counts, settings.subsample) * HALF_RANGE
     noise = make_noise(counts**NOISE_POWER / (counts**NOISE_POWER).sum())
-    seeds = rng.integers(0, 2**63, settings.epochs).astype(np.uint64)
+    epochs = settings.epochs or sensible_epochs(len(ids))
+    seeds = rng.integers(0, 2**63, epochs).astype(np.uint64)
 
     def train_share(offsets: Int64Array) -> None:
         pieces, passed = pieces_of(offsets), 0
-        size = settings.epochs * max(1, int(offsets[-1] - offsets[0]))
+        size = epochs * max(1, int(offsets[-1] - offsets[0]))
         fall = (settings.learning_rate - LAST_RATE) / size
         for seed in seeds:
             for piece in pieces:

@@ -1,0 +1,1 @@
+"""How every neural network here learns: batches, steps of the optimiser, early stopping, exact resume."""

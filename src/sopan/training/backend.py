@@ -1,0 +1,210 @@
+"""One step of learning and one forward pass, on whichever backend Keras runs.
+
+Models are `keras.ops` only; what differs between TensorFlow, JAX and PyTorch is who takes the gradient and
+who holds the variables meanwhile. That is all in this file.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported: it logs while loading
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import keras
+import numpy as np
+
+Arrays: TypeAlias = tuple[Any, ...]
+"""NumPy arrays, or tensors of the backend."""
+Loss: TypeAlias = Callable[[Any, Arrays], Any]
+"""From a network's outputs and a batch's targets to one number, in `keras.ops`."""
+
+
+class Stepper(NamedTuple):
+    """How to learn from one batch.
+
+    Args:
+        step: takes inputs and targets as NumPy arrays, changes the network, and returns the loss before it.
+        settle: writes what was learnt back into the network's variables; needed before they are read.
+        renew: takes the network's and the optimiser's variables up again after they were set from outside.
+    """
+
+    step: Callable[[Arrays, Arrays], float]
+    settle: Callable[[], None]
+    renew: Callable[[], None]
+
+
+def make_stepper(network: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer) -> Stepper:
+    """Return how this backend learns from one batch: compiled where the backend compiles."""
+    optimizer.build(network.trainable_variables)
+    return _STEPPERS[keras.backend.backend()](network, loss, optimizer)
+
+
+def make_forward(network: keras.Model, outputs: Sequence[str]) -> Callable[..., tuple[np.ndarray, ...]]:
+    """Return a function from NumPy inputs to the named outputs as NumPy arrays, without dropout.
+
+    Args:
+        network: gives a dict of tensors.
+        outputs: which of them; what only the others need is not computed where the backend compiles.
+    """
+    run = _FORWARDS[keras.backend.backend()](network, tuple(outputs))
+
+    def forward(*inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(keras.ops.convert_to_numpy(value) for value in run(inputs))
+
+    return forward
+
+
+def seeded(seed: int) -> None:
+    """Make what a backend does by chance outside of seeded layers repeatable, and its sums too."""
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # noqa: PLC0415
+
+        tf.config.experimental.enable_op_determinism()
+
+
+# ---- TensorFlow: the variables change in place; one program takes every shape ----------------------------
+
+
+def _signature(arrays: Arrays) -> tuple[Any, ...]:
+    import tensorflow as tf  # noqa: PLC0415
+
+    return tuple(tf.TensorSpec([None] * np.ndim(array), np.asarray(array).dtype) for array in arrays)
+
+
+def _tensorflow_stepper(network: keras.Model, loss: Loss, optimizer: Any) -> Stepper:
+    import tensorflow as tf  # noqa: PLC0415
+
+    def step(inputs: Arrays, targets: Arrays) -> Any:
+        with tf.GradientTape() as tape:
+            value = loss(network(list(inputs), training=True), targets)
+        variables = network.trainable_variables
+        optimizer.apply(tape.gradient(value, variables), variables)
+        return value
+
+    compiled: list[Callable[..., Any]] = []
+
+    def run(inputs: Arrays, targets: Arrays) -> float:
+        if not compiled:
+            compiled.append(tf.function(step, input_signature=(_signature(inputs), _signature(targets))))
+        return float(compiled[0](inputs, targets))
+
+    return Stepper(run, lambda: None, lambda: None)
+
+
+def _tensorflow_forward(network: keras.Model, outputs: tuple[str, ...]) -> Callable[[Arrays], Arrays]:
+    import tensorflow as tf  # noqa: PLC0415
+
+    def forward(inputs: Arrays) -> Arrays:
+        found = network(list(inputs), training=False)
+        return tuple(found[name] for name in outputs)
+
+    compiled: list[Callable[..., Arrays]] = []
+
+    def run(inputs: Arrays) -> Arrays:
+        if not compiled:
+            compiled.append(tf.function(forward, input_signature=(_signature(inputs),)))
+        return compiled[0](inputs)
+
+    return run
+
+
+# ---- JAX: the variables travel through a pure function, and come home when asked -------------------------
+
+
+def _jax_stepper(network: keras.Model, loss: Loss, optimizer: Any) -> Stepper:
+    import jax  # noqa: PLC0415
+
+    def value_of(trained: Any, fixed: Any, inputs: Arrays, targets: Arrays) -> Any:
+        found, fixed = network.stateless_call(trained, fixed, list(inputs), training=True)
+        return loss(found, targets), fixed
+
+    def step(state: Any, inputs: Arrays, targets: Arrays) -> Any:
+        trained, fixed, memory = state
+        (value, fixed), gradients = jax.value_and_grad(value_of, has_aux=True)(
+            trained, fixed, inputs, targets
+        )
+        trained, memory = optimizer.stateless_apply(memory, gradients, trained)
+        return value, (trained, fixed, memory)
+
+    compiled = jax.jit(step, donate_argnums=0)
+    groups = (network.trainable_variables, network.non_trainable_variables, optimizer.variables)
+    state: list[Any] = []
+
+    def renew() -> None:
+        copied = [[jax.numpy.array(variable.value) for variable in group] for group in groups]
+        state[:] = [tuple(copied)]
+
+    def settle() -> None:
+        for group, values in zip(groups, state[0], strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(jax.numpy.array(value))  # a copy: the next step gives the state's memory away
+
+    def run(inputs: Arrays, targets: Arrays) -> float:
+        value, state[0] = compiled(state[0], inputs, targets)
+        return float(value)
+
+    renew()
+    return Stepper(run, settle, renew)
+
+
+def _jax_forward(network: keras.Model, outputs: tuple[str, ...]) -> Callable[[Arrays], Arrays]:
+    import jax  # noqa: PLC0415
+
+    def forward(trained: Any, fixed: Any, inputs: Arrays) -> Arrays:
+        found, _ = network.stateless_call(trained, fixed, list(inputs), training=False)
+        return tuple(found[name] for name in outputs)
+
+    compiled = jax.jit(forward)
+
+    def run(inputs: Arrays) -> Arrays:
+        groups = (network.trainable_variables, network.non_trainable_variables)
+        values = [[variable.value for variable in group] for group in groups]
+        found: Arrays = compiled(*values, inputs)
+        return found
+
+    return run
+
+
+# ---- PyTorch: as written, step by step -------------------------------------------------------------------
+
+
+def _torch_stepper(network: keras.Model, loss: Loss, optimizer: Any) -> Stepper:
+    import torch  # noqa: PLC0415
+
+    def run(inputs: Arrays, targets: Arrays) -> float:
+        network.zero_grad()
+        value = loss(network(list(inputs), training=True), targets)
+        value.backward()
+        variables = network.trainable_variables
+        with torch.no_grad():
+            optimizer.apply([variable.value.grad for variable in variables], variables)
+        return float(value)
+
+    return Stepper(run, lambda: None, lambda: None)
+
+
+def _torch_forward(network: keras.Model, outputs: tuple[str, ...]) -> Callable[[Arrays], Arrays]:
+    import torch  # noqa: PLC0415
+
+    def run(inputs: Arrays) -> Arrays:
+        with torch.no_grad():
+            found = network(list(inputs), training=False)
+        return tuple(found[name] for name in outputs)
+
+    return run
+
+
+_STEPPERS: dict[str, Callable[..., Stepper]] = {
+    "tensorflow": _tensorflow_stepper,
+    "jax": _jax_stepper,
+    "torch": _torch_stepper,
+}
+_FORWARDS: dict[str, Callable[..., Callable[[Arrays], Arrays]]] = {
+    "tensorflow": _tensorflow_forward,
+    "jax": _jax_forward,
+    "torch": _torch_forward,
+}

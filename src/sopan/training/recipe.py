@@ -1,0 +1,174 @@
+"""What training is told and what it tells: its settings, its examples, its progress and its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy.typing as npt
+
+from sopan.errors import SopanError
+from sopan.text.batch import Clipped
+from sopan.training.optimizer import Decay
+from sopan.types import Float32Array, FloatArray, Int64Array, Json
+
+LEAST_STEPS = 150
+"""A corpus of few batches is gone through more often, until the optimiser has made so many steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a classifier is trained.
+
+    Args:
+        learning_rate: at its height.
+        epochs: passes over the texts; more where there are so few that `LEAST_STEPS` would not be reached.
+        batch_words: words of a batch, padding included, at most.
+        batch_texts: texts of a batch, at most.
+        warm_up: share of all steps in which the rate rises.
+        decay: how the rate falls then.
+        weight_decay: per step and rate, decoupled.
+        label_smoothing: probability taken from the true class and shared out (Szegedy et al. 2016).
+        word_dropout: chance that a word is hidden.
+        patience: epochs without a better validation score before training stops.
+    """
+
+    learning_rate: float = 1e-3
+    epochs: int = 5
+    batch_words: int = 8192
+    batch_texts: int = 32
+    warm_up: float = 0.1
+    decay: Decay = "cosine"
+    weight_decay: float = 0.01
+    label_smoothing: float = 0.0
+    word_dropout: float = 0.1
+    patience: int = 3
+
+
+class Examples(NamedTuple):
+    """N texts to learn from, or to stop by.
+
+    Args:
+        texts: as the network reads them.
+        labels: (N,) class indices.
+        weights: (N,) float32, what each counts.
+    """
+
+    texts: Clipped
+    labels: Int64Array
+    weights: Float32Array
+
+
+class Progress(NamedTuple):
+    """How far training is.
+
+    Args:
+        epoch, epochs: the current one, from 1, and how many there will be at most.
+        loss: of the last batches, averaged.
+        words_per_second: without padding.
+        seconds_left: if all epochs are needed.
+        validation: the last epoch's score, or None before the first.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    words_per_second: float
+    seconds_left: float
+    validation: float | None
+
+
+class Snapshot(NamedTuple):
+    """All that a run needs in order to go on as if it had not stopped.
+
+    Args:
+        arrays: by name: the variables of network and optimiser, and the best weights so far.
+        position: where it was, and what it had found.
+    """
+
+    arrays: Mapping[str, npt.NDArray[Any]]
+    position: dict[str, Json]
+
+
+class Checkpoint(Protocol):
+    """Where snapshots are kept."""
+
+    def read(self) -> Snapshot | None:
+        """Return the last snapshot, or None."""
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot in place of the last, so that a crash leaves one of the two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """Who watches a training run.
+
+    Args:
+        on_progress: told about twice a second.
+        checkpoint: where to keep snapshots, and to go on from.
+        logs: folder for TensorBoard's event files.
+    """
+
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    checkpoint: Checkpoint | None = None
+    logs: Path | None = None
+
+
+class Epoch(NamedTuple):
+    """What one epoch came to: mean loss, validation score and validation log-loss (NaN without validation)."""
+
+    loss: float
+    score: float
+    log_loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The outcome of a run; the network holds the weights of the best epoch.
+
+    Args:
+        epochs: what each came to.
+        best_epoch: from 0; the last one without validation texts.
+        padding: share of the batches that was padding.
+        interrupted: Ctrl-C ended it.
+        diverged: why it stopped early, if the loss was no longer a number; the best weights were kept.
+    """
+
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    padding: float
+    interrupted: bool = False
+    diverged: str = ""
+
+
+class DivergedError(SopanError):
+    """The loss was no longer a number before anything worth keeping was learnt."""
+
+
+@dataclass(slots=True)
+class Position:
+    """Where a run is: changes as it goes, and is written into snapshots."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    loss: float = 0.0
+    best_epoch: int = -1
+    epochs: list[Epoch] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the position as JSON values."""
+        plain = {name: getattr(self, name) for name in ("epoch", "batch", "step", "loss", "best_epoch")}
+        return plain | {"epochs": [list(epoch) for epoch in self.epochs]}
+
+    @classmethod
+    def of_json(cls, value: Mapping[str, Json]) -> Position:
+        """Take back what `as_json` gave."""
+        return cls(**{**value, "epochs": [Epoch(*epoch) for epoch in value["epochs"]]})
+
+
+Score = Callable[[FloatArray], tuple[float, float]]
+"""From validation logits (N, C) to a score to maximise and the log-loss that decides between equals."""
