@@ -1,12 +1,12 @@
 # Two commands matter: `make demo` runs the main job on real data, `make test` proves that it works.
-# Both set everything up first, from nothing but Python 3.11+ and make.
+# Both set everything up first, from nothing but make and Python 3.11, 3.12 or 3.13.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup setup-dev setup-bench demo test gates check bench bench-smoke lock clean
+.PHONY: help setup setup-dev setup-bench setup-peers demo test gates check bench bench-smoke lock clean
 
 help:
 	@echo "make demo   set up, fetch real reviews, compare the steps, write a report"
@@ -14,19 +14,29 @@ help:
 	@echo "make check  set up, run every quality gate and every test"
 	@echo "make bench  set up, measure the claims"
 	@echo "make setup  make .venv with the sopan command in it: .venv/bin/sopan"
+	@echo "make setup-peers  add the libraries that sopan is tested against, JAX and PyTorch among them"
 
 setup: $(VENV)/.runtime
 setup-dev: $(VENV)/.dev
 setup-bench: $(VENV)/.bench
+
+# PyTorch stands in no lock: on Linux its registry build brings gigabytes of CUDA. Where pip is pointed at a
+# build without CUDA (PIP_FIND_LINKS, or PyTorch's own index), this very command takes that one.
+TORCH := 2.13.0
+setup-peers: $(VENV)/.torch
+$(VENV)/.torch: $(VENV)/.bench
+	$(PIP) install torch==$(TORCH)
+	touch $@
 
 $(VENV)/.runtime: requirements.lock pyproject.toml
 $(VENV)/.dev: requirements-dev.lock pyproject.toml
 $(VENV)/.bench: requirements-bench.lock pyproject.toml
 
 $(VENV)/.%:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sopan needs Python 3.11 or newer")'
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and \
+	"sopan needs Python 3.11, 3.12 or 3.13, not " + sys.version.split()[0] + ": make PYTHON=python3.13")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --require-hashes -r $(filter %.lock,$^)
+	$(PIP) install --no-deps --require-hashes -r $(filter %.lock,$^)
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -53,9 +63,10 @@ bench: setup-bench
 bench-smoke: setup-bench
 	$(BIN)/python bench/run.py --smoke
 
-# Hash-locked, for every platform and Python that we support, without an index address.
+# Hash-locked, for every platform and Python that we support, without an index address. Whole, hence --no-deps.
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
-       --custom-compile-command "make lock" --group build
+       --custom-compile-command "make lock" --group build --group cpu \
+       --override lock-overrides.txt
 lock: setup-dev
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --group dev --output-file requirements-dev.lock
