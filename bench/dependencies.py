@@ -53,7 +53,7 @@ def cpu_ms(statement: str) -> float:
 def main() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     names = [Requirement(line).name for line in project["dependencies"]]
-    names += [name for name in ("tensorflow", "tensorflow-cpu") if _installed(name)]
+    names = [name for name in (*names, "tensorflow-cpu") if _installed(name)]  # one of TensorFlow's builds
     bare = cpu_ms("pass")
     rows = []
     for name in names:

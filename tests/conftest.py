@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,12 @@ def missing(what: str) -> None:
     if os.environ.get("SOPAN_REQUIRE_ALL") == "1":
         pytest.fail(f"{what} is required here (SOPAN_REQUIRE_ALL=1) and is missing")
     pytest.skip(f"needs {what}")
+
+
+def need(library: str) -> None:
+    """Skip or fail the calling test, as `missing` does, unless a peer library is installed."""
+    if not find_spec(library):
+        missing(f"{library}, which `make setup-peers` installs")
 
 
 @pytest.fixture(scope="session")

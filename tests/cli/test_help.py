@@ -11,7 +11,20 @@ from pathlib import Path
 import pytest
 
 COMMANDS = ("compare", "audit", "train", "evaluate", "predict", "neighbors", "embed", "export", "data")
-HEAVY = ("tensorflow", "keras", "numba", "sklearn", "scipy", "pyarrow", "duckdb", "altair", "pandas", "numpy")
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "torch",
+    "jax",
+    "numba",
+    "sklearn",
+    "scipy",
+    "pyarrow",
+    "duckdb",
+    "altair",
+    "pandas",
+    "numpy",
+)
 
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,7 @@
-"""Every step that runs on Keras keeps its contract on JAX and PyTorch too, and reads models made on TensorFlow.
+"""Every step on Keras keeps its contract on JAX and PyTorch too, and reads models made on TensorFlow.
 
-The backend is chosen when Keras is imported, so each has a process of its own. Only what a backend can break is
-run there; the whole suite runs on the backend of this process.
+The backend is chosen when Keras is imported, so each has a process of its own. Only what a backend can
+break is run there; the whole suite runs on the backend of this process.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import missing
+from conftest import need
 
 from sopan.rungs import STEPS
 
@@ -74,8 +73,7 @@ def run(backend: str, *arguments: str) -> str:
 
 @pytest.fixture(scope="module", params=["jax", "torch"])
 def backend(request: pytest.FixtureRequest) -> str:
-    if not find_spec(request.param):
-        missing(f"{request.param}; see `make setup-peers`")
+    need(request.param)
     return str(request.param)
 
 

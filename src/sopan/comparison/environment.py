@@ -18,6 +18,7 @@ LIBRARIES = (
     "pyarrow",
     "keras",
     "tensorflow-cpu",
+    "tensorflow",
 )
 
 

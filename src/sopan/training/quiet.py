@@ -1,7 +1,7 @@
 """Keep what TensorFlow says about itself while it loads off standard error, and only that.
 
-`TF_CPP_MIN_LOG_LEVEL` does not reach the lines that TensorFlow 2.21 logs before its logging is set up, such as
-that oneDNN is on. They come from C++, so what catches them is a file in place of descriptor 2.
+`TF_CPP_MIN_LOG_LEVEL` does not reach the lines that TensorFlow 2.21 logs before its logging is set up, such
+as that oneDNN is on. They come from C++, so what catches them is a file in place of descriptor 2.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from contextlib import contextmanager
 
 NOISE = re.compile(
     rb"^(?:WARNING: All log messages before absl::InitializeLog\(\)"  # Abseil, of its own first lines
-    rb"|[IW]\d{4} [\d:]+\.\d+ +\d+ \S+\.cc:\d+\]"  # Abseil: I0000 00:00:1795449756.563671   20089 port.cc:153]
-    rb"|\d{4}-\d\d-\d\d [\d:]+\.\d+: [IW] \S+\.cc:\d+\])"  # TensorFlow: 2026-11-23 15:56:37.12: I …/port.cc:153]
+    rb"|[IW]\d{4} [\d:]+\.\d+ +\d+ \S+\.cc:\d+\]"  # I0000 00:00:1795449756.563671   20089 port.cc:153]
+    rb"|\d{4}-\d\d-\d\d [\d:]+\.\d+: [IW] \S+\.cc:\d+\])"  # 2026-11-23 15:56:37.12: I tensorflow/port.cc:153]
 )
 """How a line of information or warning begins that TensorFlow's C++ logs. Errors are not noise."""
 
