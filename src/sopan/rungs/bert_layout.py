@@ -30,7 +30,7 @@ def to_hugging_face(model: keras.Model) -> dict[str, npt.NDArray[Any]]:
     ours = {weight.path: weight for weight in model.weights}
     tensors: dict[str, npt.NDArray[Any]] = {}
     for path, theirs in _names(model):
-        parts = np.split(keras.ops.convert_to_numpy(ours[path]), len(theirs), axis=-1)
+        parts = np.split(ours[path].numpy(), len(theirs), axis=-1)
         tensors.update(
             zip(theirs, (np.ascontiguousarray(_turned(path, part)) for part in parts), strict=True)
         )
