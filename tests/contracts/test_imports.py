@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+
+from sopan.rungs import STEPS
 
 CONTRACTS = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["tool"]
 LIGHT = next(
@@ -25,3 +28,24 @@ def test_importing_what_needs_no_backend_brings_none_in() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_without_a_backend_the_steps_that_need_one_say_what_to_install() -> None:
+    code = (
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'tensorflow': raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "from sopan.errors import ConfigError\n"
+        "from sopan.rungs import STEPS, step_class\n"
+        "for step in STEPS:\n"
+        "    try: step_class(step)\n"
+        "    except ConfigError as error: print(step, 'tensorflow' in error.next_step)\n"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment
+    )
+    expected = [f"{step} True" for step in STEPS if step not in ("bow", "cbow")]
+    assert done.stdout.splitlines() == expected, done.stdout + done.stderr

@@ -8,11 +8,13 @@ from typing import Any, cast
 
 from sopan.errors import ConfigError
 from sopan.rungs.base import Rung
+from sopan.training.quiet import quiet
 
 STEPS: dict[str, str] = {
     "bow": "sopan.rungs.bow:BagOfWords",
     "cbow": "sopan.rungs.cbow:CBOW",
 }
+BACKENDS = ("keras", "tensorflow", "jax", "torch")
 
 
 def step_class(step: str) -> type[Rung]:
@@ -21,7 +23,7 @@ def step_class(step: str) -> type[Rung]:
     Importing lazily keeps TensorFlow out of processes that use only the steps below it.
 
     Raises:
-        ConfigError: no step has that name; the nearest name is offered.
+        ConfigError: no step has that name (the nearest is offered), or Keras has nothing to run it on.
     """
     name = step.partition(":")[0]
     if name not in STEPS:
@@ -29,7 +31,16 @@ def step_class(step: str) -> type[Rung]:
         hint = f"did you mean {near[0]}? " if near else ""
         raise ConfigError(f"no step is called {name!r}", next_step=f"{hint}steps: {', '.join(STEPS)}")
     module, attribute = STEPS[name].split(":")
-    return cast(type[Rung], getattr(import_module(module), attribute))
+    try:
+        with quiet():
+            return cast(type[Rung], getattr(import_module(module), attribute))
+    except ModuleNotFoundError as error:
+        if error.name not in BACKENDS:
+            raise
+        raise ConfigError(
+            f"{name} runs on Keras, and Keras lacks {error.name}",
+            next_step="pip install tensorflow, or set KERAS_BACKEND to what is installed: jax, torch",
+        ) from error
 
 
 def make_step(step: str, **settings: Any) -> Rung:
