@@ -1,0 +1,168 @@
+"""What Python knows of Unicode, as small arrays that a computation graph can look things up in.
+
+Everything is read off this Python's own `str.lower` and `unicodedata`: the graph then follows the very
+version of Unicode that the model was trained with, wherever it runs.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from sopan.text.unicode import CODE_POINTS, FORMAT_CHARACTERS, TokenRule, regex_word_classes, word_classes
+from sopan.types import BoolArray, Int32Array, Int64Array
+
+SEPARATOR = CODE_POINTS
+"""Stands before each text and after the last one: a number beyond all code points, at which words end."""
+
+PAIR = 1 << 21
+"""A pair of code points as one number is `first * PAIR + second`."""
+
+HANGUL = range(0xAC00, 0xD7A4)
+CAPITAL_SIGMA, FINAL_SIGMA, CAPITAL_I_WITH_DOT = ord("Σ"), ord("ς"), ord("İ")
+
+Values: TypeAlias = "npt.NDArray[Any]"
+
+
+class PointTable(NamedTuple):
+    """A value for each code point, and 0 for `SEPARATOR`, in pages of 256 of which most are alike.
+
+    Args:
+        starts: (0x1101,) int32, where the page of each 256 code points starts in `pages`.
+        pages: (256 · distinct pages,) int32.
+    """
+
+    starts: Int32Array
+    pages: Int32Array
+
+    @classmethod
+    def of(cls, values: Values) -> PointTable:
+        """Pack the values of all code points, (0x110000,)."""
+        whole = np.concatenate([values.astype(np.int32), np.zeros(256, np.int32)])
+        pages, which = np.unique(whole.reshape(-1, 256), axis=0, return_inverse=True)
+        return cls((which.ravel() * 256).astype(np.int32), pages.ravel())
+
+
+class LowerTables(NamedTuple):
+    """What `str.lower` does.
+
+    Args:
+        shift: what is added to a code point, as a table.
+        skipped: 1 for characters that a final sigma's surroundings are searched across (Case_Ignorable).
+        cased: 1 for the others that are letters with case.
+    """
+
+    shift: PointTable
+    skipped: PointTable
+    cased: PointTable
+
+
+class NormalTables(NamedTuple):
+    """What NFC does (Unicode Standard Annex #15).
+
+    Args:
+        order: canonical combining class.
+        unsettled: 1 for characters that NFC may change, or join to the one before (NFC_Quick_Check not yes).
+        joins: 1 for characters of class 0 that may be joined to the one before.
+        number: which decomposition a character has; 0 is none.
+        starts, lengths: (decompositions + 1,) int64, where each stands in `parts`, and how long it is.
+        parts: int32, the decompositions end to end.
+        pairs: (compositions,) int64, sorted: pairs of code points that compose.
+        wholes: (compositions,) int32, what each pair composes to.
+    """
+
+    order: PointTable
+    unsettled: PointTable
+    joins: PointTable
+    number: PointTable
+    starts: Int64Array
+    lengths: Int64Array
+    parts: Int32Array
+    pairs: Int64Array
+    wholes: Int32Array
+
+
+@cache
+def class_table(rule: TokenRule) -> PointTable:
+    """Return the class of each character to a rule: `word_classes` or `regex_word_classes`; 0 ends words."""
+    return PointTable.of(word_classes() if rule == "words" else regex_word_classes())
+
+
+@cache
+def format_table() -> PointTable:
+    """Return 1 for `FORMAT_CHARACTERS`."""
+    return PointTable.of(_where([point for point in range(0x10000) if FORMAT_CHARACTERS.match(chr(point))]))
+
+
+@cache
+def lower_tables() -> LowerTables:
+    """Return the tables of `str.lower`, asked of it."""
+    points = range(CODE_POINTS)
+    shift = np.fromiter((ord(chr(point).lower()[0]) - point for point in points), np.int32, CODE_POINTS)
+    # Python does not tell which characters have case and which are skipped; what a sigma becomes tells it.
+    cased = np.fromiter((_ends_final(chr(point)) for point in points), bool, CODE_POINTS)
+    after_letter = np.fromiter((_ends_final("A" + chr(point)) for point in points), bool, CODE_POINTS)
+    return LowerTables(*map(PointTable.of, (shift, after_letter & ~cased, cased)))
+
+
+def _ends_final(before: str) -> bool:
+    return (before + "Σ").lower()[-1] == "ς"
+
+
+@cache
+def normal_tables() -> NormalTables:
+    """Return the tables of NFC, asked of `unicodedata`."""
+    order = np.fromiter(map(unicodedata.combining, map(chr, range(CODE_POINTS))), np.int32, CODE_POINTS)
+    canonical = [point for point in range(CODE_POINTS) if _decomposes(point)]
+    forms = [[ord(c) for c in unicodedata.normalize("NFD", chr(point))] for point in canonical]
+    number = np.zeros(CODE_POINTS, np.int32)
+    number[canonical] = np.arange(1, len(canonical) + 1)
+    lengths = np.array([1, *map(len, forms)])
+    joined = dict(pair for point in canonical for pair in _composition(point))
+    pairs = np.array(sorted(joined))
+    seconds = _where(np.unique(pairs % PAIR))
+    changed = _where([point for point in canonical if unicodedata.normalize("NFC", chr(point)) != chr(point)])
+    return NormalTables(
+        order=PointTable.of(order),
+        unsettled=PointTable.of(seconds | changed),
+        joins=PointTable.of(seconds & (order == 0)),
+        number=PointTable.of(number),
+        starts=np.cumsum(lengths) - lengths,
+        lengths=lengths,
+        parts=np.array([0, *(part for form in forms for part in form)], np.int32),
+        pairs=pairs,
+        wholes=np.array([joined[pair] for pair in pairs.tolist()], np.int32),
+    )
+
+
+def _decomposes(point: int) -> bool:
+    mapping = unicodedata.decomposition(chr(point))
+    return point in HANGUL or (mapping != "" and not mapping.startswith("<"))
+
+
+def _composition(point: int) -> list[tuple[int, int]]:
+    """Return the pair that composes to a character, with the character, if there is one."""
+    if point in HANGUL:
+        first, second = _hangul_pair(point)
+    else:
+        mapping = [int(part, 16) for part in unicodedata.decomposition(chr(point)).split()]
+        if len(mapping) != 2 or unicodedata.normalize("NFC", chr(point)) != chr(point):
+            return []
+        first, second = mapping
+    return [(first * PAIR + second, point)]
+
+
+def _hangul_pair(point: int) -> tuple[int, int]:
+    jamo = unicodedata.normalize("NFD", chr(point))
+    return ord(unicodedata.normalize("NFC", jamo[:-1])), ord(jamo[-1])
+
+
+def _where(points: list[int] | Int64Array) -> BoolArray:
+    """Return True for the given code points, of all: (0x110000,)."""
+    found = np.zeros(CODE_POINTS, bool)
+    found[points] = True
+    return found
