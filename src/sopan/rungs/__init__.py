@@ -13,6 +13,9 @@ from sopan.training.quiet import quiet
 STEPS: dict[str, str] = {
     "bow": "sopan.rungs.bow:BagOfWords",
     "cbow": "sopan.rungs.cbow:CBOW",
+    "attention": "sopan.rungs.attention:Attention",
+    "self_attention": "sopan.rungs.self_attention:SelfAttention",
+    "transformer": "sopan.rungs.transformer:Transformer",
 }
 BACKENDS = ("keras", "tensorflow", "jax", "torch")
 

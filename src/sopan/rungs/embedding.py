@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -42,7 +42,7 @@ class CbowSettings:
         dimension: D, width of a vector.
         window: the most words on either side of a target; each target draws from 1 to `window`.
         negatives: noise words that a target is due.
-        epochs: passes over the corpus. None: `sensible_epochs` of its words.
+        epochs: passes over the corpus; after 0 the vectors are as they were drawn. None: `sensible_epochs`.
         subsample: words more frequent than this are thinned out; 0 keeps them all.
         learning_rate: at the start; it falls in a straight line.
         threads: with one, the result is the same to the last bit every time. More share the vectors without
@@ -107,10 +107,13 @@ def embed_words(
         least = min_count or (2 if len(every) >= FEW_TEXTS else 1)
         vocabulary, encoded = build_vocabulary(every, tokens, lowercase=lowercase, min_count=least)
     counts = np.bincount(encoded.ids[encoded.ids >= 0], minlength=len(vocabulary))
-    table = loaded.vectors if vectors is not None else train_word_vectors(encoded, counts, settings, rng)
+    if vectors is not None:
+        table, epochs = loaded.vectors, 0
+    else:
+        epochs = sensible_epochs(len(encoded.ids)) if settings.epochs is None else settings.epochs
+        table = train_word_vectors(encoded, counts, replace(settings, epochs=epochs), rng)
     bounds = encoded.offsets[: len(texts) + 1]
     own = Encoded(encoded.ids[: bounds[-1]], bounds)
-    epochs = 0 if vectors is not None else settings.epochs or sensible_epochs(len(encoded.ids))
     return Words(vocabulary, table, counts, own, epochs)
 
 
@@ -159,7 +162,7 @@ def train_word_vectors(
     outputs = np.zeros_like(inputs)
     keep = keep_chances(counts, settings.subsample) * HALF_RANGE
     noise = make_noise(counts**NOISE_POWER / (counts**NOISE_POWER).sum())
-    epochs = settings.epochs or sensible_epochs(len(ids))
+    epochs = sensible_epochs(len(ids)) if settings.epochs is None else settings.epochs
     seeds = rng.integers(0, 2**63, epochs).astype(np.uint64)
 
     def train_share(offsets: Int64Array) -> None:

@@ -24,6 +24,8 @@ LENGTHS = 12
 """How many lengths of rectangles there are."""
 MULTIPLE = 8
 """Lengths are multiples of this, the width of a vector register in float32."""
+NEAR = 1.3
+"""A longer rectangle takes in shorter texts if it is at most so many times as long."""
 
 
 class Clipped(NamedTuple):
@@ -139,7 +141,8 @@ def plan(
 ) -> list[tuple[Int64Array, int, int]]:
     """Share N texts out into rectangles of about equally many words.
 
-    What is left over in one bucket, too little to fill a rectangle, goes to the next longer one.
+    What is left over in one bucket, too little to fill a rectangle, goes to the next longer one if that is
+    not much longer.
 
     Args:
         lengths: (N,) words of each text.
@@ -160,10 +163,10 @@ def plan(
         whole = len(rows) // full * full
         found += [(part, full, length) for part in rows[:whole].reshape(-1, full)]
         left = rows[whole:]
-    if len(left):
-        height = 1 << int(len(left) - 1).bit_length()  # few shapes: the next power of two
-        fitting = next(size for size in buckets if size >= lengths[left].max())
-        found.append((left, height, fitting))
+        near = place + 1 < len(buckets) and buckets[place + 1] <= NEAR * length
+        if len(left) and not near:
+            found.append((left, 1 << int(len(left) - 1).bit_length(), length))  # few heights: powers of two
+            left = left[:0]
     return found if rng is None else [found[i] for i in rng.permutation(len(found))]
 
 

@@ -57,15 +57,6 @@ def make_forward(network: keras.Model, outputs: Sequence[str]) -> Callable[..., 
     return forward
 
 
-def seeded(seed: int) -> None:
-    """Make what a backend does by chance outside of seeded layers repeatable, and its sums too."""
-    keras.utils.set_random_seed(seed)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf  # noqa: PLC0415
-
-        tf.config.experimental.enable_op_determinism()
-
-
 # ---- TensorFlow: the variables change in place; one program takes every shape ----------------------------
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import keras
 from keras import ops
 
-Decay: TypeAlias = Literal["cosine", "linear"]
+from sopan.training.recipe import Decay
 
 NEVER_DECAYED = ("bias", "gamma", "beta", "embeddings")
 """Weights whose names hold one of these are not drawn to 0: biases, layer norms' and word vectors."""

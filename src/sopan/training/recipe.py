@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy.typing as npt
 
 from sopan.errors import SopanError
 from sopan.text.batch import Clipped
-from sopan.training.optimizer import Decay
 from sopan.types import Float32Array, FloatArray, Int64Array, Json
+
+Decay: TypeAlias = Literal["cosine", "linear"]
 
 LEAST_STEPS = 150
 """A corpus of few batches is gone through more often, until the optimiser has made so many steps."""
@@ -118,7 +119,7 @@ class Monitor:
 
 
 class Epoch(NamedTuple):
-    """What one epoch came to: mean loss, validation score and validation log-loss (NaN without validation)."""
+    """What one epoch came to: mean loss; score and log-loss on validation texts, or NaN."""
 
     loss: float
     score: float
