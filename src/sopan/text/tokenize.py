@@ -58,7 +58,7 @@ def tokenize(text: str, rule: TokenRule = "words", *, lowercase: bool = True) ->
     Raises:
         DataError: the text holds a lone surrogate.
     """
-    form, first, last = _aligned_normal_form(text, rule, lowercase)
+    form, first, last = aligned_normal_form(text, rule, lowercase)
     try:
         data = read_only(np.frombuffer(form.encode(), np.uint8))
     except UnicodeEncodeError as error:
@@ -94,8 +94,16 @@ def script_notes(texts: Texts, *, least_share: float = 0.01) -> list[str]:
     return notes
 
 
-def _aligned_normal_form(text: str, rule: TokenRule, lowercase: bool) -> tuple[str, Int64Array, Int64Array]:
-    """Return the normal form, and for each of its characters where in `text` it starts and ends."""
+def aligned_normal_form(text: str, rule: TokenRule, lowercase: bool) -> tuple[str, Int64Array, Int64Array]:
+    """Return the normal form, and for each of its characters where in `text` it starts and ends.
+
+    Args:
+        text: T characters.
+        rule, lowercase: as in `tokenize`.
+
+    Returns:
+        `normal_form(text, rule)`, of F characters, and two arrays (F,) int64 of offsets in `text`.
+    """
     first = np.arange(len(text))
     last = first + 1
     if rule == "words":

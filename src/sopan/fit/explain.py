@@ -1,0 +1,273 @@
+"""Why a step said what it said of one text, and how far that may be believed.
+
+Three views of the same words: what each *added* to the logits (`Rung.evidence`), what happens to the
+probability when it is *taken away* (occlusion), and how much *attention* reached it, where the step attends.
+Then the test of the first: take the words that are said to matter out of the text, or leave only them, and
+see whether the probability moves more than it does with words drawn at random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sopan.rungs.base import Rung, softmax
+from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, Int64Array, Tokens
+
+SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
+"""Of a text's words, how many are taken out or left: DeYoung et al. (2020), section 4."""
+DRAWS = 10
+"""How many orders of the words are drawn at random, to compare with."""
+MOST_WORDS = 200_000
+"""Occlusion reads a text anew for each word; it stops at about so many words read."""
+FEWEST_OCCLUDED = 20
+"""However long a text is, so many of its words are taken away one by one."""
+
+NOT_A_CAUSE = (
+    "Attention shows where the step looked, not why it decided: other weights can lead to the same answer "
+    "(Jain and Wallace 2019). Trust the words' contributions, as far as erasing the words bears them out."
+)
+"""The caution that goes with every view of attention."""
+
+
+class Sanity(NamedTuple):
+    """How the probability of the predicted class falls when words go; each (5,) float64, one for each share.
+
+    Args:
+        words: int64, how many words each share is.
+        comprehensiveness: the fall when the words that matter most are taken out: much is good.
+        sufficiency: the fall when only they are left: little is good.
+        random_comprehensiveness, random_sufficiency: the same for words drawn at random, on average.
+    """
+
+    words: Int64Array
+    comprehensiveness: FloatArray
+    sufficiency: FloatArray
+    random_comprehensiveness: FloatArray
+    random_sufficiency: FloatArray
+
+    @property
+    def holds(self) -> bool:
+        """Whether, over all shares, the words that are said to matter do matter more than random ones."""
+        more = self.comprehensiveness.mean() > self.random_comprehensiveness.mean()
+        return bool(more and self.sufficiency.mean() < self.random_sufficiency.mean())
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All that is told about one text of W words.
+
+    Args:
+        text: as given.
+        evidence: what each word added to each class's logit, and the attention.
+        probabilities: (C,) float64, calibrated.
+        truncated, no_known_words: as in `Prediction`.
+        support: (W,) float64, what each word added to the predicted class's lead over the others, in logits
+            after the temperature: of two classes, in log odds.
+        occlusion: (W,) float64, by how much the predicted class's probability falls without the word; NaN
+            where it was not tried (see `MOST_WORDS`).
+        rollout: (W,) float64, the share of attention that reached each word through all layers, or None.
+        sanity: None for a text without words that the step read.
+    """
+
+    text: str
+    evidence: Evidence
+    probabilities: FloatArray
+    truncated: bool
+    no_known_words: bool
+    support: FloatArray
+    occlusion: FloatArray
+    rollout: FloatArray | None
+    sanity: Sanity | None
+
+    @property
+    def predicted(self) -> int:
+        """Index of the most probable class."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def gap(self) -> float:
+        """How much of a logit the words and the base do not account for, at most."""
+        evidence = self.evidence
+        told = evidence.base + evidence.contributions.sum(axis=0)
+        return float(np.abs(evidence.logits - told).max())
+
+
+def explain_text(rung: Rung, text: str, *, rng: np.random.Generator) -> Explanation:
+    """Explain what a fitted step says of one text.
+
+    Args:
+        rung: a fitted step.
+        text: one text.
+        rng: draws the random words that the sanity check compares with.
+
+    Raises:
+        DataError: the text is not a string, or is not valid Unicode.
+    """
+    evidence, prediction = rung.evidence(text), rung.predict_texts([text])
+    probabilities = prediction.probabilities[0]
+    best = int(probabilities.argmax())
+    support = lead(evidence.contributions, evidence.logits, getattr(rung, "temperature_", 1.0))
+    return Explanation(
+        text=text,
+        evidence=evidence,
+        probabilities=probabilities,
+        truncated=bool(prediction.truncated[0]),
+        no_known_words=bool(prediction.no_known_words[0]),
+        support=support,
+        occlusion=occlude(rung, text, evidence.tokens, support, best),
+        rollout=None if not evidence.attention else rollout(evidence.attention),
+        sanity=check_by_erasing(rung, text, evidence, support, rng),
+    )
+
+
+def lead(contributions: FloatArray, logits: FloatArray, temperature: float) -> FloatArray:
+    """Say what each word added to the first class's lead over its rivals.
+
+    The lead over one rival is the difference of two logits; over several, their mean, each rival weighing as
+    much as its probability among them. That is the direction in which the log odds of the first class rise.
+
+    Args:
+        contributions: (W, C).
+        logits: (C,).
+        temperature: divides logits.
+
+    Returns:
+        (W,) float64.
+    """
+    best = int(logits.argmax())
+    rivals = softmax(np.delete(logits, best)[None] / temperature)[0]
+    against = np.delete(contributions, best, axis=1) @ rivals
+    return np.asarray((contributions[:, best] - against) / temperature)
+
+
+def top_words(tokens: Tokens, support: FloatArray, most: int = 10) -> list[tuple[str, float, int]]:
+    """List the words that weigh most, for or against: word, what its occurrences added together, how many.
+
+    Args:
+        tokens: W words.
+        support: (W,).
+        most: so many words.
+    """
+    if not tokens.words:
+        return []
+    words, index, times = np.unique(np.array(tokens.words, object), return_inverse=True, return_counts=True)
+    total = np.bincount(index, support)
+    order = np.argsort(-np.abs(total), kind="stable")[:most]
+    return [(str(words[i]), float(total[i]), int(times[i])) for i in order if total[i]]
+
+
+# ---- words taken away ---------------------------------------------------------------------------------
+
+
+def occlude(rung: Rung, text: str, tokens: Tokens, support: FloatArray, best: int) -> FloatArray:
+    """Take each word away and see how far a class's probability falls.
+
+    Of a long text only the words with the largest support either way are tried: about `MOST_WORDS` words are
+    read again in all.
+
+    Args:
+        rung: a fitted step.
+        text: one text, of W words.
+        tokens: its words.
+        support: (W,).
+        best: the class.
+
+    Returns:
+        (W,) float64, NaN where it was not tried. Above 0: the word spoke for the class.
+    """
+    n_words = len(tokens.words)
+    falls = np.full(n_words, np.nan)
+    if n_words == 0:
+        return falls
+    tried = np.argsort(-np.abs(support), kind="stable")[: max(FEWEST_OCCLUDED, MOST_WORDS // n_words)]
+    texts = [without(text, tokens, np.array([word])) for word in tried]
+    probabilities = rung.predict_proba([text, *texts])[:, best]
+    falls[tried] = probabilities[0] - probabilities[1:]
+    return falls
+
+
+def check_by_erasing(
+    rung: Rung, text: str, evidence: Evidence, support: FloatArray, rng: np.random.Generator
+) -> Sanity | None:
+    """Measure comprehensiveness and sufficiency, and the same for random words; None where nothing was read.
+
+    The words that matter most are those with the largest support for the prediction.
+
+    Source: J. DeYoung et al., "ERASER: A Benchmark to Evaluate Rationalized NLP Models" (ACL 2020), eqs. 1
+    and 2.
+    """
+    read = np.flatnonzero(evidence.read)
+    if not len(read):
+        return None
+    orders = [read[np.argsort(-support[read], kind="stable")]]
+    orders += [rng.permutation(read) for _ in range(DRAWS)]
+    sizes = np.maximum(1, np.ceil(np.array(SHARES) * len(read)).astype(np.int64))
+    texts = [
+        cut(text, evidence.tokens, order[:size])
+        for order in orders
+        for cut in (without, only)
+        for size in sizes
+    ]
+    probabilities = rung.predict_proba([text, *texts])[:, int(evidence.logits.argmax())]
+    falls = (probabilities[0] - probabilities[1:]).reshape(len(orders), 2, len(sizes))
+    return Sanity(sizes, falls[0, 0], falls[0, 1], *falls[1:].mean(axis=0))
+
+
+def without(text: str, tokens: Tokens, words: Int64Array) -> str:
+    """Return the text with a space in the place of each of these words."""
+    return _erase(text, _covered(text, tokens, words))
+
+
+def only(text: str, tokens: Tokens, words: Int64Array) -> str:
+    """Return the text with a space in the place of each word but these; what is no word stays."""
+    every = np.arange(len(tokens.words))
+    return _erase(text, _covered(text, tokens, every) & ~_covered(text, tokens, words))
+
+
+def _covered(text: str, tokens: Tokens, words: npt.NDArray[np.integer]) -> BoolArray:
+    """Say which characters of the text belong to these words: (len(text),); words may overlap."""
+    edges = np.zeros(len(text) + 1, np.int64)
+    np.add.at(edges, tokens.starts[words], 1)
+    np.add.at(edges, tokens.ends[words], -1)
+    return np.cumsum(edges)[:-1] > 0
+
+
+def _erase(text: str, gone: BoolArray) -> str:
+    """Put one space for each run of characters that go, so that their neighbours do not join."""
+    characters = np.frombuffer(text.encode("utf-32-le"), np.uint32).copy()
+    first = gone & ~np.concatenate([[False], gone[:-1]])
+    characters[first] = ord(" ")
+    left: bytes = characters[~gone | first].tobytes()
+    return left.decode("utf-32-le")
+
+
+# ---- attention ----------------------------------------------------------------------------------------
+
+
+def rollout(attention: Sequence[Float32Array]) -> FloatArray:
+    """Follow attention down through all layers to the words: (W,) float64, the share that reached each.
+
+    A layer in which words attend to words passes on half of what it attends to and half of itself, for its
+    residual connection; heads count equally, and layers multiply. Where a layer reads for one or a few
+    queries, there is no such half. The result is the mean over the queries of the highest layer.
+
+    Args:
+        attention: as in `Evidence`, each (H, Q, W), lowest layer first.
+
+    Source: S. Abnar and W. Zuidema, "Quantifying Attention Flow in Transformers" (ACL 2020), section 3.
+    """
+    n_words = attention[0].shape[-1]
+    reached = np.eye(n_words)
+    for layer in attention:
+        weights = layer.mean(axis=0, dtype=np.float64)  # (Q, W)
+        if len(weights) == n_words:
+            weights = 0.5 * weights + 0.5 * np.eye(n_words) * weights.any(axis=1, keepdims=True)
+        total = weights.sum(axis=1, keepdims=True)
+        reached = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0) @ reached
+    queries = reached.any(axis=1)
+    return np.asarray(reached[queries].mean(axis=0) if queries.any() else np.zeros(n_words))
