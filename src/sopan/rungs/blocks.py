@@ -122,6 +122,10 @@ class LearnedPositions(keras.layers.Layer):  # type: ignore[misc]  # an untyped 
             raise ConfigError(f"{length} words have no place among {self.max_length} learned positions")
         return x + self.vectors[:length]
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Say that x keeps its shape (B, T, D): Keras would try a T longer than there are places."""
+        return input_shape
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that made this layer."""
         initializer = keras.initializers.serialize(self.initializer)
