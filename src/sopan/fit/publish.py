@@ -18,7 +18,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -69,10 +69,14 @@ def folder_lock(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def check_replaceable(folder: Path) -> None:
+def check_replaceable(folder: Path, names: Collection[str] = MODEL_FILES) -> None:
     """Refuse a folder that holds anything but a model: replacing it would lose what it holds.
 
     A long run asks before it starts; `replacing_folder` asks again.
+
+    Args:
+        folder: existing or not.
+        names: what may be in it.
 
     Raises:
         ModelFolderError: `folder` is a file, or holds files that are not a model's.
@@ -81,7 +85,7 @@ def check_replaceable(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise ModelFolderError("is a file, not a folder", where=str(folder), next_step="choose another --out")
-    foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in MODEL_FILES)
+    foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in names)
     if foreign:
         raise ModelFolderError(
             f"holds files that are not a model's ({', '.join(foreign[:3])}{', …' if foreign[3:] else ''})",
@@ -91,7 +95,9 @@ def check_replaceable(folder: Path) -> None:
 
 
 @contextmanager
-def replacing_folder(folder: Path, *, bytes_needed: int) -> Iterator[Path]:
+def replacing_folder(
+    folder: Path, *, bytes_needed: int, names: Collection[str] = MODEL_FILES
+) -> Iterator[Path]:
     """Give an empty folder to write in, which takes the place of `folder` when the block ends well.
 
     If the block fails, or the process is killed at any moment, `folder` stays as it was.
@@ -99,6 +105,7 @@ def replacing_folder(folder: Path, *, bytes_needed: int) -> Iterator[Path]:
     Args:
         folder: the model folder, existing or not.
         bytes_needed: total size of the files to be written.
+        names: what may be in the folder that is replaced.
 
     Raises:
         ModelFolderError: another run is writing there, or `folder` holds files that are not a model's.
@@ -106,15 +113,15 @@ def replacing_folder(folder: Path, *, bytes_needed: int) -> Iterator[Path]:
     """
     folder = _real(folder)
     with folder_lock(folder), named_failures(folder):
-        check_replaceable(folder)
+        check_replaceable(folder, names)
         _tidy(folder)
         _check_room(folder.parent, bytes_needed + SPARE_BYTES)
         new = _sibling(folder, f"new-{secrets.token_hex(4)}")
         try:
             new.mkdir()
             yield new
-            for file in new.iterdir():
-                _flush(file)
+            for entry in new.rglob("*"):
+                _flush(entry)
             _flush(new)
             _put_in_place(new, folder)
             _flush(folder.parent)

@@ -1,0 +1,186 @@
+"""A neural step in TensorFlow's and Keras' own formats, compared with the step before it is published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import keras
+import numpy as np
+import pyarrow as pa
+from sklearn.utils.validation import check_is_fitted
+
+from sopan.errors import ConfigError, SopanError
+from sopan.fit.config import label_names
+from sopan.fit.publish import replacing_file, replacing_folder
+from sopan.rungs.base import Rung
+from sopan.rungs.neural import NeuralRung
+from sopan.text.arrow import Texts, as_texts
+from sopan.text.batch import FIRST_WORD
+
+SAVED_MODEL_FILES = ("assets", "fingerprint.pb", "saved_model.pb", "variables")
+"""Every name that a SavedModel's folder may hold."""
+
+TOLERANCE = 1e-4
+"""Most that a score of an exported model may differ from the step's own."""
+
+AT_ONCE = 32
+"""Texts that an exported model reads at a time, so that its memory does not grow with the request."""
+
+CHECKED_AT_ONCE = 1024
+
+TRIALS = (
+    *("", " \n\t", "?!…", "<br />a<BR>b", "a\0b", "qwrtz xyzzy", "I can't: 3.14, 1,000 and e.g. U.S.A."),
+    *("ΟΔΥΣΣΕΥΣ", "İstanbul", "Cafe\u0301 \u1112\u1161\u11ab", "soft\u00adhyphen"),
+    *("ছবিটা খুব ভালো", "फ़िल्म अच्छी", "我爱北京"),
+)
+"""Texts that tell one way of cutting words from another; every export is tried on them too."""
+
+
+def export_savedmodel(rung: Rung, folder: str | Path, texts: Texts) -> float:
+    """Write a step as a TensorFlow SavedModel that takes raw strings.
+
+    Its signature `serving_default` takes `texts` (N,) string, UTF-8, and returns `classes` (N, C) string, the
+    labels in the order of `classes_` in every row, and `scores` (N, C) float32, their probabilities. Where it
+    is loaded it needs TensorFlow alone. Bytes of a text that are not UTF-8 separate words.
+
+    Args:
+        rung: a fitted neural step.
+        folder: where to write; an earlier SavedModel there is replaced.
+        texts: N texts, 1,000 or more where there are so many, on which scores are compared before the folder
+            is published; `TRIALS` are added to them.
+
+    Returns:
+        The largest difference between a score and the step's own probability.
+
+    Raises:
+        ConfigError: the step is not a neural network, or Keras does not run on TensorFlow.
+        SopanError: a score differs by more than `TOLERANCE`, or the folder cannot be written.
+    """
+    neural = _network_of(rung)
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError(
+            f"a SavedModel is written by TensorFlow, and Keras runs on {keras.backend.backend()} here",
+            next_step="set KERAS_BACKEND=tensorflow",
+        )
+    import tensorflow as tf  # noqa: PLC0415  # where Keras runs on another backend it may be absent
+
+    archive = keras.export.ExportArchive()
+    archive.track(neural.network_)
+    signature = [tf.TensorSpec([None], tf.string, name="texts")]
+    archive.add_endpoint("serving_default", _serving(neural, archive), signature)
+    needed = 4 * neural.network_.count_params() + 8 * sum(map(len, neural.vocabulary_.words)) + (4 << 20)
+    with replacing_folder(Path(folder), bytes_needed=needed, names=SAVED_MODEL_FILES) as new:
+        archive.write_out(str(new), verbose=False)
+        return _largest_difference(tf.saved_model.load(str(new)), neural, as_texts(texts))
+
+
+def export_keras(rung: Rung, path: str | Path) -> None:
+    """Write a step's network as a `.keras` file, which is read back and compared before it is published.
+
+    It takes `[ids, mask]` as `sopan.text.batch` makes them and returns the network's dict of `logits`,
+    `vector` and `attention`; the vocabulary and the temperature stay with the model folder.
+
+    Raises:
+        ConfigError: the step is not a neural network, or `path` does not end in `.keras`.
+        SopanError: what was read back computes something else, or the file cannot be written.
+    """
+    neural, path = _network_of(rung), Path(path)
+    if path.suffix != ".keras":
+        raise ConfigError("Keras writes .keras files", where=str(path), next_step="name a .keras file")
+    with replacing_file(path) as new, TemporaryDirectory(prefix=f"{new.name}-", dir=new.parent) as staging:
+        staged = Path(staging) / path.name  # Keras goes by the suffix
+        neural.network_.save(staged)
+        if not _same_outputs(neural.network_, keras.saving.load_model(staged), len(neural.vocabulary_)):
+            raise SopanError(
+                "what was read back computes something else; nothing was written", where=str(path)
+            )
+        staged.replace(new)
+
+
+def _network_of(rung: Rung) -> NeuralRung:
+    """Return a step that is a fitted neural network, and refuse any other.
+
+    Raises:
+        ConfigError: it is another kind of step.
+    """
+    if not isinstance(rung, NeuralRung):
+        raise ConfigError(
+            f"a {rung.name} model is not a Keras network",
+            next_step="SavedModel and .keras are for attention and the steps above it",
+        )
+    check_is_fitted(rung, "network_")
+    return rung
+
+
+def _same_outputs(network: Any, twin: Any, n_words: int) -> bool:
+    """Say whether two networks make the same of a full text, a padded one and an empty one."""
+    ids = np.arange(3 * 8, dtype=np.int32).reshape(3, 8) % (n_words + FIRST_WORD)
+    mask = np.arange(8) < np.array([[8], [5], [0]])
+    ours, theirs = (
+        [keras.ops.convert_to_numpy(value) for value in keras.tree.flatten(each([ids, mask], training=False))]
+        for each in (network, twin)
+    )
+    return all(np.allclose(a, b, rtol=1e-5, atol=1e-6) for a, b in zip(ours, theirs, strict=True))
+
+
+def _serving(rung: NeuralRung, archive: Any) -> Callable[[Any], dict[str, Any]]:
+    """Return the function from texts to classes and scores, in TensorFlow operations."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    from sopan.fit.graph_words import GraphVocabulary  # noqa: PLC0415  # imports TensorFlow
+
+    known = rung.vocabulary_
+    read = GraphVocabulary(known.words, known.rule, lowercase=known.lowercase, max_length=rung.max_length)
+    archive.track(read)
+    names = label_names(rung.classes_)
+
+    def scores(texts: Any) -> Any:
+        logits = rung.network_(list(read(texts)), training=False)["logits"]
+        return tf.nn.softmax(tf.cast(logits, tf.float32) / rung.temperature_)
+
+    def serve(texts: Any) -> dict[str, Any]:
+        parts = tf.maximum(1, -(-tf.size(texts) // AT_ONCE))
+        found = tf.TensorArray(tf.float32, parts, infer_shape=False, element_shape=[None, len(names)])
+        _, found = tf.while_loop(
+            lambda part, found: part < parts,
+            lambda part, found: (
+                part + 1,
+                found.write(part, scores(texts[part * AT_ONCE : (part + 1) * AT_ONCE])),
+            ),
+            (0, found),
+            parallel_iterations=1,
+        )
+        classes = tf.tile(tf.constant([names]), [tf.size(texts), 1])
+        return {"classes": classes, "scores": found.concat()}
+
+    return serve
+
+
+def _largest_difference(loaded: Any, rung: NeuralRung, texts: pa.LargeStringArray) -> float:
+    """Compare a loaded SavedModel with the step it was made of.
+
+    Raises:
+        SopanError: it gives other classes, or a score that differs by more than `TOLERANCE`.
+    """
+    import tensorflow as tf  # noqa: PLC0415
+
+    every = pa.concat_arrays([as_texts(TRIALS), texts])
+    names = list(label_names(rung.classes_))
+    largest = 0.0
+    for start in range(0, len(every), CHECKED_AT_ONCE):
+        part = every.slice(start, CHECKED_AT_ONCE)
+        answer = loaded.signatures["serving_default"](texts=tf.constant(part.to_pylist()))
+        gaps = np.abs(answer["scores"].numpy() - rung.predict_proba(part)).max(axis=1)
+        same = [[name.decode() for name in row] == names for row in answer["classes"].numpy()]
+        wrong = ~(gaps <= TOLERANCE) | ~np.array(same)  # not-a-number is no agreement either
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise SopanError(
+                f"the exported model differs by {gaps[row]:.2g} in a score; nothing was written",
+                where=f"text {part[row].as_py()[:60]!r}",
+            )
+        largest = max(largest, float(gaps.max()))
+    return largest
