@@ -168,12 +168,13 @@ def _torch_stepper(network: keras.Model, loss: Loss, optimizer: Any) -> Stepper:
 
     def run(inputs: Arrays, targets: Arrays) -> float:
         network.zero_grad()
-        value = loss(network(list(inputs), training=True), targets)
+        tensors = tuple(map(keras.ops.convert_to_tensor, targets))  # torch leaves products with NumPy to it
+        value = loss(network(list(inputs), training=True), tensors)
         value.backward()
         variables = network.trainable_variables
         with torch.no_grad():
             optimizer.apply([variable.value.grad for variable in variables], variables)
-        return float(value)
+        return float(value.detach())
 
     return Stepper(run, lambda: None, lambda: None)
 
