@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,8 @@ from small_step import LABELS, TEXTS, trained
 
 from sopan.errors import DataError
 from sopan.rungs import make_step
-from sopan.rungs.integrated_gradients import Way, input_gradients, integrated_gradients
+from sopan.rungs.integrated_gradients import integrated_gradients
+from sopan.rungs.slopes import slopes_of
 
 ODD = [
     "",
@@ -159,50 +162,67 @@ def test_gradients_add_up_to_the_change_of_the_logits(network, text):
 
 
 def test_a_linear_function_has_its_coefficients():
-    weights = np.random.default_rng(0).normal(size=(5, 3, 2)).astype(np.float32)  # T, D, C
+    rng = np.random.default_rng(0)
+    slope, end = rng.normal(size=(5, 3, 2)), rng.normal(size=(5, 3)).astype(np.float32)  # T, D, C
+    expected = np.einsum("td,tdc->tc", end, slope)
 
-    def score(points):
-        from keras import ops
+    def gradient(points, weights):
+        return np.einsum("bc,tdc->btd", weights, slope).astype(np.float32)
 
-        return ops.einsum("btd,tdc->bc", points, weights)
-
-    end = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
-    way = integrated_gradients(score, np.zeros_like(end), end)
-    assert isinstance(way, Way)
-    np.testing.assert_allclose(way.contributions, np.einsum("td,tdc->tc", end, weights), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(way.base, 0, atol=1e-6)
+    found = integrated_gradients(gradient, np.zeros_like(end), end, expected.sum(axis=0))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_product_is_shared_equally():
     """x·y from (0, 0) to (a, b): each gets ab / 2 (Sundararajan et al., symmetry)."""
-    way = integrated_gradients(
-        lambda points: points[:, 0] * points[:, 1], np.zeros((2, 1), np.float32), np.float32([[3], [5]])
+    start, end = np.zeros((2, 1), np.float32), np.float32([[3], [5]])
+    found = integrated_gradients(
+        lambda points, weights: points[:, ::-1] * weights[:, :, None], start, end, np.array([15.0])
     )
-    np.testing.assert_allclose(way.contributions, [[7.5], [7.5]], rtol=1e-5)
+    np.testing.assert_allclose(found, [[7.5], [7.5]], rtol=1e-5)
+
+
+def test_a_steep_step_takes_more_points():
+    """A logistic step of width 0.01 of the way: 16 points miss it, 128 do not."""
+    sizes = []
+
+    def gradient(points, weights):
+        sizes.append(len(points))
+        slope = 400 / (2 * np.cosh(200 * (points.astype(float) - 0.4))) ** 2
+        return (weights[:, :, None] * slope).astype(np.float32)
+
+    start, end = np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
+    found = integrated_gradients(gradient, start, end, np.array([1.0]))
+    np.testing.assert_allclose(found, [[1.0]], atol=0.01)
+    assert sizes == [16, 32, 64, 128][: len(sizes)]
+    assert len(sizes) > 1
 
 
 def test_gradients_are_those_of_finite_differences(network):
-    from keras import ops
-
-    body = network.network_.get_layer("body")
-
-    def score(points):
-        return body([points, ops.ones(points.shape[:2], "bool")], training=False)["logits"]
-
+    slopes = slopes_of(network.network_.get_layer("body"))
     inputs = np.random.default_rng(0).normal(size=(2, 3, 8)).astype(np.float32)
-    gradients = input_gradients(score, inputs)
-    assert gradients.shape == (2, 2, 3, 8)
-    for at in [(0, 0, 0), (1, 2, 7), (0, 1, 3)]:
-        step = np.zeros_like(inputs)
-        step[at] = 1e-2
-        above, below = (
-            ops.convert_to_numpy(score(ops.convert_to_tensor(moved)))
-            for moved in (inputs + step, inputs - step)
-        )
-        change = above - below
-        np.testing.assert_allclose(
-            gradients[:, at[0], at[1], at[2]], change[at[0]] / 2e-2, rtol=2e-2, atol=2e-3
-        )
+    mask = np.array([[True, True, True], [True, True, False]])
+    for c, unit in enumerate(np.eye(2, dtype=np.float32)):
+        weights = np.tile(unit, (2, 1))
+        gradient = slopes(inputs, mask, weights).gradient
+        assert gradient.shape == inputs.shape
+        assert not gradient[1, 2].any()  # hidden by the mask
+        for at in [(0, 0, 0), (1, 1, 7), (0, 1, 3)]:
+            step = np.zeros_like(inputs)
+            step[at] = 1e-2
+            above, below = (slopes(inputs + side * step, mask, weights).logits[at[0], c] for side in (1, -1))
+            np.testing.assert_allclose(gradient[at], (above - below) / 2e-2, rtol=2e-2, atol=2e-3)
+
+
+def test_what_was_compiled_goes_with_the_network():
+    network = random_network(TEXTS, LABELS)
+    body = network.network_.get_layer("body")
+    slopes_of(body)
+    assert slopes_of(body) is slopes_of(body)
+    gone = weakref.ref(body)
+    del network, body
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_network_reads_the_ends_of_a_long_text_and_says_so():

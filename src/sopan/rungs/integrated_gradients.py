@@ -11,15 +11,14 @@ Source: M. Sundararajan, A. Taly and Q. Yan, "Axiomatic Attribution for Deep Net
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
 
-import keras
 import numpy as np
 import pyarrow as pa
 from keras import ops
 
+from sopan.rungs.slopes import slopes_of
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD, MULTIPLE, PADDING, clip, kept_words
 from sopan.text.tokenize import tokenize
@@ -27,10 +26,8 @@ from sopan.text.unicode import TokenRule
 from sopan.text.vocab import Vocabulary
 from sopan.types import Evidence, Float32Array, FloatArray, Int32Array, Int64Array
 
-Tensor: TypeAlias = Any
-"""A tensor of whichever backend Keras runs on."""
-Scorer: TypeAlias = Callable[[Tensor], Tensor]
-"""Word vectors (B, T, D) to logits (B, C), each row on its own."""
+Gradient: TypeAlias = Callable[[Float32Array, Float32Array], Float32Array]
+"""From vectors (B, T, D) and weights (B, C) to the gradient of the weighed logits (B, T, D), row by row."""
 
 NODES = (16, 32, 64, 128)
 """How many points of the way are looked at: first the fewest, then more while too much is missing."""
@@ -53,19 +50,6 @@ class Neural(Protocol):
         """Score N texts: (N, C)."""
 
 
-class Way(NamedTuple):
-    """What was found on the way to a text.
-
-    Args:
-        contributions: (T, C) float64.
-        base, logits: (C,) float64, at its start and its end.
-    """
-
-    contributions: FloatArray
-    base: FloatArray
-    logits: FloatArray
-
-
 def neural_evidence(rung: Neural, text: str) -> Evidence:
     """Tell the words' parts in a neural step's logits, and their attention.
 
@@ -85,65 +69,54 @@ def neural_evidence(rung: Neural, text: str) -> Evidence:
         return Evidence(tokens, read, added, logits, logits, "integrated gradients")
     ids, places = _ids(rung, texts, n_words)
     vectors = ops.convert_to_numpy(rung.network_.get_layer("words")(ids[None]))[0].astype(np.float32)
-    body, known, mask = rung.network_.get_layer("body"), ids >= FIRST_WORD, (ids != PADDING)[None]
-
-    def result(points: Tensor) -> Mapping[str, Tensor]:
-        shown = ops.convert_to_tensor(np.repeat(mask, points.shape[0], axis=0))
-        outputs: Mapping[str, Tensor] = body([points, shown], training=False)
-        return outputs
-
+    slopes, known, mask = slopes_of(rung.network_.get_layer("body")), ids >= FIRST_WORD, ids != PADDING
     start = np.where(known[:, None], 0, vectors)
-    way = integrated_gradients(lambda points: result(points)["logits"], start, vectors)
-    added[places], read[places] = way.contributions[: len(places)], known[: len(places)]
-    attention = tuple(
-        _in_text(ops.convert_to_numpy(layer)[0], places, n_words)
-        for layer in result(ops.convert_to_tensor(vectors[None]))["attention"]
+
+    ends = slopes(np.stack([start, vectors]), np.tile(mask, (2, 1)), np.zeros((2, len(logits)), np.float32))
+    contributions = integrated_gradients(
+        lambda points, weights: slopes(points, np.tile(mask, (len(points), 1)), weights).gradient,
+        start,
+        vectors,
+        (ends.logits[1] - ends.logits[0]).astype(np.float64),
     )
-    return Evidence(tokens, read, added, way.base, logits, "integrated gradients", attention)
+    added[places], read[places] = contributions[: len(places)], known[: len(places)]
+    attention = tuple(_in_text(ops.convert_to_numpy(layer)[1], places, n_words) for layer in ends.attention)
+    base = ends.logits[0].astype(np.float64)
+    return Evidence(tokens, read, added, base, logits, "integrated gradients", attention)
 
 
-def integrated_gradients(score: Scorer, start: Float32Array, end: Float32Array) -> Way:
+def integrated_gradients(
+    gradient: Gradient, start: Float32Array, end: Float32Array, change: FloatArray
+) -> FloatArray:
     """Share the change of every logit between two texts of T vectors among the vectors.
 
     Args:
-        score: (B, T, D) to (B, C), of Keras operations; rows must not depend on each other.
+        gradient: of the logits by the vectors.
         start, end: (T, D) float32.
+        change: (C,) float64, the logits at the end less those at the start.
+
+    Returns:
+        (T, C) float64.
     """
-    ends = ops.convert_to_numpy(score(ops.convert_to_tensor(np.stack([start, end])))).astype(np.float64)
-    change = ends[1] - ends[0]
     enough = TOLERANCE * max(1.0, float(np.abs(change).max()))
     contributions = np.zeros((len(start), len(change)))
     for n in NODES:
-        contributions = _along(score, start, end, n)
+        contributions = _along(gradient, start, end, len(change), n)
         if np.abs(change - contributions.sum(axis=0)).max() <= enough:
             break
-    return Way(contributions, *ends)
+    return contributions
 
 
-def input_gradients(score: Scorer, inputs: Float32Array) -> Float32Array:
-    """Differentiate each output by the inputs: the one thing that Keras leaves to its backends.
-
-    Args:
-        score: (B, T, D) to (B, C), of Keras operations; rows must not depend on each other.
-        inputs: (B, T, D) float32.
-
-    Returns:
-        (C, B, T, D) float32: entry [c, b] is the gradient of output c of row b by its own inputs.
-    """
-    by_backend = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
-    gradients = by_backend[keras.backend.backend()](score, ops.convert_to_tensor(inputs))
-    return np.stack([np.asarray(ops.convert_to_numpy(gradient), np.float32) for gradient in gradients])
-
-
-def _along(score: Scorer, start: Float32Array, end: Float32Array, n: int) -> FloatArray:
+def _along(gradient: Gradient, start: Float32Array, end: Float32Array, n_classes: int, n: int) -> FloatArray:
     """Integrate by n nodes of Gauss and Legendre: (T, C)."""
     nodes, weights = np.polynomial.legendre.leggauss(n)  # on [-1, 1]
-    step = end - start
-    total = 0.0
+    step, total = end - start, np.zeros((n_classes, *end.shape))
     for some in np.array_split(np.arange(n), -(-n * len(end) // WORDS_AT_ONCE)):
         alphas = ((nodes[some] + 1) / 2).astype(np.float32)
         points = start + alphas[:, None, None] * step  # (B, T, D)
-        total = total + np.einsum("b,cbtd->ctd", weights[some] / 2, input_gradients(score, points))
+        for c, unit in enumerate(np.eye(n_classes, dtype=np.float32)):
+            slope = gradient(points, np.tile(unit, (len(points), 1)))
+            total[c] += np.einsum("b,btd->td", weights[some] / 2, slope)
     return np.asarray(np.einsum("ctd,td->tc", total, step.astype(np.float64)))
 
 
@@ -163,26 +136,3 @@ def _in_text(weights: Float32Array, places: Int64Array, n_words: int) -> Float32
     rows = places if by_words else np.arange(queries)
     spread[:, rows[:, None], places] = weights[:, : len(rows), : len(places)]
     return spread
-
-
-def _tensorflow(score: Scorer, inputs: Tensor) -> list[Tensor]:
-    tf: Any = import_module("tensorflow")
-    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-        tape.watch(inputs)
-        outputs = tf.unstack(score(inputs), axis=1)
-    return [tape.gradient(output, inputs, unconnected_gradients="zero") for output in outputs]
-
-
-def _jax(score: Scorer, inputs: Tensor) -> list[Tensor]:
-    jax: Any = import_module("jax")
-    outputs, pull_back = jax.vjp(score, inputs)
-    unit = np.eye(outputs.shape[1], dtype=outputs.dtype)
-    return [pull_back(ops.convert_to_tensor(np.tile(one, (len(inputs), 1))))[0] for one in unit]
-
-
-def _torch(score: Scorer, inputs: Tensor) -> list[Tensor]:
-    torch: Any = import_module("torch")
-    inputs = inputs.detach().requires_grad_()
-    with torch.enable_grad():
-        totals = score(inputs).sum(dim=0)  # (C,)
-    return [torch.autograd.grad(total, inputs, retain_graph=True)[0] for total in totals]
