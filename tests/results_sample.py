@@ -123,6 +123,7 @@ def _step(
             for power in range(3)
         ],
         "trials_total": 9,
+        "training": None,
         "interrupted": False,
         "truncated": 3,
         "no_known_words": 1,

@@ -17,8 +17,9 @@ def run(
         Path | None, typer.Option("--out", help="Folder to write; runs/<name> unless given.")
     ] = None,
     steps: Annotated[
-        str, typer.Option("--steps", help="Which steps, lowest first; a variant is named step:variant.")
-    ] = "bow,cbow",
+        str | None,
+        typer.Option("--steps", help="Which steps, such as bow,attention:local; all of them unless given."),
+    ] = None,
     text: o.Text = None,
     label: o.Label = None,
     split_column: o.SplitColumn = None,
@@ -48,14 +49,14 @@ def run(
 ) -> None:
     """Train every step on the same texts, print the leaderboard, write a report."""
     from sopan import usecases  # noqa: PLC0415
-    from sopan.cli.progress import compare_progress  # noqa: PLC0415
+    from sopan.cli.progress import step_progress  # noqa: PLC0415
     from sopan.cli.show import show_comparison  # noqa: PLC0415
 
-    with compare_progress() as progress:
+    with step_progress() as progress:
         found = usecases.compare(
             data,
             out,
-            steps=[step.strip() for step in steps.split(",") if step.strip()],
+            steps=None if steps is None else [step.strip() for step in steps.split(",") if step.strip()],
             text=text,
             label=label,
             split_column=split_column,

@@ -16,7 +16,7 @@ Data = Annotated[
 ]
 Model = Annotated[Path, typer.Argument(help="A model folder, as `sopan train` writes.", show_default=False)]
 Step = Annotated[
-    str, typer.Argument(help="bow or cbow, maybe with a variant: bow:counts.", show_default=False)
+    str, typer.Argument(help="A step, maybe with a variant: bow, attention:local.", show_default=False)
 ]
 
 Text = Annotated[str | None, typer.Option("--text", metavar="C", help="Column of the text.")]

@@ -11,7 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 
 
 @contextmanager
-def compare_progress() -> Iterator[Callable[[str, dict[str, Any]], None]]:
+def step_progress() -> Iterator[Callable[[str, dict[str, Any]], None]]:
     """Show one line for each part of a comparison: how far, best so far, time taken."""
     columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.fields[part]:<10}"), TimeElapsedColumn())
     bar = Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True))

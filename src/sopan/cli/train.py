@@ -28,23 +28,35 @@ def run(
     seed: o.Seed = 0,
     budget: o.Budget = "60s",
     tokens: o.Tokens = "words",
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint", help="Keep training in this folder; the same command goes on from there."
+        ),
+    ] = None,
+    logs: Annotated[Path | None, typer.Option("--logs", help="Folder for TensorBoard's event files.")] = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Tune and fit one step, measure it on the test part, and write a model folder."""
     from sopan import usecases  # noqa: PLC0415
+    from sopan.cli.progress import step_progress  # noqa: PLC0415
     from sopan.cli.show import show_scores  # noqa: PLC0415
 
-    scores = usecases.train(
-        step,
-        data,
-        out,
-        budget=budget,
-        seed=seed,
-        tokens=usecases.token_rule(tokens),
-        unlabelled=unlabelled,
-        parts=usecases.Parts(train, val, test),
-        reading=usecases.Reading(text, label, split_column, not no_header, encoding, max_rejects),
-    )
+    with step_progress() as progress:
+        scores = usecases.train(
+            step,
+            data,
+            out,
+            budget=budget,
+            seed=seed,
+            tokens=usecases.token_rule(tokens),
+            unlabelled=unlabelled,
+            checkpoint=checkpoint,
+            logs=logs,
+            parts=usecases.Parts(train, val, test),
+            reading=usecases.Reading(text, label, split_column, not no_header, encoding, max_rejects),
+            progress=progress,
+        )
     if as_json:
         print(json.dumps(scores, ensure_ascii=False))
     else:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +29,7 @@ from sopan.fit.predict import score
 from sopan.fit.tune import Budget, Labelled, Tuned, tune
 from sopan.rungs import make_step
 from sopan.rungs.base import Rung
+from sopan.training.recipe import Monitor
 from sopan.types import Json
 
 CURVE_SIZES = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
@@ -68,6 +69,7 @@ def run_job(folder: Path) -> None:
     classes = tuple(job["classes"])
     train, val, test = (read_part(folder.parent, part, classes) for part in ("train", "val", "test"))
     unlabelled = read_part(folder.parent, "unlabelled", classes).texts if job["unlabelled"] else None
+    texts = _Texts(train, val, test, unlabelled)
     fixed = job["fixed"]
     _warm_up(job["step"], train)
 
@@ -80,6 +82,7 @@ def run_job(folder: Path) -> None:
             fixed=fixed,
             unlabelled=unlabelled,
             on_trial=lambda trial, offered: _say(trial=trial.accuracy, offered=offered),
+            monitor=lambda number: Monitor(lambda progress: _say(stage=progress.line())),
         )
     _say(stage="measure")
     outcome, arrays = _measure(tuned, train, test, job["seed"])
@@ -91,13 +94,22 @@ def run_job(folder: Path) -> None:
         data=job["data"],
         metrics={key: value for key, value in outcome.items() if key not in ("config", "trials")},
     )
-    outcome["seeds"] = _seeds(tuned.rung, outcome, job, train, test, unlabelled)
-    outcome["learning_curve"] = _learning_curve(tuned.rung, job, train, test, unlabelled)
-    arrays |= _with_leaks(tuned.rung, job, folder.parent, test, unlabelled)
+    outcome["seeds"] = _seeds(tuned.rung, outcome, job, texts)
+    outcome["learning_curve"] = _learning_curve(tuned.rung, job, texts)
+    arrays |= _with_leaks(tuned.rung, job, folder.parent, texts)
     save_file(
         {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "arrays.safetensors"
     )
     (folder / "outcome.json").write_text(json.dumps(outcome))
+
+
+class _Texts(NamedTuple):
+    """The parts of the data that a step is fitted, stopped and measured on."""
+
+    train: Labelled
+    val: Labelled
+    test: Labelled
+    unlabelled: pa.LargeStringArray | None
 
 
 @contextmanager
@@ -140,6 +152,7 @@ def _measure(
         "trials": [asdict(trial) for trial in tuned.trials],
         "trials_total": tuned.offered,
         "interrupted": tuned.interrupted,
+        "training": None if (training := tuned.rung.training()) is None else training.as_json(),
         "adds": tuned.rung.adds,
         "lacks": tuned.rung.lacks,
     }
@@ -147,39 +160,32 @@ def _measure(
     return outcome, arrays
 
 
-def _refit(rung: Rung, job: dict[str, Any], part: Labelled, unlabelled: Any, **settings: Any) -> Rung:
-    """Fit the chosen settings again on other texts or with another seed, keeping the temperature."""
+def _refit(rung: Rung, job: dict[str, Any], part: Labelled, texts: _Texts, **settings: Any) -> Rung:
+    """Fit the chosen settings again on another part or with another seed, keeping the temperature."""
     again = make_step(job["step"], **(rung.get_params() | settings))
-    again.fit(part.texts, part.names, unlabelled=unlabelled)
+    validation = (texts.val.texts, texts.val.names)
+    again.fit(part.texts, part.names, unlabelled=texts.unlabelled, validation=validation)
     again.temperature_ = rung.temperature_
     return again
 
 
-def _seeds(
-    rung: Rung,
-    outcome: dict[str, Json],
-    job: dict[str, Any],
-    train: Labelled,
-    test: Labelled,
-    unlabelled: Any,
-) -> list[dict[str, Json]]:
+def _seeds(rung: Rung, outcome: dict[str, Json], job: dict[str, Any], texts: _Texts) -> list[dict[str, Json]]:
     """Train the chosen settings with further seeds: how much does the outcome owe to luck?"""
     runs = [{"seed": job["seed"]} | {key: outcome[key] for key in SEED_SCORES}]
     for seed in range(job["seed"] + 1, job["seed"] + job["seeds"]):
         _say(stage=f"seed {seed}")
         seeded = {"random_state": seed} if "random_state" in rung.get_params() else {}
-        again = _refit(rung, job, train, unlabelled, **seeded)
+        again, test = _refit(rung, job, texts.train, texts, **seeded), texts.test
         scores = measure(again.predict_proba(test.texts), test.labels, test.classes)
         runs.append({"seed": seed} | {key: scores[key] for key in SEED_SCORES})
     return runs
 
 
-def _learning_curve(
-    rung: Rung, job: dict[str, Any], train: Labelled, test: Labelled, unlabelled: Any
-) -> list[dict[str, Json]]:
+def _learning_curve(rung: Rung, job: dict[str, Any], texts: _Texts) -> list[dict[str, Json]]:
     """Train the chosen settings on growing, nested parts of the training texts."""
     if not job["learning_curve"]:
         return []
+    train, test = texts.train, texts.test
     rng = np.random.default_rng(job["seed"])
     order = rng.permutation(len(train))
     firsts = np.array([np.flatnonzero(train.labels[order] == c)[0] for c in range(len(train.classes))])
@@ -189,7 +195,7 @@ def _learning_curve(
     for size in (*(s for s in CURVE_SIZES if len(train.classes) * 2 <= s < len(train)), len(train)):
         _say(stage=f"learning curve, {size} texts")
         part = _part(train, np.sort(order[:size]))
-        again = rung if size == len(train) else _refit(rung, job, part, unlabelled)
+        again = rung if size == len(train) else _refit(rung, job, part, texts)
         right = again.logits(few.texts).argmax(1) == few.labels
         points.append({"train": size, "correct": int(right.sum()), "test": len(few)})
     return points
@@ -199,14 +205,13 @@ def _part(whole: Labelled, rows: np.ndarray) -> Labelled:
     return Labelled(whole.texts.take(pa.array(rows)), whole.labels[rows], whole.classes)
 
 
-def _with_leaks(
-    rung: Rung, job: dict[str, Any], folder: Path, test: Labelled, unlabelled: Any
-) -> dict[str, np.ndarray]:
+def _with_leaks(rung: Rung, job: dict[str, Any], folder: Path, texts: _Texts) -> dict[str, np.ndarray]:
     """Train once more with the leaked texts put back, to tell what the leak would have done."""
     if not job["measure_leaks"]:
         return {}
     _say(stage="with the leaks put back")
-    again = _refit(rung, job, read_part(folder, "leaky", test.classes), unlabelled)
+    test = texts.test
+    again = _refit(rung, job, read_part(folder, "leaky", test.classes), texts)
     return {"correct_with_leaks": again.logits(test.texts).argmax(1) == test.labels}
 
 

@@ -18,6 +18,7 @@ from sopan.fit.metrics import measure
 from sopan.rungs import make_step, step_class
 from sopan.rungs.base import Memo, Rung, softmax
 from sopan.text.findings import IMBALANCED
+from sopan.training.recipe import Monitor
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ def tune(
     fixed: dict[str, Any],
     unlabelled: pa.LargeStringArray | None = None,
     on_trial: Callable[[Trial, int], None] = lambda trial, offered: None,
+    monitor: Callable[[int], Monitor] = lambda number: Monitor(),
 ) -> Tuned:
     """Fit candidates in order until the budget ends; keep the best on the validation texts.
 
@@ -134,6 +136,7 @@ def tune(
         fixed: settings that every trial shares (the seed, the token rule).
         unlabelled: further texts, without any validation or test text among them.
         on_trial: told of each trial and of how many are offered.
+        monitor: who watches the training of the trial with this number, from 0.
 
     Raises:
         DataError: the classes are not sorted as text, or one of them has no training text.
@@ -147,10 +150,12 @@ def tune(
     trials: list[Trial] = []
     interrupted = False
     try:
-        for settings in candidates[: budget.trials]:
-            if best and time.perf_counter() - clock >= budget.seconds:
+        for number, settings in enumerate(candidates[: budget.trials]):
+            if interrupted or (best and time.perf_counter() - clock >= budget.seconds):
                 break
-            rung, trial, alone = _try(step, settings, train, val, unlabelled, memo)
+            rung, trial, alone = _try(step, settings, train, val, unlabelled, memo, monitor(number))
+            trained = rung.training()
+            interrupted = trained is not None and trained.interrupted
             clock = clock if best else time.perf_counter()
             score = (getattr(trial, metric), -trial.log_loss)
             if best is None or score > best[0]:
@@ -183,10 +188,18 @@ def _try(
     val: Labelled,
     unlabelled: pa.LargeStringArray | None,
     memo: Memo,
+    monitor: Monitor,
 ) -> tuple[Rung, Trial, float]:
     """Fit one candidate, calibrate it, score it; also return what its fit would have cost alone."""
     started, reused = time.perf_counter(), memo.reused_seconds
-    rung = make_step(step, **settings).fit(train.texts, train.names, unlabelled=unlabelled, memo=memo)
+    rung = make_step(step, **settings).fit(
+        train.texts,
+        train.names,
+        unlabelled=unlabelled,
+        validation=(val.texts, val.names),
+        memo=memo,
+        monitor=monitor,
+    )
     fitted = time.perf_counter()
     logits = rung.logits(val.texts)
     rung.temperature_ = fit_temperature(logits, val.labels)

@@ -1,4 +1,4 @@
-"""Attention itself: a query looks over keys and takes the mean of their values, weighted by how well each fits.
+"""Attention itself: a query looks over keys and takes the mean of their values, each as its key fits.
 
 Everything above `cbow` is made of this one function. Shapes, with any leading axes (batch, heads):
 
@@ -29,8 +29,8 @@ def dot(query: Tensor, keys: Tensor) -> Tensor:
 
 
 def scaled_dot(query: Tensor, keys: Tensor) -> Tensor:
-    """Score by the inner product over √D, so that its spread does not grow with D: Vaswani et al. (2017), eq. 1."""
-    return dot(query, keys) / math.sqrt(query.shape[-1])
+    """Score by the inner product over √D, whose spread does not grow with D: Vaswani et al. (2017), eq. 1."""
+    return dot(query / math.sqrt(query.shape[-1]), keys)  # Q · D divisions, not Q · T
 
 
 def attend(
@@ -61,14 +61,19 @@ def attend(
         context (…, Q, E) and weights (…, Q, T), the weights as they were before `drop`.
     """
     scores = score(query, keys)  # (…, Q, T)
-    if mask is not None:
-        scores = ops.where(mask, scores, lowest(scores))
-    weights = ops.softmax(scores, axis=-1)
-    if mask is not None:
-        weights = weights * ops.cast(mask, weights.dtype)  # no key at all: softmax of equals is not 0
-    if window is not None:
-        weights = weights * window
-    return ops.matmul(weights if drop is None else drop(weights), values), weights
+    if mask is None:
+        weights = _windowed(ops.softmax(scores, axis=-1), window)
+        return ops.matmul(weights if drop is None else drop(weights), values), weights
+    seen = ops.cast(mask, scores.dtype)
+    # Adding is cheaper than choosing: the mask is small, the scores are many, and so are their gradients.
+    weights = _windowed(ops.softmax(scores + (1 - seen) * lowest(scores), axis=-1), window)
+    context = ops.matmul(weights if drop is None else drop(weights), values)
+    # With no key at all the softmax is of equals, and not 0: put right where there is least to multiply.
+    return context * ops.max(seen, axis=-1, keepdims=True), weights * seen
+
+
+def _windowed(weights: Tensor, window: Tensor | None) -> Tensor:
+    return weights if window is None else weights * window
 
 
 def lowest(like: Tensor) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
 from sopan.errors import ConfigError, DataError
 from sopan.text.arrow import Texts, as_texts
-from sopan.types import BoolArray, FloatArray, Prediction, RungState
+from sopan.training.recipe import Monitor, Trained
+from sopan.types import BoolArray, Evidence, FloatArray, Prediction, RungState
 
 T = TypeVar("T")
+
+Labels: TypeAlias = tuple[Texts, Any]
+"""N texts and their (N,) labels."""
 
 AT_ONCE = 4096
 """How many texts are read at a time."""
@@ -69,7 +73,7 @@ class Rung(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
     """One step of the flight: texts in, calibrated class probabilities out.
 
     A subclass lists its settings as keyword arguments of `__init__` (stored unchanged, checked
-    in `fit`), sets the class variables below, and writes the five abstract methods.
+    in `fit`), sets the class variables below, and writes the six abstract methods.
 
     Attributes, after `fit`:
         classes_: (C,) the labels seen, sorted.
@@ -88,14 +92,25 @@ class Rung(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
     # ---- written by each step ------------------------------------------------------------
 
     @abstractmethod
-    def fit(self, X: Texts, y: Any, *, unlabelled: Texts | None = None, memo: Memo | None = None) -> Self:
+    def fit(
+        self,
+        X: Texts,
+        y: Any,
+        *,
+        unlabelled: Texts | None = None,
+        validation: Labels | None = None,
+        memo: Memo | None = None,
+        monitor: Monitor | None = None,
+    ) -> Self:
         """Learn from N texts and their labels.
 
         Args:
             X: N texts.
             y: (N,) labels, of any sortable kind.
             unlabelled: further texts without labels; a step that cannot use them ignores them.
+            validation: texts and labels to stop training by; a step that is not trained in epochs ignores them.
             memo: passed by the tuner; features that depend on X alone may be kept in it.
+            monitor: who watches the training, and where it is kept to go on from later.
 
         Raises:
             DataError: one class only, no words, or lengths that differ.
@@ -105,6 +120,14 @@ class Rung(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
     @abstractmethod
     def read_some(self, texts: pa.LargeStringArray) -> Reading:
         """Read n texts, at most `AT_ONCE`, and say what the step makes of each."""
+
+    @abstractmethod
+    def evidence(self, text: str) -> Evidence:
+        """Say what each word of one text added to each class's logit.
+
+        Raises:
+            DataError: the text is not a string, or is not valid Unicode.
+        """
 
     @abstractmethod
     def state(self) -> RungState:
@@ -123,6 +146,10 @@ class Rung(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
             class_counts: (C,) how many training texts each class has, for what depends on their
                 number and balance.
         """
+
+    def training(self) -> Trained | None:
+        """Tell how training in epochs went, where there was any and it is still known."""
+        return None
 
     # ---- given to each step --------------------------------------------------------------
 

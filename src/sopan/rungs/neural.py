@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from sopan.errors import DataError
 from sopan.rungs.base import Labels, Memo, Reading, Rung, check_labels
 from sopan.rungs.embedding import CbowSettings, Words, embed_words
+from sopan.rungs.integrated_gradients import neural_evidence
 from sopan.rungs.linear import ClassWeight
 from sopan.rungs.settings import Between, OneOf, Rule, check_settings
 from sopan.text.arrow import Texts, as_texts
@@ -36,7 +37,7 @@ from sopan.text.vocab import Vocabulary
 from sopan.training.backend import make_forward
 from sopan.training.forward import read_all
 from sopan.training.loop import train
-from sopan.training.recipe import Examples, Monitor, Recipe
+from sopan.training.recipe import Examples, Monitor, Recipe, Trained
 from sopan.training.score import scorer
 from sopan.types import Evidence, Float32Array, RungState
 
@@ -223,6 +224,10 @@ class NeuralRung(Rung):
         place = {name: index for index, name in enumerate(self.classes_.tolist())}
         return clipped, scorer(np.array([place[name] for name in np.asarray(names).tolist()]))
 
+    def training(self) -> Trained | None:
+        """See `Rung.training`; a saved model no longer knows."""
+        return getattr(self, "trained_", None)
+
     # ---- using ---------------------------------------------------------------------------
 
     def transform(self, X: Texts) -> Float32Array:
@@ -243,8 +248,6 @@ class NeuralRung(Rung):
 
     def evidence(self, text: str) -> Evidence:
         """See `Rung.evidence`: integrated gradients over the word vectors, and the attention weights."""
-        from sopan.rungs.evidence import neural_evidence  # noqa: PLC0415
-
         check_is_fitted(self, "network_")
         return neural_evidence(self, text)
 
@@ -316,7 +319,7 @@ _RULES: dict[str, Rule] = {
     "word_dropout": Between(Real, 0, 0.95),
     "label_smoothing": Between(Real, 0, 0.95),
     "weight_decay": Between(Real, 0, 1),
-    "patience": Between(Integral, 0, 10_000),
+    "patience": Between(Integral, 1, 10_000),
     "class_weight": OneOf(("balanced", None)),
     "min_count": Between(Integral, 1, 1_000_000_000, optional=True),
     "tokens": OneOf(get_args(TokenRule)),

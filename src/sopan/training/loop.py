@@ -149,8 +149,8 @@ def _learn(run: _Run, keeper: _Keeper, watch: Watch, validation: tuple[Clipped, 
                 read_all(forward, validation[0], run.buckets, run.network.output["logits"].shape[-1])
             )
         position.epochs.append(Epoch(position.loss, score, log_loss))
-        watch.epoch(position)
         keeper.end_of_epoch()
+        watch.epoch(position)
 
 
 def _prepared(run: _Run, position: Position, batch: Batch) -> tuple[Arrays, Arrays]:

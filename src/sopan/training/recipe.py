@@ -80,6 +80,13 @@ class Progress(NamedTuple):
     seconds_left: float
     validation: float | None
 
+    def line(self) -> str:
+        """Say it in one line."""
+        minutes, seconds = divmod(round(self.seconds_left), 60)
+        score = "" if self.validation is None else f", {self.validation:.4f} on validation"
+        pace = f"loss {self.loss:.3f}, {self.words_per_second:,.0f} words/s, {minutes}:{seconds:02} left"
+        return f"epoch {self.epoch} of {self.epochs}: {pace}{score}"
+
 
 class Snapshot(NamedTuple):
     """All that a run needs in order to go on as if it had not stopped.
@@ -143,6 +150,18 @@ class Trained:
     padding: float
     interrupted: bool = False
     diverged: str = ""
+
+    def as_json(self) -> dict[str, Json]:
+        """Return it as JSON values; a score that there is not is None."""
+        plain = [[value if value == value else None for value in epoch] for epoch in self.epochs]  # noqa: PLR0124
+        named = [dict(zip(Epoch._fields, epoch, strict=True)) for epoch in plain]
+        return {
+            "epochs": named,
+            "best_epoch": self.best_epoch + 1,
+            "padding": self.padding,
+            "interrupted": self.interrupted,
+            "diverged": self.diverged,
+        }
 
 
 class DivergedError(SopanError):

@@ -43,7 +43,7 @@ def compare(
     data: str | Path,
     out: str | Path | None = None,
     *,
-    steps: str | Sequence[str] = tuple(STEPS),
+    steps: str | Sequence[str] | None = None,
     text: str | None = None,
     label: str | None = None,
     split_column: str | None = None,
@@ -69,7 +69,7 @@ def compare(
         data: a file, a folder of class folders, or a named data set.
         out: folder for results.json, report.html, predictions.parquet, config.json and models/;
             `runs/<name>` unless given.
-        steps: names from the table of steps, maybe with a variant: `bow`, `bow:counts`.
+        steps: names from the table of steps, maybe with a variant: `bow`, `bow:counts`; all unless given.
         text, label, split_column, header, encoding, max_rejects: see `Reading`.
         train, val, test: see `Parts`.
         unlabelled: more texts, without labels, for the steps that can use them.
@@ -79,7 +79,7 @@ def compare(
     Raises:
         SopanError: one line that says what is wrong, where, and what to do.
     """
-    steps = check_steps(steps)
+    steps = check_steps(tuple(STEPS) if steps is None else steps)
     options = {key: value for key, value in locals().items() if key not in ("data", "out", "progress")}
     options["unlabelled"] = unlabelled and str(unlabelled)
     plan = Plan(steps, seed, seeds, Budget.parse(budget), margin, tokens, deterministic, learning_curve)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sopan.errors import ConfigError, ModelFolderError
 from sopan.fit.artifact import label_names, load_model, save_model
+from sopan.fit.checkpoint import CheckpointFile
 from sopan.fit.predict import evaluate_model, predict_stream, write_predictions
 from sopan.fit.publish import check_replaceable, folder_lock, replacing_file
 from sopan.fit.tune import Budget, Labelled, tune
@@ -21,6 +23,7 @@ from sopan.text.read import stream_texts
 from sopan.text.split import check_parts
 from sopan.text.tokenize import TokenRule
 from sopan.text.vectors import WordVectors, load_word_vectors, save_projector, save_word2vec
+from sopan.training.recipe import Monitor
 from sopan.types import Json
 from sopan.usecases.inputs import (
     DEFAULT_PARTS,
@@ -32,6 +35,9 @@ from sopan.usecases.inputs import (
     with_unlabelled,
 )
 
+Progress: TypeAlias = Callable[[str, dict[str, Json]], None]
+"""Told the step's name and what is going on."""
+
 
 def train(
     step: str,
@@ -42,10 +48,24 @@ def train(
     seed: int = 0,
     tokens: TokenRule = "words",
     unlabelled: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    logs: str | Path | None = None,
     parts: Parts = DEFAULT_PARTS,
     reading: Reading = DEFAULT_READING,
+    progress: Progress = lambda step, message: None,
 ) -> dict[str, Json]:
     """Tune and fit one step and publish its model folder; return its scores on the test part.
+
+    Args:
+        step: a name, or a name with a variant.
+        data: a file, a folder of class folders, or a named data set.
+        out: the model folder.
+        budget, seed, tokens, unlabelled: see `compare`.
+        checkpoint: a folder in which training in epochs is kept every minute. The same command goes on from
+            there, to the very bits that it would have reached undisturbed. It is emptied at the end.
+        logs: a folder for TensorBoard, a run of it for each trial.
+        parts, reading: how to split and read the data.
+        progress: told what is going on.
 
     Raises:
         SopanError: the step, the data or the folder cannot be used.
@@ -64,12 +84,38 @@ def train(
             for rows in (split.train, split.val, split.test)
         )
         fixed = {"tokens": tokens, "random_state": seed}
-        tuned = tune(step, train_part, val_part, budget=limit, fixed=fixed, unlabelled=extra)
+        tuned = tune(
+            step,
+            train_part,
+            val_part,
+            budget=limit,
+            fixed=fixed,
+            unlabelled=extra,
+            on_trial=lambda trial, offered: progress(step, {"trial": trial.accuracy, "offered": offered}),
+            monitor=lambda number: _monitor(number, step, checkpoint, logs, progress),
+        )
         scores = evaluate_model(tuned.rung, test_part)
         counts = {"train": len(train_part), "val": len(val_part), "test": len(test_part)}
         about = {"name": corpus.source.name, "fingerprint": fingerprint(corpus), **counts}
         save_model(tuned.rung, out, data=about, metrics=scores, step=step)
+        for number in range(len(tuned.trials) if checkpoint else 0):
+            _checkpoint(checkpoint, number).path.unlink(missing_ok=True)
     return scores
+
+
+def _monitor(
+    number: int, step: str, checkpoint: str | Path | None, logs: str | Path | None, progress: Progress
+) -> Monitor:
+    """Return who watches one trial."""
+    return Monitor(
+        on_progress=lambda training: progress(step, {"stage": training.line()}),
+        checkpoint=None if checkpoint is None else _checkpoint(checkpoint, number),
+        logs=None if logs is None else Path(logs) / f"trial-{number}",
+    )
+
+
+def _checkpoint(folder: str | Path, number: int) -> CheckpointFile:
+    return CheckpointFile(Path(folder) / f"trial-{number}.safetensors")
 
 
 def evaluate(model: str | Path, data: str | Path, *, reading: Reading = DEFAULT_READING) -> dict[str, Json]:
