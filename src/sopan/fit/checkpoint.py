@@ -1,0 +1,77 @@
+"""Keep a training run on disk, so that it can go on after a crash as if there had been none.
+
+One file a trial, `trial-0.safetensors`, …: the arrays, the position as JSON bytes, and a SHA-256 over both,
+because one flipped bit in a weight would otherwise load unnoticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sopan.errors import ModelFolderError
+from sopan.fit.publish import replacing_file
+from sopan.fit.tensors import read_tensors, write_tensors
+from sopan.training.recipe import Snapshot
+
+POSITION, DIGEST = "position.json", "sha256"
+
+
+class CheckpointFile:
+    """One run's checkpoint.
+
+    Args:
+        path: the file; its folder is made when the first snapshot is written.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def read(self) -> Snapshot | None:
+        """Return the last snapshot, or None if there is no file.
+
+        Raises:
+            ModelFolderError: the file is damaged.
+        """
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        arrays = {name: array.copy() for name, array in read_tensors(memoryview(content), self.path).items()}
+        digest = arrays.pop(DIGEST, np.empty(0, np.uint8)).tobytes()
+        if POSITION not in arrays or digest != _digest(arrays):
+            raise ModelFolderError(
+                "the checkpoint is damaged",
+                where=str(self.path),
+                next_step="delete it to train from the start",
+            )
+        position = json.loads(arrays.pop(POSITION).tobytes())
+        return Snapshot(arrays, position)
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Put a snapshot in place of the last; a crash leaves one of the two.
+
+        Raises:
+            SopanError: the disk is full, or the file cannot be written.
+        """
+        arrays = dict(snapshot.arrays)
+        arrays[POSITION] = np.frombuffer(json.dumps(snapshot.position).encode(), np.uint8)
+        arrays[DIGEST] = np.frombuffer(_digest(arrays), np.uint8)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing_file(self.path) as new:
+            write_tensors(arrays, new)
+
+
+def _digest(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(array.tobytes())
+    return digest.digest()
