@@ -68,4 +68,12 @@ class Watch:
             import tensorflow as tf  # noqa: PLC0415
 
             with self._writer.as_default():
-                tf.summary.scalar(name, value, step=step)
+                tf.summary.write(name, tf.constant(value, tf.float32), step, _scalars())
+
+
+def _scalars() -> Any:
+    """Return what marks a value as a scalar; TensorBoard itself, whose helper does this, need not be here."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    kind = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
+    return tf.compat.v1.SummaryMetadata(plugin_data=kind)
