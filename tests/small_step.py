@@ -5,6 +5,7 @@ McCallum and Nigam, "A comparison of event models for naive Bayes text classific
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from sopan.rungs import STEPS
 from sopan.rungs.base import Reading, Rung, check_labels
 from sopan.text.arrow import as_texts
-from sopan.types import RungState
+from sopan.types import Evidence, RungState, Tokens
 
 TEXTS = [
     "a warm and funny film",
@@ -38,7 +39,7 @@ class NaiveBayes(Rung):
         self.smoothing = smoothing
         self.spans = spans
 
-    def fit(self, X, y, *, unlabelled=None, memo=None):
+    def fit(self, X, y, *, unlabelled=None, validation=None, memo=None, monitor=None):
         texts = as_texts(X).to_pylist()
         self.classes_, index = check_labels(len(texts), y)
         self.words_ = tuple(sorted({word for text in texts for word in text.split(" ")} - {""}))
@@ -67,6 +68,16 @@ class NaiveBayes(Rung):
         counts = self._counts(texts)
         logits = counts @ self.log_likelihood_.T + self.log_prior_
         return Reading(logits, np.zeros(len(counts), bool), counts.sum(axis=1) == 0)
+
+    def evidence(self, text):
+        """Exact: what a word adds to a class is its log-likelihood there; the base is the log-prior."""
+        found = list(re.finditer("[^ ]+", text))
+        spans = np.array([word.span() for word in found], np.int64).reshape(-1, 2)
+        places = {word: place for place, word in enumerate(self.words_)}
+        ids = np.array([places.get(word.group(), -1) for word in found], np.int64)
+        added = np.where(ids[:, None] >= 0, self.log_likelihood_.T[ids], 0.0)
+        words = Tokens(tuple(word.group() for word in found), spans[:, 0], spans[:, 1])
+        return Evidence(words, ids >= 0, added, self.log_prior_, self.logits([text])[0], "exact")
 
     def state(self):
         arrays = {"log_likelihood": self.log_likelihood_, "log_prior": self.log_prior_}

@@ -18,9 +18,10 @@ _HOMES = {
     "SopanError": "sopan.errors",
     "audit": "sopan.usecases",
     "compare": "sopan.usecases",
+    "explain": "sopan.usecases",
     "load": "sopan.usecases",
 }
-__all__ = ["CBOW", "BagOfWords", "SopanError", "audit", "compare", "load"]  # served by __getattr__
+__all__ = ["CBOW", "BagOfWords", "SopanError", "audit", "compare", "explain", "load"]  # served by __getattr__
 
 
 def __getattr__(name: str) -> Any:

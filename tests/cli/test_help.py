@@ -10,7 +10,18 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("compare", "audit", "train", "evaluate", "predict", "neighbors", "embed", "export", "data")
+COMMANDS = (
+    "compare",
+    "audit",
+    "train",
+    "evaluate",
+    "predict",
+    "explain",
+    "neighbors",
+    "embed",
+    "export",
+    "data",
+)
 HEAVY = (
     "tensorflow",
     "keras",

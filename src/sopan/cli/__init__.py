@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from sopan import __version__
-from sopan.cli import audit, compare, data, embed, evaluate, export, neighbors, predict, train
+from sopan.cli import audit, compare, data, embed, evaluate, explain, export, neighbors, predict, train
 from sopan.errors import SopanError
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"auto_envvar_prefix": "SOPAN", "help_option_names": ["-h", "--help"]},
 )
-for command in (compare, audit, train, evaluate, predict, neighbors, embed, export, data):
+for command in (compare, audit, train, evaluate, predict, explain, neighbors, embed, export, data):
     app.command(command.__name__.rpartition(".")[2])(command.run)
 
 

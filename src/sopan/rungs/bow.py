@@ -19,13 +19,15 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, DataError
-from sopan.rungs.base import Memo, Reading, Rung, check_labels
+from sopan.rungs.base import Labels, Memo, Reading, Rung, check_labels
+from sopan.rungs.evidence import bag_evidence
 from sopan.rungs.linear import ClassWeight, LinearModel, fit_one_vs_rest
 from sopan.rungs.settings import Between, OneOf, Rule, Span, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.ngrams import Analyzer, NgramCounter, count_ngrams
 from sopan.text.unicode import TokenRule
-from sopan.types import BoolArray, Float32Array, FloatArray, RungState
+from sopan.training.recipe import Monitor
+from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, RungState
 
 Tf = Literal["counts", "binary", "sublinear"]
 """What n occurrences in one text weigh: n, 1, or 1 + ln n."""
@@ -105,7 +107,16 @@ class BagOfWords(Rung):
 
     # ---- learning ------------------------------------------------------------------------
 
-    def fit(self, X: Texts, y: Any, *, unlabelled: Texts | None = None, memo: Memo | None = None) -> Self:
+    def fit(
+        self,
+        X: Texts,
+        y: Any,
+        *,
+        unlabelled: Texts | None = None,
+        validation: Labels | None = None,
+        memo: Memo | None = None,
+        monitor: Monitor | None = None,
+    ) -> Self:
         """Find the features of N texts and learn what they say of the classes; see `Rung.fit`.
 
         `unlabelled` is ignored: words without a label's company teach this step nothing.
@@ -185,6 +196,11 @@ class BagOfWords(Rung):
         features = self.transform(texts)
         whole = np.zeros(len(texts), bool)
         return Reading(self.model_.logits(features), whole, np.diff(features.indptr) == 0)
+
+    def evidence(self, text: str) -> Evidence:
+        """See `Rung.evidence`; exact, from the coefficients. The base is the bias."""
+        counters = [block.counter for block in self.blocks_]
+        return bag_evidence(text, counters, self.transform([text]), self.model_)
 
     # ---- keeping -------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple, Self, get_args
+from typing import Any, ClassVar, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,18 +20,20 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import DataError
-from sopan.rungs.base import Memo, Reading, Rung, check_labels
-from sopan.rungs.bow import FEW_TEXTS, IMBALANCED, log_count_ratio
-from sopan.rungs.embedding import CbowSettings, sensible_epochs, train_word_vectors
+from sopan.rungs.base import Labels, Memo, Reading, Rung, check_labels
+from sopan.rungs.bow import IMBALANCED, log_count_ratio
+from sopan.rungs.embedding import CbowSettings, Words, embed_words
+from sopan.rungs.evidence import contributions_of, vocabulary_evidence
 from sopan.rungs.linear import ClassWeight, LinearModel, fit_standardised
 from sopan.rungs.pool import Pooling, bag, common_component, pool, without_component, word_weights
 from sopan.rungs.settings import Between, OneOf, Rule, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.encode import cores
 from sopan.text.unicode import TokenRule
-from sopan.text.vectors import WordVectors, load_word_vectors, usable_vectors
-from sopan.text.vocab import Vocabulary, build_vocabulary
-from sopan.types import Encoded, Float32Array, Int64Array, RungState
+from sopan.text.vectors import WordVectors
+from sopan.text.vocab import Vocabulary
+from sopan.training.recipe import Monitor
+from sopan.types import Evidence, Float32Array, Int64Array, RungState
 
 
 class CBOW(Rung):
@@ -119,7 +121,16 @@ class CBOW(Rung):
 
     # ---- learning ------------------------------------------------------------------------
 
-    def fit(self, X: Texts, y: Any, *, unlabelled: Texts | None = None, memo: Memo | None = None) -> Self:
+    def fit(
+        self,
+        X: Texts,
+        y: Any,
+        *,
+        unlabelled: Texts | None = None,
+        validation: Labels | None = None,
+        memo: Memo | None = None,
+        monitor: Monitor | None = None,
+    ) -> Self:
         """Learn word vectors from all texts, then to tell the labelled ones' classes; see `Rung.fit`."""
         texts = as_texts(X)
         classes, labels = check_labels(len(texts), y)
@@ -145,37 +156,25 @@ class CBOW(Rung):
         settings = self.get_params(deep=False).items()
         return ("cbow", *((name, value) for name, value in settings if name not in pooling))
 
-    def _embed_words(self, texts: pa.LargeStringArray, unlabelled: pa.LargeStringArray) -> _Words:
-        """Encode all texts, load or train word vectors, and keep what the labelled texts need."""
-        every = pa.concat_arrays([texts, unlabelled])
-        if self.vectors is None:
-            least = self.min_count or (2 if len(every) >= FEW_TEXTS else 1)
-            vocabulary, encoded = build_vocabulary(
-                every, self.tokens, lowercase=self.lowercase, min_count=least
-            )
-        else:
-            loaded = usable_vectors(load_word_vectors(self.vectors), self.tokens, lowercase=self.lowercase)
-            vocabulary = Vocabulary(loaded.words, None, self.tokens, self.lowercase)
-            encoded = vocabulary.encode(every)
-        counts = np.bincount(encoded.ids[encoded.ids >= 0], minlength=len(vocabulary))
-        if self.vectors is None:
-            settings = self._training_settings(len(encoded.ids))
-            vectors = train_word_vectors(encoded, counts, settings, np.random.default_rng(self.random_state))
-            epochs = settings.epochs
-        else:
-            vectors, epochs = loaded.vectors, 0
-        bounds = encoded.offsets[: len(texts) + 1]
-        return _Words(vocabulary, vectors, counts, Encoded(encoded.ids[: bounds[-1]], bounds), epochs)
-
-    def _training_settings(self, n_words: int) -> CbowSettings:
-        return CbowSettings(
+    def _embed_words(self, texts: pa.LargeStringArray, unlabelled: pa.LargeStringArray) -> Words:
+        settings = CbowSettings(
             dimension=self.dimension,
             window=self.window,
             negatives=self.negatives,
-            epochs=self.epochs or sensible_epochs(n_words),
+            epochs=self.epochs,
             subsample=self.subsample,
             learning_rate=self.learning_rate,
             threads=1 if self.deterministic else self.n_jobs or cores(),
+        )
+        return embed_words(
+            texts,
+            unlabelled,
+            settings,
+            vectors=self.vectors,
+            tokens=self.tokens,
+            lowercase=self.lowercase,
+            min_count=self.min_count,
+            rng=np.random.default_rng(self.random_state),
         )
 
     def _weigh(
@@ -206,6 +205,20 @@ class CBOW(Rung):
         unknown = np.diff(counts.indptr) == 0
         vectors = np.where(unknown[:, None], self.center_, self._pool(counts))
         return Reading(self.model_.logits(vectors), np.zeros(len(texts), bool), unknown)
+
+    def evidence(self, text: str) -> Evidence:
+        """See `Rung.evidence`; exact. The base is what a text without known words scores: the average text.
+
+        The mean moves from there by each word's share of it: Σ share(w) · (vector(w) − average), whose parts
+        go through the classifier one by one. The common component is taken out of every vector first.
+        """
+        counts = self._bag([text])
+        weights = counts.data * self.weights_[counts.indices]
+        shares = weights / max(weights.sum(), np.finfo(np.float32).tiny)  # (F,) of the F words held
+        moves = without_component(self.vectors_[counts.indices], self.common_) - self.center_  # (F, D)
+        parts = contributions_of(self.model_, shares[:, None] * moves)
+        base, logits = self.model_.logits(self.center_[None])[0], self.logits([text])[0]
+        return vocabulary_evidence(text, self.vocabulary_, counts.indices, parts, base, logits)
 
     def _bag(self, X: Texts) -> sp.csr_array:
         check_is_fitted(self, "vectors_")
@@ -273,16 +286,6 @@ class CBOW(Rung):
             for weight in weights
             for pooling in poolings
         ]
-
-
-class _Words(NamedTuple):
-    """What all trials of one tuning share."""
-
-    vocabulary: Vocabulary
-    vectors: Float32Array
-    counts: Int64Array
-    encoded: Encoded
-    epochs: int
 
 
 _SETTINGS: dict[str, Rule] = {

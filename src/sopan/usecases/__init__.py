@@ -16,6 +16,7 @@ _HOMES = {
     "compare": "comparing",
     "fetch_data": "comparing",
     "embed_file": "models",
+    "explain": "explaining",
     "evaluate": "models",
     "export": "models",
     "load": "models",
@@ -23,6 +24,7 @@ _HOMES = {
     "predict_file": "models",
     "predict_text": "models",
     "train": "models",
+    "write_explanation": "explaining",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605  # a list, as sorted makes
 

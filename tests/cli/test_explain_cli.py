@@ -1,0 +1,116 @@
+"""`sopan explain`: the colours, the JSON and the page, and texts that would play tricks on a terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from small_step import LABELS, TEXTS, trained
+
+from sopan.cli import show_explanation
+from sopan.cli.show_explanation import AGAINST, FOR, coloured, style_of
+from sopan.fit.artifact import save_model
+from sopan.rungs import make_step
+from sopan.usecases import explain
+
+TEXT = "A warm and funny film, [bold]dull[/bold] \x1b[31m \u202e ?"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "bow"
+    save_model(make_step("bow").fit(TEXTS, LABELS), folder, data={"name": "texts"}, metrics={})
+    return folder
+
+
+def sopan(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    code = "from sopan.cli import main; main()"
+    environment = {**os.environ, "COLUMNS": "100"}
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env=environment,
+    )
+
+
+def test_the_terminal_view(model: Path) -> None:
+    done = sopan("explain", str(model), TEXT)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.startswith("good, with probability 0.")
+    assert "A warm and funny film, [bold]dull[/bold] ⟨U+001B⟩[31m ⟨U+202E⟩ ?" in done.stdout
+    assert "\x1b" not in done.stdout  # not a terminal: no colours
+    assert "most, the probability of 'good' goes from" in done.stdout.replace("\n", " ")
+
+
+def test_json_holds_everything_and_nothing_else_is_printed(model: Path) -> None:
+    done = sopan("explain", str(model), TEXT, "--json")
+    found = json.loads(done.stdout)
+    assert found["predicted"] == "good"
+    assert [TEXT[word["start"] : word["end"]] for word in found["words"]][:3] == ["A", "warm", "and"]
+    assert found == explain(model, TEXT)
+
+
+def test_the_page_is_written_where_it_was_asked_for(model: Path, tmp_path: Path) -> None:
+    done = sopan("explain", str(model), TEXT, "--html", "why.html", cwd=tmp_path)
+    assert done.stdout == "why.html\n"
+    assert (tmp_path / "why.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    both = sopan("explain", str(model), TEXT, "--html", "why.html", "--json", cwd=tmp_path)
+    assert json.loads(both.stdout)["predicted"] == "good"
+
+
+def test_a_page_that_cannot_be_written_is_one_clear_line(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    done = sopan("explain", str(model), TEXT, "--html", str(tmp_path / "file" / "why.html"))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "cannot be written" in done.stderr
+
+
+def test_no_model_there(tmp_path: Path) -> None:
+    done = sopan("explain", str(tmp_path), TEXT)
+    assert done.returncode == 2
+    assert "sopan train" in done.stderr
+
+
+def test_an_empty_text_and_one_without_known_words(model: Path) -> None:
+    for text in ("", "zzz 🙂"):
+        done = sopan("explain", str(model), text)
+        assert done.returncode == 0, done.stderr
+        assert "knows no word of this text" in done.stdout
+
+
+def test_words_are_coloured_by_what_they_add() -> None:
+    found = explain(trained(), TEXT)
+    shown = coloured(TEXT, found["words"])
+    styles = {shown.plain[span.start : span.end]: span.style for span in shown.spans}
+    assert styles["warm"] in {style for _, style in FOR}
+    assert styles["film,"] == "dim"  # not known to this step
+
+
+def test_styles_grow_with_the_share() -> None:
+    assert style_of(1.0, read=True) == FOR[0][1]
+    assert style_of(-0.3, read=True) == AGAINST[1][1]
+    assert style_of(0.0, read=True) == ""
+    assert style_of(1.0, read=False) == "dim"
+
+
+def test_a_terminal_gets_colours_and_no_control_characters_of_the_text(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = io.StringIO()
+    terminal = Console(file=screen, force_terminal=True, color_system="standard", width=100, highlight=False)
+    monkeypatch.setattr(show_explanation, "out", terminal)
+    show_explanation.show_explanation(explain(model, TEXT))
+    assert "\x1b[1;37;44m" in screen.getvalue()  # white on blue
+    assert "\x1b[31m" not in screen.getvalue()
+    assert "\u202e" not in screen.getvalue()
