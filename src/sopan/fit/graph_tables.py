@@ -42,9 +42,10 @@ class PointTable(NamedTuple):
     @classmethod
     def of(cls, values: Values) -> PointTable:
         """Pack the values of all code points, (0x110000,)."""
-        whole = np.concatenate([values.astype(np.int32), np.zeros(256, np.int32)])
-        pages, which = np.unique(whole.reshape(-1, 256), axis=0, return_inverse=True)
-        return cls((which.ravel() * 256).astype(np.int32), pages.ravel())
+        whole = np.concatenate([values.astype(np.int32), np.zeros(256, np.int32)]).reshape(-1, 256)
+        found: dict[bytes, int] = {}
+        which = [found.setdefault(page.tobytes(), len(found)) for page in whole]
+        return cls(np.array(which, np.int32) * 256, np.frombuffer(b"".join(found), np.int32))
 
 
 class LowerTables(NamedTuple):
@@ -101,16 +102,20 @@ def format_table() -> PointTable:
 @cache
 def lower_tables() -> LowerTables:
     """Return the tables of `str.lower`, asked of it."""
-    points = range(CODE_POINTS)
-    shift = np.fromiter((ord(chr(point).lower()[0]) - point for point in points), np.int32, CODE_POINTS)
+    points = np.arange(CODE_POINTS, dtype=np.int32)
+    shift = _lowered(points) - points
     # Python does not tell which characters have case and which are skipped; what a sigma becomes tells it.
-    cased = np.fromiter((_ends_final(chr(point)) for point in points), bool, CODE_POINTS)
-    after_letter = np.fromiter((_ends_final("A" + chr(point)) for point in points), bool, CODE_POINTS)
+    sigma, space, letter = (np.full_like(points, ord(c)) for c in "Σ A")
+    cased = _lowered(np.stack([points, sigma, space], axis=1))[:, 1] == FINAL_SIGMA
+    after_letter = _lowered(np.stack([letter, points, sigma, space], axis=1))[:, 2] == FINAL_SIGMA
     return LowerTables(*map(PointTable.of, (shift, after_letter & ~cased, cased)))
 
 
-def _ends_final(before: str) -> bool:
-    return (before + "Σ").lower()[-1] == "ς"
+def _lowered(points: Int32Array) -> Int32Array:
+    """Lower code points as one text; `İ`, the only one that becomes two, becomes the first of them."""
+    single = np.where(points == CAPITAL_I_WITH_DOT, ord("I"), points).astype("<i4")
+    text = single.tobytes().decode("utf-32-le", "surrogatepass").lower()
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<i4").reshape(points.shape)
 
 
 @cache

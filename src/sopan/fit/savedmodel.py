@@ -67,13 +67,13 @@ def export_savedmodel(rung: Rung, folder: str | Path, texts: Texts) -> float:
         )
     import tensorflow as tf  # noqa: PLC0415  # where Keras runs on another backend it may be absent
 
-    archive = keras.export.ExportArchive()
-    archive.track(neural.network_)
+    served = tf.Module()
     signature = [tf.TensorSpec([None], tf.string, name="texts")]
-    archive.add_endpoint("serving_default", _serving(neural, archive), signature)
+    serve = tf.function(_serving(neural, served), input_signature=signature, autograph=False)
+    signatures = {"serving_default": serve.get_concrete_function()}
     needed = 4 * neural.network_.count_params() + 8 * sum(map(len, neural.vocabulary_.words)) + (4 << 20)
     with replacing_folder(Path(folder), bytes_needed=needed, names=SAVED_MODEL_FILES) as new:
-        archive.write_out(str(new), verbose=False)
+        tf.saved_model.save(served, str(new), signatures=signatures)
         return _largest_difference(tf.saved_model.load(str(new)), neural, as_texts(texts))
 
 
@@ -126,15 +126,20 @@ def _same_outputs(network: Any, twin: Any, n_words: int) -> bool:
     return all(np.allclose(a, b, rtol=1e-5, atol=1e-6) for a, b in zip(ours, theirs, strict=True))
 
 
-def _serving(rung: NeuralRung, archive: Any) -> Callable[[Any], dict[str, Any]]:
-    """Return the function from texts to classes and scores, in TensorFlow operations."""
+def _serving(rung: NeuralRung, served: Any) -> Callable[[Any], dict[str, Any]]:
+    """Return the function from texts to classes and scores, in TensorFlow operations.
+
+    Args:
+        rung: a fitted step.
+        served: a `tf.Module`, given what the function needs to be saved with it.
+    """
     import tensorflow as tf  # noqa: PLC0415
 
     from sopan.fit.graph_words import GraphVocabulary  # noqa: PLC0415  # imports TensorFlow
 
     known = rung.vocabulary_
     read = GraphVocabulary(known.words, known.rule, lowercase=known.lowercase, max_length=rung.max_length)
-    archive.track(read)
+    served.network, served.read = rung.network_, read
     names = label_names(rung.classes_)
 
     def scores(texts: Any) -> Any:
