@@ -160,8 +160,10 @@ class Evidence:
         base: (C,) float64, the logits without any word.
         logits: (C,) float64, as `Rung.logits` gives; base + contributions.sum(0), as near as `method` comes.
         method: how the contributions were found: `exact`, or `integrated gradients`.
-        attention: for each layer that attends, lowest first, (H, Q, W) float32: the weight that query q of
-            head h gave to each word. Q is W where words attend to words. Empty for steps without attention.
+        attention: for each layer that attends, lowest first, (H, Q, A) float32: the weight that query q of
+            head h gave to each of the A words that the step looked at. Q is A where words attend to words.
+            Empty for steps without attention.
+        attended: (A,) int64, rising, which of the W words these are: not those cut out of a long text.
     """
 
     tokens: Tokens
@@ -171,6 +173,7 @@ class Evidence:
     logits: FloatArray
     method: str
     attention: tuple[Float32Array, ...] = ()
+    attended: Int64Array = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True)

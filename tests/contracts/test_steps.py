@@ -215,3 +215,18 @@ def test_every_candidate_can_be_fitted(counts):
 def test_a_fit_ignores_or_uses_further_texts_without_labels(step):
     rung = new(step).fit(TEXTS, LABELS, unlabelled=["the gulls follow the dinghy", "a rose and a tulip"])
     assert rung.score(TEXTS, LABELS) == 1.0
+
+
+def test_the_evidence_adds_up_to_the_logits(fitted):
+    for text in (TEXTS[0], "", "?!… —", "qwrtz xyzzy", "soup", "Zażółć soup, 🙂 gulls " * 10):
+        found = fitted.evidence(text)
+        n, change = len(found.tokens.words), np.abs(found.logits - found.base).max()
+        np.testing.assert_allclose(found.logits, fitted.logits([text])[0], rtol=1e-5, atol=1e-5)
+        allowed = 1e-4 if found.method == "exact" else 0.03 * max(1, change)
+        assert np.abs(found.base + found.contributions.sum(axis=0) - found.logits).max() <= allowed
+        assert not found.contributions[~found.read].any()
+        assert found.read.any() != fitted.read([text]).no_known_words[0]
+        for weights in found.attention:
+            assert weights.shape[2] == len(found.attended) == n
+            assert np.isfinite(weights).all()
+            assert (weights.sum(axis=2) <= 1 + 1e-4).all()

@@ -80,9 +80,9 @@ def neural_evidence(rung: Neural, text: str) -> Evidence:
         (ends.logits[1] - ends.logits[0]).astype(np.float64),
     )
     added[places], read[places] = contributions[: len(places)], known[: len(places)]
-    attention = tuple(_in_text(ops.convert_to_numpy(layer)[1], places, n_words) for layer in ends.attention)
+    attention = tuple(_unpadded(ops.convert_to_numpy(layer)[1], len(places)) for layer in ends.attention)
     base = ends.logits[0].astype(np.float64)
-    return Evidence(tokens, read, added, base, logits, "integrated gradients", attention)
+    return Evidence(tokens, read, added, base, logits, "integrated gradients", attention, places)
 
 
 def integrated_gradients(
@@ -128,11 +128,7 @@ def _ids(rung: Neural, texts: pa.LargeStringArray, n_words: int) -> tuple[Int32A
     return np.pad(clipped.encoded.ids, (0, -len(places) % MULTIPLE), constant_values=PADDING), places
 
 
-def _in_text(weights: Float32Array, places: Int64Array, n_words: int) -> Float32Array:
-    """Spread weights (H, Q, T) on the words that were read over all words of the text; the others have 0."""
-    heads, queries, length = weights.shape
-    by_words = queries == length
-    spread = np.zeros((heads, n_words if by_words else queries, n_words), np.float32)
-    rows = places if by_words else np.arange(queries)
-    spread[:, rows[:, None], places] = weights[:, : len(rows), : len(places)]
-    return spread
+def _unpadded(weights: Float32Array, length: int) -> Float32Array:
+    """Take the padding out of weights (H, Q, T) over a text of so many words."""
+    queries = length if weights.shape[1] == weights.shape[2] else weights.shape[1]
+    return np.asarray(weights[:, :queries, :length], np.float32)

@@ -11,7 +11,7 @@ from sopan.fit.artifact import label_names, load_model
 from sopan.fit.explain import NOT_A_CAUSE, SHARES, Explanation, Sanity, explain_text, top_words
 from sopan.fit.publish import write_atomic
 from sopan.rungs.base import Rung
-from sopan.types import BoolArray, Float32Array, Json
+from sopan.types import Evidence, Json
 
 DECIMALS = 6
 """Of every number that is told."""
@@ -63,7 +63,7 @@ def explain(model: str | Path | Rung, text: str) -> dict[str, Json]:
             for word, support, times in top_words(evidence.tokens, np.round(found.support, DECIMALS))
         ],
         "sanity": None if found.sanity is None else _sanity(found.sanity, found, names[found.predicted]),
-        "attention": _attention(evidence.attention, evidence.read) if evidence.attention else None,
+        "attention": _attention(evidence),
         "cautions": _cautions(found),
         "notes": _notes(found),
     }
@@ -121,18 +121,12 @@ def _sanity(sanity: Sanity, found: Explanation, predicted: str) -> dict[str, Jso
     }
 
 
-def _attention(layers: tuple[Float32Array, ...], read: BoolArray) -> dict[str, Json]:
-    """Give each layer's weights (H, Q, n) over the n words that were looked at, and which words they are."""
-    looked = np.flatnonzero(np.any([layer.any(axis=(0, 1)) for layer in layers], axis=0) | read)
-    queries = [looked if layer.shape[1] == len(read) else np.arange(layer.shape[1]) for layer in layers]
-    return {
-        "caution": NOT_A_CAUSE,
-        "words": looked.tolist(),
-        "layers": [
-            np.round(layer[:, rows[:, None], looked].astype(np.float64), 4).tolist()
-            for layer, rows in zip(layers, queries, strict=True)
-        ],
-    }
+def _attention(evidence: Evidence) -> dict[str, Json] | None:
+    """Give each layer's weights (H, Q, A), which words they are of, and what not to take them for."""
+    if not evidence.attention:
+        return None
+    layers = [np.round(layer.astype(np.float64), 4).tolist() for layer in evidence.attention]
+    return {"caution": NOT_A_CAUSE, "words": evidence.attended.tolist(), "layers": layers}
 
 
 def _cautions(found: Explanation) -> list[str]:

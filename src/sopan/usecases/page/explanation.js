@@ -119,17 +119,19 @@ if (data.attention) {
 
   const show = (word) => {
     const { weights, layer } = current;
-    const row = layer.words ? column.get(word) : 0;
+    const rows = layer.words ? [column.get(word)] : [...Array(layer.queries).keys()];
     const place = byId("weight");
-    if (row === undefined) return say(place, [{ word: data.words[word] }, " was not read here."]);
+    if (rows[0] === undefined) return say(place, [{ word: data.words[word] }, " was not read here."]);
+    const mean = words.map((_, i) => rows.reduce((sum, row) => sum + weights[row * n + i], 0) / rows.length);
     const values = new Array(data.words.length).fill(0);
-    words.forEach((other, i) => (values[other] = weights[row * n + i]));
+    words.forEach((other, i) => (values[other] = mean[i]));
     colour(looked, values);
-    const order = words.map((_, i) => i).sort((a, b) => weights[row * n + b] - weights[row * n + a]);
+    const order = words.map((_, i) => i).sort((a, b) => mean[b] - mean[a]);
     const parts = layer.words ? [{ word: data.words[word] }, " looks at "] : ["The model looks at "];
     order.slice(0, 5).forEach((i, k) => {
-      parts.push(k ? ", " : "", { word: data.words[words[i]] }, ` ${weights[row * n + i].toFixed(3)}`);
+      parts.push(k ? ", " : "", { word: data.words[words[i]] }, ` ${mean[i].toFixed(3)}`);
     });
+    if (rows.length > 1) parts.push(`, on the mean of ${rows.length} readings`);
     say(place, [...parts, "."]);
   };
   const here = walk(looked, (word) => show(word));
@@ -147,9 +149,9 @@ if (data.attention) {
     const within = (at, size, count) => Math.min(count - 1, Math.max(0, Math.floor((at / size) * count)));
     const row = within(event.offsetY, canvas.clientHeight, layer.queries);
     const other = within(event.offsetX, canvas.clientWidth, n);
-    const looks = layer.words ? [{ word: data.words[words[row]] }, " looks at "] : ["the model looks at "];
+    const looks = layer.words ? [{ word: data.words[words[row]] }] : [`reading ${row + 1}`];
     const weight = weights[row * n + other].toFixed(3);
-    say(byId("cell"), [`${name}: `, ...looks, { word: data.words[words[other]] }, `, ${weight}.`]);
+    say(byId("cell"), [`${name}: `, ...looks, " looks at ", { word: data.words[words[other]] }, `, ${weight}.`]);
   };
 
   layers.forEach((layer, l) => {
