@@ -82,6 +82,8 @@ def export_keras(rung: Rung, path: str | Path) -> None:
 
     It takes `[ids, mask]` as `sopan.text.batch` makes them and returns the network's dict of `logits`,
     `vector` and `attention`; the vocabulary and the temperature stay with the model folder.
+    `keras.saving.load_model` reads it once the step's module, such as `sopan.rungs.transformer`, is imported:
+    that holds the layers of its own.
 
     Raises:
         ConfigError: the step is not a neural network, or `path` does not end in `.keras`.
