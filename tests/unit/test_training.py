@@ -91,7 +91,7 @@ def test_learns_and_keeps_the_best_epoch():
 def test_few_texts_are_gone_through_more_often():
     trained = train(network(), EXAMPLES, RECIPE, BUCKETS, seed=1)
     steps_an_epoch = 120 // 8
-    assert len(trained.epochs) >= loop.LEAST_STEPS / (steps_an_epoch + len(BUCKETS))
+    assert len(trained.epochs) >= RECIPE.min_steps / (steps_an_epoch + len(BUCKETS))
     assert trained.best_epoch == len(trained.epochs) - 1
     assert math.isnan(trained.epochs[0].score)
 

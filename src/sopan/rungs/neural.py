@@ -23,9 +23,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import DataError
 from sopan.rungs.base import Labels, Memo, Reading, Rung, check_labels
+from sopan.rungs.bow import log_count_ratio
 from sopan.rungs.embedding import CbowSettings, Words, embed_words
 from sopan.rungs.integrated_gradients import neural_evidence
 from sopan.rungs.linear import ClassWeight
+from sopan.rungs.pool import bag
 from sopan.rungs.settings import Between, OneOf, Rule, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD, Clipped, bucket_lengths, clip
@@ -37,6 +39,7 @@ from sopan.text.vocab import Vocabulary
 from sopan.training.backend import make_forward
 from sopan.training.forward import read_all
 from sopan.training.loop import train
+from sopan.training.quiet import quiet
 from sopan.training.recipe import Examples, Monitor, Recipe, Trained
 from sopan.training.score import scorer
 from sopan.types import Evidence, Float32Array, RungState
@@ -76,9 +79,12 @@ class NeuralRung(Rung):
         tune_embeddings: whether training changes the word vectors; random ones always learn.
         vectors: path of a word2vec, GloVe or fastText file to use in place of training vectors.
         dimension: D, width of a word vector.
+        nb: make word vectors longer whose words tell the classes apart: times 1 + nb · |log-count ratio|, as
+            in `cbow`.
         max_length: words read of a text; a longer one loses its middle.
         learning_rate: at its height, after the warm-up.
-        epochs: passes over the labelled texts.
+        epochs: passes over the labelled texts; more where they would not come to `min_steps`.
+        min_steps: the least that the optimiser makes, for where texts are few.
         dropout: share of numbers hidden at each place of the network that hides any.
         word_dropout: share of words hidden.
         label_smoothing: probability taken from the true class and shared out.
@@ -101,9 +107,11 @@ class NeuralRung(Rung):
     tune_embeddings: bool = False
     vectors: str | None = None
     dimension: int = 200
+    nb: float = 1.0
     max_length: int = 512
     learning_rate: float = 2e-3
     epochs: int = 5
+    min_steps: int = 150
     dropout: float = 0.3
     word_dropout: float = 0.1
     label_smoothing: float = 0.0
@@ -154,7 +162,7 @@ class NeuralRung(Rung):
         self.classes_, self.temperature_, self.vocabulary_ = classes, 1.0, words.vocabulary
         clipped = clip(words.encoded, len(words.vocabulary), self.max_length)
         self.buckets_ = bucket_lengths(clipped.lengths, self.max_length)
-        self._assemble(words.vectors)
+        self._assemble(self._weighed(words, labels))
         self.trained_ = train(
             self.network_,
             Examples(clipped, labels, self._weights(labels)),
@@ -188,16 +196,22 @@ class NeuralRung(Rung):
             rng=np.random.default_rng(self.random_state),
         )
 
+    def _weighed(self, words: Words, labels: npt.NDArray[np.int64]) -> Float32Array:
+        """Return the vectors (V, D), those of telling words longer, all together of unit variance."""
+        ratio = log_count_ratio(bag(words.encoded, len(words.vocabulary), distinct=True), labels)
+        vectors = words.vectors * (1 + self.nb * ratio[:, None])
+        return np.asarray(vectors / max(float(vectors.std()), 1e-12), np.float32)
+
     def _assemble(self, vectors: Float32Array) -> None:
         """Make the network around word vectors (V, D); padding and unknown words get zeros."""
         seeds = Seeds(self.random_state)
-        scale = np.float32(max(float(vectors.std()), 1e-12))
-        table = np.concatenate([np.zeros((FIRST_WORD, vectors.shape[1]), np.float32), vectors / scale])
+        table = np.concatenate([np.zeros((FIRST_WORD, vectors.shape[1]), np.float32), vectors])
         learns = self.tune_embeddings or self.embeddings == "random"
         words = keras.layers.Embedding(*table.shape, trainable=learns, name="words")
         words.build()
         words.embeddings.assign(table)
-        body = self.body(vectors.shape[1], len(self.classes_), seeds)
+        with quiet():  # Keras looks for TensorFlow inside some layers, whatever it runs on
+            body = self.body(vectors.shape[1], len(self.classes_), seeds)
         ids = keras.Input((None,), dtype="int32", name="ids")
         mask = keras.Input((None,), dtype="bool", name="mask")
         self.network_ = keras.Model([ids, mask], body([words(ids), mask]), name=self.name)
@@ -208,6 +222,7 @@ class NeuralRung(Rung):
         return Recipe(
             learning_rate=self.learning_rate,
             epochs=self.epochs,
+            min_steps=self.min_steps,
             weight_decay=self.weight_decay,
             label_smoothing=self.label_smoothing,
             word_dropout=self.word_dropout,
@@ -312,9 +327,11 @@ _RULES: dict[str, Rule] = {
     "embeddings": OneOf(get_args(Embeddings)),
     "tune_embeddings": OneOf((True, False)),
     "dimension": Between(Integral, 1, 4096),
+    "nb": Between(Real, 0, 100),
     "max_length": Between(Integral, 2, 100_000),
     "learning_rate": Between(Real, 1e-8, 1),
     "epochs": Between(Integral, 1, 10_000),
+    "min_steps": Between(Integral, 1, 1_000_000),
     "dropout": Between(Real, 0, 0.95),
     "word_dropout": Between(Real, 0, 0.95),
     "label_smoothing": Between(Real, 0, 0.95),

@@ -24,7 +24,6 @@ from sopan.training.backend import Arrays, Stepper, make_forward, make_stepper
 from sopan.training.forward import read_all
 from sopan.training.optimizer import WarmUpDecay, adamw
 from sopan.training.recipe import (
-    LEAST_STEPS,
     DivergedError,
     Epoch,
     Examples,
@@ -99,7 +98,7 @@ def train(
     """
     monitor = monitor or Monitor()
     first = _planned(examples, recipe, buckets, seed, 0)
-    epochs = max(recipe.epochs, math.ceil(LEAST_STEPS / len(first)))
+    epochs = max(recipe.epochs, math.ceil(recipe.min_steps / len(first)))
     schedule = WarmUpDecay(recipe.learning_rate, epochs * len(first), recipe.warm_up, recipe.decay)
     optimizer = adamw(schedule, recipe.weight_decay)
     stepper = make_stepper(network, cross_entropy(recipe.label_smoothing), optimizer)

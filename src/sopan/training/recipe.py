@@ -15,9 +15,6 @@ from sopan.types import Float32Array, FloatArray, Int64Array, Json
 
 Decay: TypeAlias = Literal["cosine", "linear"]
 
-LEAST_STEPS = 150
-"""A corpus of few batches is gone through more often, until the optimiser has made so many steps."""
-
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -25,7 +22,8 @@ class Recipe:
 
     Args:
         learning_rate: at its height.
-        epochs: passes over the texts; more where there are so few that `LEAST_STEPS` would not be reached.
+        epochs: passes over the texts; more where they would not come to `min_steps`.
+        min_steps: of the optimiser; a corpus of few batches is gone through more often, until there are so many.
         batch_words: words of a batch, padding included, at most.
         batch_texts: texts of a batch, at most.
         warm_up: share of all steps in which the rate rises.
@@ -38,6 +36,7 @@ class Recipe:
 
     learning_rate: float = 1e-3
     epochs: int = 5
+    min_steps: int = 150
     batch_words: int = 8192
     batch_texts: int = 32
     warm_up: float = 0.1
