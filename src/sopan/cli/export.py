@@ -1,4 +1,4 @@
-"""`sopan export MODEL --format F --out G`: a model's word vectors in other tools' formats."""
+"""`sopan export MODEL --format F --out G`: a model, or its word vectors, in other tools' formats."""
 
 from __future__ import annotations
 
@@ -13,14 +13,24 @@ from sopan.cli import options as o
 def run(
     model: o.Model,
     out: Annotated[
-        Path, typer.Option("--out", help="File (word2vec) or folder (projector).", show_default=False)
+        Path,
+        typer.Option(
+            "--out", help="File (word2vec, keras) or folder (projector, savedmodel).", show_default=False
+        ),
     ],
     form: Annotated[
-        str, typer.Option("--format", help="word2vec: text; projector: TensorBoard's TSV pair.")
+        str,
+        typer.Option(
+            "--format", help="Of word vectors: word2vec, projector. Of networks: savedmodel, keras."
+        ),
     ] = "word2vec",
+    texts: Annotated[
+        Path | None, typer.Option("--texts", help="Texts on which a SavedModel must agree with the model.")
+    ] = None,
+    text: o.Text = None,
 ) -> None:
-    """Write a cbow model's word vectors as word2vec text or for the TensorBoard projector."""
+    """Write a model's word vectors, or its whole network, in another tool's format."""
     from sopan import usecases  # noqa: PLC0415
 
-    for path in usecases.export(model, form, out):
+    for path in usecases.export(model, form, out, texts=texts, reading=usecases.Reading(text=text)):
         print(path)

@@ -167,7 +167,7 @@ def train_word_vectors(
 
     def train_share(offsets: Int64Array) -> None:
         pieces, passed = pieces_of(offsets), 0
-        size = epochs * max(1, int(offsets[-1] - offsets[0]))
+        size = max(1, epochs * int(offsets[-1] - offsets[0]))
         fall = (settings.learning_rate - LAST_RATE) / size
         for seed in seeds:
             for piece in pieces:

@@ -68,8 +68,8 @@ class Batch(NamedTuple):
 def kept_words(length: int, max_length: int) -> tuple[int, int]:
     """Say how many words of a text are read from its start and how many from its end.
 
-    A text that is too long loses its middle: openings name the subject, endings the judgement (Sun et al. 2019,
-    "How to Fine-Tune BERT for Text Classification?", section 5.3.1).
+    A text that is too long loses its middle: openings name the subject, endings the judgement (Sun et al.
+    2019, "How to Fine-Tune BERT for Text Classification?", section 5.3.1).
     """
     if length <= max_length:
         return length, 0
@@ -97,7 +97,7 @@ def bucket_lengths(lengths: Int64Array, max_length: int, n: int = LENGTHS) -> tu
     """Choose the lengths of rectangles that hold N texts with the least padding.
 
     Exact, by dynamic programming over the distinct rounded lengths: the best k lengths up to one of them
-    are the best k - 1 up to an earlier one, and it. Beyond the longest text, lengths double up to `max_length`.
+    are the best k - 1 up to an earlier one, and it. Beyond the longest text, lengths double.
 
     Args:
         lengths: (N,) words of each text, N > 0.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +16,6 @@ from sopan.fit.predict import evaluate_model, predict_stream, write_predictions
 from sopan.fit.publish import check_replaceable, folder_lock, replacing_file
 from sopan.fit.tune import Budget, Labelled, tune
 from sopan.rungs.base import Rung
-from sopan.rungs.cbow import CBOW
 from sopan.text.audit import audit_corpus, remove_leaks
 from sopan.text.duplicates import fingerprint
 from sopan.text.read import stream_texts
@@ -98,8 +97,9 @@ def train(
         counts = {"train": len(train_part), "val": len(val_part), "test": len(test_part)}
         about = {"name": corpus.source.name, "fingerprint": fingerprint(corpus), **counts}
         save_model(tuned.rung, out, data=about, metrics=scores, step=step)
-        for number in range(len(tuned.trials) if checkpoint else 0):
-            _checkpoint(checkpoint, number).path.unlink(missing_ok=True)
+        if checkpoint is not None:
+            for number in range(len(tuned.trials)):
+                _checkpoint(checkpoint, number).path.unlink(missing_ok=True)
     return scores
 
 
@@ -178,7 +178,7 @@ def embed_file(
         raise ConfigError("vectors are written as Parquet", where=str(out), next_step="name a .parquet file")
     rung = _embedding_model(model)
     rows = 0
-    width = rung.vectors_.shape[1]
+    width = rung.transform([""]).shape[1]
     schema = pa.schema([("row", pa.int64()), ("vector", pa.list_(pa.float32(), width))])
     with (
         replacing_file(Path(out)) as new,
@@ -193,17 +193,43 @@ def embed_file(
     return rows
 
 
-def export(model: str | Path, form: str, out: str | Path) -> tuple[Path, ...]:
-    """Write a model's word vectors as `word2vec` text or for TensorBoard's `projector`; return the files.
+EXPORTS = ("word2vec", "projector", "savedmodel", "keras")
+"""Formats of `export`: two of the word vectors, two of the network."""
+
+CHECK_TEXTS = 1000
+"""An exported model must agree with ours on so many texts, if the file that is named has as many."""
+
+
+def export(
+    model: str | Path,
+    form: str,
+    out: str | Path,
+    *,
+    texts: str | Path | None = None,
+    reading: Reading = DEFAULT_READING,
+) -> tuple[Path, ...]:
+    """Write a model in another tool's format; return the files.
+
+    Args:
+        model: a model folder.
+        form: for the word vectors `word2vec` text or TensorBoard's `projector`; for the network TensorFlow's
+            `savedmodel`, which takes raw strings, or Keras' own `keras`.
+        out: a file (word2vec, keras) or a folder.
+        texts: a table of texts on which a SavedModel must agree with ours before it is written.
+        reading: how to read them.
 
     Raises:
-        ConfigError: another format.
+        ConfigError: another format, or no texts to check a SavedModel on.
         ModelFolderError: the model has no word vectors.
+        SopanError: what was exported does not agree with the model.
     """
-    if form not in ("word2vec", "projector"):
+    if form not in EXPORTS:
         raise ConfigError(
-            f"word vectors cannot be written as {form!r}", next_step="use word2vec or projector"
+            f"a model cannot be written as {form!r}", next_step=f"formats: {', '.join(EXPORTS)}"
         )
+    if form in ("savedmodel", "keras"):
+        _export_network(model, form, out, texts, reading)
+        return (Path(out),)
     vectors = _embedding_model(model).word_vectors
     if form == "projector":
         return save_projector(vectors, out)
@@ -211,13 +237,32 @@ def export(model: str | Path, form: str, out: str | Path) -> tuple[Path, ...]:
     return (Path(out),)
 
 
+def _export_network(
+    model: str | Path, form: str, out: str | Path, texts: str | Path | None, reading: Reading
+) -> None:
+    if form == "savedmodel" and texts is None:
+        raise ConfigError(
+            "a SavedModel is checked on real texts before it is written",
+            next_step="name some, 1,000 or more if you can: --texts reviews.csv",
+        )
+    rung = load_model(model)
+    from sopan.fit.savedmodel import export_keras, export_savedmodel  # noqa: PLC0415  # imports Keras
+
+    if form == "keras":
+        export_keras(rung, out)
+    else:
+        batch = next(_batches(str(texts), reading))
+        export_savedmodel(rung, out, batch["text"].slice(0, CHECK_TEXTS))
+
+
 def _word_vectors(vectors: str | Path) -> WordVectors:
     return load_word_vectors(vectors) if Path(vectors).is_file() else _embedding_model(vectors).word_vectors
 
 
-def _embedding_model(model: str | Path) -> CBOW:
+def _embedding_model(model: str | Path) -> Any:
+    """Load a step that has `word_vectors`."""
     rung = load_model(model)
-    if not isinstance(rung, CBOW):
+    if not hasattr(rung, "word_vectors"):
         raise ModelFolderError(
             f"a {rung.name} model has no word vectors",
             where=str(model),
