@@ -47,10 +47,11 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How long a step may be tuned: no trial starts after `seconds`, nor after `trials` of them.
+    """How long a step may be tuned: `seconds`, and at most `trials` of them.
 
     The first trial is free of charge: it is the fit that every step must pay for, tuned or not, and
-    word vectors trained in it serve the later trials too.
+    word vectors trained in it serve the later trials too. A further one starts only if there is time for it,
+    should it take as long as the one before: a step whose fits are long is not given more time for it.
     """
 
     seconds: float = float("inf")
@@ -148,15 +149,17 @@ def tune(
     candidates = _candidates(step, fixed, np.bincount(train.labels))
     best: tuple[tuple[float, float], Rung, float] | None = None
     trials: list[Trial] = []
-    interrupted = False
+    interrupted, last = False, 0.0
     try:
         for number, settings in enumerate(candidates[: budget.trials]):
-            if interrupted or (best and time.perf_counter() - clock >= budget.seconds):
+            if interrupted or (best and time.perf_counter() - clock + last >= budget.seconds):
                 break
+            shared = memo.made_seconds
             rung, trial, alone = _try(step, settings, train, val, unlabelled, memo, monitor(number))
             trained = rung.training()
             interrupted = trained is not None and trained.interrupted
             clock = clock if best else time.perf_counter()
+            last = trial.seconds - (memo.made_seconds - shared)  # what a trial costs once features are shared
             score = (getattr(trial, metric), -trial.log_loss)
             if best is None or score > best[0]:
                 best = score, rung, alone

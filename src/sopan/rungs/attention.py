@@ -1,8 +1,8 @@
 """A recurrent encoder read by attention: which words of the text matter.
 
-Adds order and choice: a GRU reads the text in both directions, so that `not good` is not `good`, and attention
-decides where to look. Lacks a view of word on word: each word knows of the others only what the recurrence
-carried to it, one step at a time. Next step: `self_attention`, where words look at each other directly.
+Adds order and choice: a GRU reads the text in both directions, so that `not good` is not `good`, and
+attention decides where to look. Lacks a view of word on word: each word knows of the others only what the
+recurrence carried to it, one step at a time. Next step: `self_attention`, where words look at each other.
 
     vectors (B, T, D) -> bidirectional GRU -> states (B, T, E), final state (B, E)
     final state -> K queries -> attend over the states, everywhere or near a place -> contexts (B, K, E)
@@ -12,8 +12,8 @@ A translator's decoder asks once for each word that it writes; a classifier writ
 queries take the decoder's place.
 
 Source: M.-T. Luong, H. Pham and C. Manning, "Effective Approaches to Attention-based Neural Machine
-Translation" (2015); D. Bahdanau, K. Cho and Y. Bengio, "Neural Machine Translation by Jointly Learning to Align
-and Translate" (2015).
+Translation" (2015); D. Bahdanau, K. Cho and Y. Bengio, "Neural Machine Translation by Jointly Learning to
+Align and Translate" (2015).
 """
 
 from __future__ import annotations

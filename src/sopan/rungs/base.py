@@ -34,12 +34,14 @@ class Memo:
     """Features of the training texts, shared by the trials of one tuning run, with what they cost.
 
     Attributes:
+        made_seconds: what making the values took.
         reused_seconds: what the values handed out again would have cost to make anew, so that the
             time of a fit that reused them can be told as if it had stood alone.
     """
 
     def __init__(self) -> None:
         self._values: dict[Hashable, tuple[Any, float]] = {}
+        self.made_seconds = 0.0
         self.reused_seconds = 0.0
 
     def recall(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -48,10 +50,12 @@ class Memo:
             value, seconds = self._values[key]
             self.reused_seconds += seconds
             return cast(T, value)
-        started, reused = time.perf_counter(), self.reused_seconds
+        started, reused, made = time.perf_counter(), self.reused_seconds, self.made_seconds
         fresh = make()
         nested = self.reused_seconds - reused  # a value made from other kept values costs those too
-        self._values[key] = (fresh, time.perf_counter() - started + nested)
+        spent = time.perf_counter() - started
+        self._values[key] = (fresh, spent + nested)
+        self.made_seconds = made + spent  # not twice what was made within
         return fresh
 
 
@@ -108,7 +112,7 @@ class Rung(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
             X: N texts.
             y: (N,) labels, of any sortable kind.
             unlabelled: further texts without labels; a step that cannot use them ignores them.
-            validation: texts and labels to stop training by; a step that is not trained in epochs ignores them.
+            validation: texts and labels to stop training by; a step without epochs ignores them.
             memo: passed by the tuner; features that depend on X alone may be kept in it.
             monitor: who watches the training, and where it is kept to go on from later.
 

@@ -23,11 +23,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import DataError
 from sopan.rungs.base import Labels, Memo, Reading, Rung, check_labels
-from sopan.rungs.bow import log_count_ratio
 from sopan.rungs.embedding import CbowSettings, Words, embed_words
 from sopan.rungs.integrated_gradients import neural_evidence
 from sopan.rungs.linear import ClassWeight
-from sopan.rungs.pool import bag
 from sopan.rungs.settings import Between, OneOf, Rule, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD, Clipped, bucket_lengths, clip
@@ -79,8 +77,6 @@ class NeuralRung(Rung):
         tune_embeddings: whether training changes the word vectors; random ones always learn.
         vectors: path of a word2vec, GloVe or fastText file to use in place of training vectors.
         dimension: D, width of a word vector.
-        nb: make word vectors longer whose words tell the classes apart: times 1 + nb · |log-count ratio|, as
-            in `cbow`.
         max_length: words read of a text; a longer one loses its middle.
         learning_rate: at its height, after the warm-up.
         epochs: passes over the labelled texts; more where they would not come to `min_steps`.
@@ -107,7 +103,6 @@ class NeuralRung(Rung):
     tune_embeddings: bool = False
     vectors: str | None = None
     dimension: int = 200
-    nb: float = 1.0
     max_length: int = 512
     learning_rate: float = 2e-3
     epochs: int = 5
@@ -115,7 +110,7 @@ class NeuralRung(Rung):
     dropout: float = 0.3
     word_dropout: float = 0.1
     label_smoothing: float = 0.0
-    weight_decay: float = 0.01
+    weight_decay: float = 1.0
     patience: int = 2
     class_weight: ClassWeight = None
     min_count: int | None = None
@@ -162,7 +157,7 @@ class NeuralRung(Rung):
         self.classes_, self.temperature_, self.vocabulary_ = classes, 1.0, words.vocabulary
         clipped = clip(words.encoded, len(words.vocabulary), self.max_length)
         self.buckets_ = bucket_lengths(clipped.lengths, self.max_length)
-        self._assemble(self._weighed(words, labels))
+        self._assemble(words.vectors / max(float(words.vectors.std()), 1e-12))  # of unit variance
         self.trained_ = train(
             self.network_,
             Examples(clipped, labels, self._weights(labels)),
@@ -195,12 +190,6 @@ class NeuralRung(Rung):
             min_count=self.min_count,
             rng=np.random.default_rng(self.random_state),
         )
-
-    def _weighed(self, words: Words, labels: npt.NDArray[np.int64]) -> Float32Array:
-        """Return the vectors (V, D), those of telling words longer, all together of unit variance."""
-        ratio = log_count_ratio(bag(words.encoded, len(words.vocabulary), distinct=True), labels)
-        vectors = words.vectors * (1 + self.nb * ratio[:, None])
-        return np.asarray(vectors / max(float(vectors.std()), 1e-12), np.float32)
 
     def _assemble(self, vectors: Float32Array) -> None:
         """Make the network around word vectors (V, D); padding and unknown words get zeros."""
@@ -327,7 +316,6 @@ _RULES: dict[str, Rule] = {
     "embeddings": OneOf(get_args(Embeddings)),
     "tune_embeddings": OneOf((True, False)),
     "dimension": Between(Integral, 1, 4096),
-    "nb": Between(Real, 0, 100),
     "max_length": Between(Integral, 2, 100_000),
     "learning_rate": Between(Real, 1e-8, 1),
     "epochs": Between(Integral, 1, 10_000),
@@ -335,7 +323,7 @@ _RULES: dict[str, Rule] = {
     "dropout": Between(Real, 0, 0.95),
     "word_dropout": Between(Real, 0, 0.95),
     "label_smoothing": Between(Real, 0, 0.95),
-    "weight_decay": Between(Real, 0, 1),
+    "weight_decay": Between(Real, 0, 100),
     "patience": Between(Integral, 1, 10_000),
     "class_weight": OneOf(("balanced", None)),
     "min_count": Between(Integral, 1, 1_000_000_000, optional=True),

@@ -1,7 +1,7 @@
 """Self-attention: every word looks at every word, in one layer.
 
-Adds words that see each other: a word's vector becomes a mixture of all words of the text, by how well they go
-together, whatever lies between them. Lacks position and depth: turn the words round and each gets the same
+Adds words that see each other: a word's vector becomes a mixture of all words of the text, by how well they
+go together, whatever lies between them. Lacks position and depth: turn the words round and each gets the same
 vector as before, so that `man bites dog` is `dog bites man`; and one look cannot build on another. Next step:
 `transformer`, which tells places apart and looks again and again.
 
@@ -52,7 +52,7 @@ class SelfAttention(NeuralRung):
     width: int = 128
     heads: int = 4
     causal: bool = False
-    summary: Summary = "attention"
+    summary: Summary = "mean"
 
     rules: ClassVar[Mapping[str, Rule]] = {
         "width": Between(Integral, 1, 4096),

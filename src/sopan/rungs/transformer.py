@@ -1,13 +1,13 @@
 """The Transformer: places, residuals, layer norms and feed-forward, block upon block.
 
-Adds position and depth: each word carries its place, so that order counts, and every block of attention builds
-on what the blocks below found. Lacks knowledge from unlabelled text: apart from its word vectors it knows of
-language only what a few labelled texts show. Next step: `bert`, which reads unlabelled text first.
+Adds position and depth: each word carries its place, so that order counts, and every block of attention
+builds on what the blocks below found. Lacks knowledge from unlabelled text: apart from its word vectors it
+knows of language only what a few labelled texts show. Next step: `bert`, which reads unlabelled text first.
 
     vectors (B, T, D) -> width -> + positions -> `depth` encoder blocks -> summary (B, width) -> logits (B, C)
 
-Source: A. Vaswani et al., "Attention Is All You Need" (2017), section 3; for the norm before each part, R. Xiong
-et al., "On Layer Normalization in the Transformer Architecture" (2020).
+Source: A. Vaswani et al., "Attention Is All You Need" (2017), section 3; for the norm before each part,
+R. Xiong et al., "On Layer Normalization in the Transformer Architecture" (2020).
 """
 
 from __future__ import annotations
