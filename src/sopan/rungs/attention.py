@@ -29,7 +29,7 @@ import numpy.typing as npt
 from keras import ops
 
 from sopan.rungs.attend import Tensor, attend, dot
-from sopan.rungs.neural import NeuralRung, Seeds, balanced, dense
+from sopan.rungs.neural import NeuralRung, Seeds, dense, settings_to_try
 from sopan.rungs.settings import Between, OneOf, Rule
 
 Look = Literal["global", "local-m", "local-p"]
@@ -42,8 +42,8 @@ class Reader(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
 
     Args:
         look: `global`: over all states (Luong eq. 7). `local-m`: read k over the states within `window` of
-            the middle of the k-th K-th of the text, so that the places rise as the reads do. `local-p`: within
-            `window` of a place that is predicted (eq. 9), weighted by a Gaussian around it (eq. 10).
+            the middle of the k-th K-th of the text, so that the places rise as the reads do. `local-p`:
+            within `window` of a place that is predicted (eq. 9), weighted by a Gaussian around it (eq. 10).
         scoring: how a query h fits a state s (eq. 8): `dot` hᵀs, `general` hᵀWs, or `additive`
             vᵀtanh(W[h; s]) (Bahdanau's).
         reads: K.
@@ -191,6 +191,4 @@ class Attention(NeuralRung):
     @classmethod
     def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
         """List settings, the best guess first."""
-        return balanced(
-            class_counts, [{"dropout": 0.3}, {"dropout": 0.5}, {"dropout": 0.3, "look": "local-p"}]
-        )
+        return settings_to_try(class_counts, {"look": "local-p"})

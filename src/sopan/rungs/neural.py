@@ -61,11 +61,23 @@ def dense(width: int, seeds: Seeds, name: str, activation: str | None = None) ->
     return keras.layers.Dense(width, activation, kernel_initializer=start, name=name)
 
 
-def balanced(class_counts: npt.NDArray[Any], candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the candidates; where classes are imbalanced, each with its classes weighed first."""
+REGULARISERS: tuple[dict[str, Any], ...] = (
+    {"dropout": 0.5, "label_smoothing": 0.1},
+    {"dropout": 0.3, "word_dropout": 0.3},
+    {"dropout": 0.3, "weight_decay": 0.1, "epochs": 8},
+)
+"""Ways to lean less, or more, on the few texts that there are."""
+
+
+def settings_to_try(class_counts: npt.NDArray[Any], *own: dict[str, Any]) -> list[dict[str, Any]]:
+    """List candidates: the defaults, a step's own alternatives, then other regularisers.
+
+    Where classes are imbalanced, each comes with its classes weighed first.
+    """
+    settings = [{"dropout": 0.3}, *own, *REGULARISERS]
     if class_counts.max() <= IMBALANCED * class_counts.min():
-        return candidates
-    return [candidate | {"class_weight": weight} for candidate in candidates for weight in ("balanced", None)]
+        return settings
+    return [each | {"class_weight": weight} for each in settings for weight in ("balanced", None)]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -105,7 +117,7 @@ class NeuralRung(Rung):
     dimension: int = 200
     max_length: int = 512
     learning_rate: float = 2e-3
-    epochs: int = 5
+    epochs: int = 4
     min_steps: int = 150
     dropout: float = 0.3
     word_dropout: float = 0.1

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from keras import ops
 
 from sopan.rungs.heads import MultiHeadAttention, check_heads
-from sopan.rungs.neural import NeuralRung, Seeds, balanced, dense
+from sopan.rungs.neural import NeuralRung, Seeds, dense, settings_to_try
 from sopan.rungs.settings import Between, OneOf, Rule
 from sopan.rungs.summary import Summary, summarise
 
@@ -87,6 +87,4 @@ class SelfAttention(NeuralRung):
     @classmethod
     def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
         """List settings, the best guess first."""
-        return balanced(
-            class_counts, [{"dropout": 0.3}, {"dropout": 0.5}, {"dropout": 0.3, "summary": "max"}]
-        )
+        return settings_to_try(class_counts, {"summary": "max"})

@@ -26,7 +26,7 @@ from sopan.rungs.attend import Tensor
 from sopan.rungs.blocks import EncoderConfig, Norm, Positions
 from sopan.rungs.encoder import encode
 from sopan.rungs.heads import check_heads
-from sopan.rungs.neural import NeuralRung, Seeds, balanced, dense
+from sopan.rungs.neural import NeuralRung, Seeds, dense, settings_to_try
 from sopan.rungs.settings import Between, OneOf, Rule
 from sopan.rungs.summary import Summary, summarise
 
@@ -96,6 +96,7 @@ class Transformer(NeuralRung):
     summary: Summary = "mean"
     attention_dropout: float = 0.0
     learning_rate: float = 1e-3
+    max_length: int = 256
 
     rules: ClassVar[Mapping[str, Rule]] = {
         "width": Between(Integral, 1, 4096),
@@ -143,4 +144,4 @@ class Transformer(NeuralRung):
     @classmethod
     def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
         """List settings, the best guess first."""
-        return balanced(class_counts, [{"dropout": 0.3}, {"dropout": 0.5}, {"dropout": 0.3, "depth": 1}])
+        return settings_to_try(class_counts, {"depth": 1})
