@@ -97,16 +97,21 @@ class Reader(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
             seen = ops.logical_and(seen, ops.abs(distance) <= self.window)
             if self.look == "local-p":
                 bell = ops.exp(-ops.square(distance) / (2 * (self.window / 2) ** 2))  # eq. 10
+                bell = ops.cast(bell, query.dtype)
         return attend(query, states, states, seen, score=self._score, window=bell)
 
     def _distance(self, query: Tensor, mask: Tensor) -> Tensor:
-        """Return how far each word stands from the place that each read looks at: (B, K, T), in words."""
-        words = ops.sum(ops.cast(mask, query.dtype), axis=-1)[:, None]  # (B, 1)
+        """Return how far each word stands from the place that each read looks at: (B, K, T), in words.
+
+        Places are float32 whatever the rest is: bfloat16 counts no further than 256.
+        """
+        words = ops.sum(ops.cast(mask, "float32"), axis=-1)[:, None]  # (B, 1)
         if self.look == "local-m":
-            share = (ops.arange(self.reads, dtype=query.dtype)[None, :] + 0.5) / self.reads
+            share = (ops.arange(self.reads, dtype="float32")[None, :] + 0.5) / self.reads
         else:
             share = ops.sigmoid(ops.matmul(ops.tanh(ops.matmul(query, self.of_place)), self.place))[..., 0]
-        place = ops.cast(ops.arange(ops.shape(mask)[-1]), query.dtype)
+            share = ops.cast(share, "float32")
+        place = ops.arange(ops.shape(mask)[-1], dtype="float32")
         return place[None, None, :] - (share * ops.maximum(words - 1, 0))[..., None]
 
     def _score(self, query: Tensor, states: Tensor) -> Tensor:
@@ -152,6 +157,7 @@ class Attention(NeuralRung):
     reads: int = 4
     window: int = 16
     units: int = 64
+    weight_decay: float = 0.01
 
     rules: ClassVar[Mapping[str, Rule]] = {
         "look": OneOf(get_args(Look)),
