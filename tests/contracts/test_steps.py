@@ -1,18 +1,27 @@
-"""What every step promises, with all its variants: saved is served, one is many, a seed decides all."""
+"""What every step promises: saved is served, one is many, padding is nothing, a seed decides all.
+
+A variant of a step on Keras is another network in the same frame: it is held to learn and to be restored.
+"""
 
 from __future__ import annotations
 
 import json
+import pickle
 
+import keras
 import numpy as np
 import pytest
-from test_estimators import QUICK
+from quick_steps import ON_KERAS, brief, eagerly, name_of
+from quick_steps import quick as new
 
 from sopan.errors import ConfigError, DataError
-from sopan.rungs import STEPS, make_step, step_class
+from sopan.rungs import STEPS, step_class
 from sopan.rungs.base import Memo
+from sopan.text.arrow import as_texts
+from sopan.text.batch import FIRST_WORD
 
-VARIANTS = [*STEPS, *(f"{step}:{variant}" for step in STEPS for variant in step_class(step).variants)]
+VARIANTS = [f"{step}:{variant}" for step in STEPS for variant in step_class(step).variants]
+OF_NETWORKS = [variant for variant in VARIANTS if name_of(variant) in ON_KERAS]
 
 SUBJECTS = ("the baker", "my neighbour", "a quiet girl", "the old captain", "our teacher")
 TOPICS = {
@@ -30,11 +39,17 @@ LABELS = np.repeat(list(TOPICS), len(TEXTS) // len(TOPICS))
 ODD_TEXTS = ["", "   \n\t", "?!… —", "qwrtz xyzzy", "Zażółć", "🙂🙂", "x" * 50_000, "soup " * 20_000]
 
 
-def new(step, **settings):
-    return make_step(step, **{**QUICK.get(step.partition(":")[0], {}), **settings})
+def hasty(step, **settings):
+    """Make a step that is fitted as fast as can be, whatever it learns."""
+    return new(step, **({"min_steps": 1, "max_length": 8} if step in ON_KERAS else {}), **settings)
 
 
-@pytest.fixture(scope="module", params=VARIANTS)
+EIGHT, SOIL_OR_SEA = TEXTS[:4] + TEXTS[-4:], ["soil"] * 4 + ["sea"] * 4
+
+
+@pytest.fixture(
+    scope="module", params=[*STEPS, *(variant for variant in VARIANTS if variant not in OF_NETWORKS)]
+)
 def step(request):
     return request.param
 
@@ -46,7 +61,7 @@ def fitted(step):
 
 def test_says_what_it_is(step):
     cls = step_class(step)
-    assert cls.name == step.partition(":")[0]
+    assert cls.name == name_of(step)
     assert cls.adds
     assert cls.lacks
     assert cls.__doc__
@@ -58,15 +73,26 @@ def test_learns_the_topics(fitted):
 
 
 def test_learns_eight_examples(step):
-    texts, labels = TEXTS[:4] + TEXTS[-4:], ["soil"] * 4 + ["sea"] * 4
-    assert new(step).fit(texts, labels).predict(texts).tolist() == labels
+    assert new(step).fit(EIGHT, SOIL_OR_SEA).predict(EIGHT).tolist() == SOIL_OR_SEA
+
+
+@pytest.mark.parametrize("variant", OF_NETWORKS)
+def test_every_network_learns_eight_examples_and_is_restored_to_the_same_bits(variant):
+    with eagerly():
+        rung = brief(variant).fit(EIGHT, SOIL_OR_SEA)
+        assert rung.predict(EIGHT).tolist() == SOIL_OR_SEA
+        twin = brief(variant)
+        twin.classes_, twin.temperature_ = rung.classes_, rung.temperature_
+        twin.restore(rung.state())
+        np.testing.assert_array_equal(twin.logits(EIGHT + ODD_TEXTS), rung.logits(EIGHT + ODD_TEXTS))
 
 
 def test_learns_in_bengali_and_hindi(step):
     texts = ["ছবিটা খুব ভালো", "গানগুলো ভালো লাগল", "ছবিটা খুব খারাপ", "গল্পটা খারাপ লাগল"]
     texts += ["फ़िल्म बहुत अच्छी है", "कहानी अच्छी लगी", "फ़िल्म बहुत ख़राब है", "कहानी ख़राब लगी"]
     labels = [1, 1, 0, 0] * 2
-    assert new(step).fit(texts, labels).predict(texts).tolist() == labels
+    with eagerly():
+        assert brief(step).fit(texts, labels).predict(texts).tolist() == labels
 
 
 def test_what_is_restored_predicts_the_same_bits(step, fitted):
@@ -81,12 +107,53 @@ def test_what_is_restored_predicts_the_same_bits(step, fitted):
             np.testing.assert_array_equal(one, other)
 
 
+def test_pickling_changes_no_bit(fitted):
+    twin = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(twin.predict_proba(ODD_TEXTS), fitted.predict_proba(ODD_TEXTS))
+    assert twin.get_params() == fitted.get_params()
+
+
 def test_a_batch_of_one_equals_a_batch_of_many(fitted):
     texts = TEXTS[:7] + ODD_TEXTS
     alone = np.vstack([fitted.logits([text]) for text in texts])
     together = fitted.logits(texts)
     np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(fitted.logits(texts[::-1])[::-1], together, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("step", ON_KERAS, indirect=True, scope="module")
+def test_more_padding_changes_nothing_whatever_stands_there(fitted):
+    encoded = fitted.vocabulary_.encode(as_texts(TEXTS[:3]))
+    lengths = np.diff(encoded.offsets)
+    mask = np.arange(16) < lengths[:, None]
+    ids = np.zeros(mask.shape, np.int32)
+    ids[mask] = encoded.ids + FIRST_WORD
+    widest = int(lengths.max())
+    narrow = fitted.network_([ids[:, :widest], mask[:, :widest]], training=False)
+    wide = fitted.network_([np.where(mask, ids, FIRST_WORD), mask], training=False)
+    for name in ("logits", "vector"):
+        np.testing.assert_allclose(numpy(wide[name]), numpy(narrow[name]), rtol=1e-5, atol=1e-5)
+    for one, other in zip(wide["attention"], narrow["attention"], strict=True):
+        for row, length in enumerate(lengths):
+            queries = length if other.shape[-2] == widest else other.shape[-2]
+            kept = numpy(one)[row, :, :queries]
+            np.testing.assert_allclose(kept[..., :length], numpy(other)[row, :, :queries, :length], atol=1e-5)
+            assert (kept[..., length:] == 0).all()
+
+
+def numpy(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+@pytest.mark.parametrize("step", ON_KERAS, indirect=True, scope="module")
+def test_a_text_that_is_too_long_loses_its_middle_and_says_so(fitted):
+    words = " ".join(TEXTS).replace(",", "").split()
+    read = fitted.read([" ".join(words[:16]), " ".join(words[:17]), " ".join(words[:8] + words[-8:])])
+    assert fitted.max_length == 16
+    assert read.truncated.tolist() == [False, True, False]
+    long = fitted.read([" ".join(words)])
+    assert long.truncated.tolist() == [True]
+    np.testing.assert_allclose(long.logits[0], read.logits[2], rtol=1e-5, atol=1e-5)
 
 
 def test_no_texts_give_no_predictions(fitted):
@@ -103,11 +170,12 @@ def test_the_same_seed_gives_the_same_bits(step, fitted):
         np.testing.assert_array_equal(again.arrays[name], array, err_msg=name)
 
 
-def test_a_memo_changes_nothing_but_the_time(step, fitted):
+def test_a_memo_changes_nothing_but_the_time(step):
     memo = Memo()
-    for _ in range(2):
-        memoed = new(step).fit(TEXTS, LABELS, memo=memo)
-        np.testing.assert_array_equal(memoed.logits(TEXTS), fitted.logits(TEXTS))
+    with eagerly():
+        alone = hasty(step).fit(TEXTS, LABELS).logits(TEXTS)
+        for _ in range(2):
+            np.testing.assert_array_equal(hasty(step).fit(TEXTS, LABELS, memo=memo).logits(TEXTS), alone)
     assert memo.reused_seconds > 0
 
 
@@ -133,11 +201,10 @@ def test_a_prediction_is_its_probabilities_and_its_flags(fitted):
     np.testing.assert_array_equal(prediction.no_known_words, unknown)
 
 
-def test_the_temperature_softens_without_changing_the_prediction(step):
-    rung = new(step).fit(TEXTS, LABELS)
-    sharp = rung.predict_proba(TEXTS)
-    rung.temperature_ = 5.0
-    soft = rung.predict_proba(TEXTS)
+def test_the_temperature_softens_without_changing_the_prediction(fitted, monkeypatch):
+    sharp = fitted.predict_proba(TEXTS)
+    monkeypatch.setattr(fitted, "temperature_", 5.0)
+    soft = fitted.predict_proba(TEXTS)
     assert soft.max(axis=1).mean() < sharp.max(axis=1).mean()
     np.testing.assert_array_equal(soft.argmax(axis=1), sharp.argmax(axis=1))
 
@@ -150,10 +217,11 @@ def test_the_temperature_softens_without_changing_the_prediction(step):
 def test_labels_of_any_kind_come_back_as_they_were(step, names):
     labels = [names[i % 2] for i in range(8)]
     texts = [f"{'soup' if i % 2 else 'gull'} number{i}" for i in range(8)]
-    rung = new(step).fit(texts, labels)
-    assert rung.classes_.tolist() == list(names)
-    assert rung.predict(texts).tolist() == labels
-    assert rung.predict(texts).dtype == np.asarray(labels).dtype
+    with eagerly():
+        rung = brief(step, **({"min_steps": 4} if step in ON_KERAS else {})).fit(texts, labels)
+        assert rung.classes_.tolist() == list(names)
+        assert rung.predict(texts).tolist() == labels
+        assert rung.predict(texts).dtype == np.asarray(labels).dtype
 
 
 @pytest.mark.parametrize(
@@ -191,24 +259,26 @@ def test_what_is_not_a_text_is_refused(step, fitted, texts):
         fitted.predict(texts)
 
 
-@pytest.mark.parametrize("setting", ["C", "tokens", "class_weight"])
+@pytest.mark.parametrize("setting", ["a number", "tokens", "class_weight"])
 def test_a_setting_that_cannot_work_is_refused_before_any_work(step, setting):
+    if setting == "a number":
+        setting = "learning_rate" if step in ON_KERAS else "C"
     with pytest.raises(ConfigError, match=setting) as refusal:
         new(step, **{setting: "blue"}).fit(TEXTS, LABELS)
     assert refusal.value.next_step
 
 
+@pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("counts", [[20, 20, 20], [100, 20, 20]], ids=["balanced", "imbalanced"])
-def test_every_candidate_can_be_fitted(counts):
+def test_every_candidate_can_be_fitted(step, counts):
     labels = np.repeat(list(TOPICS), np.array(counts) // 5)
-    texts = [text for topic in TOPICS for text in np.resize(np.array(TEXTS)[topic == LABELS], 20)]
-    texts = np.resize(texts, len(labels)).tolist()
-    for step in STEPS:
-        candidates, memo = step_class(step).candidates(np.array(counts)), Memo()
-        assert candidates
-        assert all(candidates.count(candidate) == 1 for candidate in candidates)
+    texts = np.resize(TEXTS, len(labels)).tolist()
+    candidates, memo = step_class(step).candidates(np.array(counts)), Memo()
+    assert candidates
+    assert all(candidates.count(candidate) == 1 for candidate in candidates)
+    with eagerly():
         for candidate in candidates:
-            rung = new(step, **candidate).fit(texts, labels, memo=memo)
+            rung = hasty(step, **candidate).fit(texts, labels, memo=memo)
             assert np.isfinite(rung.logits(texts)).all()
 
 
@@ -227,6 +297,6 @@ def test_the_evidence_adds_up_to_the_logits(fitted):
         assert not found.contributions[~found.read].any()
         assert found.read.any() != fitted.read([text]).no_known_words[0]
         for weights in found.attention:
-            assert weights.shape[2] == len(found.attended) == n
+            assert weights.shape[2] == len(found.attended) == min(n, fitted.max_length)
             assert np.isfinite(weights).all()
             assert (weights.sum(axis=2) <= 1 + 1e-4).all()

@@ -1,0 +1,67 @@
+"""Settings under which every step is quick to fit, and networks that run without being compiled first.
+
+TensorFlow needs seconds to compile a network, and milliseconds for each step of training after that. A fit of
+many steps is therefore fastest compiled, with the `QUICK` settings; one of few steps is fastest `eagerly`,
+operation by operation, with the `BRIEF` ones. The Python that runs is the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from sopan.rungs import STEPS, make_step
+from sopan.rungs.base import Rung
+
+ON_KERAS = tuple(step for step in STEPS if step not in ("bow", "cbow"))
+
+_SMALL: dict[str, dict[str, Any]] = {
+    "attention": {"units": 16, "reads": 2},
+    "self_attention": {"width": 32},
+    "transformer": {"width": 32, "inner": 32, "depth": 1},
+}
+_CALM = {"dimension": 32, "epochs": 1, "dropout": 0.0, "word_dropout": 0.0, "max_length": 16}
+
+QUICK: dict[str, dict[str, Any]] = {"cbow": {"dimension": 32, "epochs": 20}}
+"""Learns dozens of texts."""
+QUICK |= {step: {**_SMALL[step], **_CALM, "learning_rate": 0.02, "min_steps": 60} for step in ON_KERAS}
+BRIEF: dict[str, dict[str, Any]] = QUICK | {
+    step: {**_SMALL[step], **_CALM, "embeddings": "random", "learning_rate": 0.05, "min_steps": 8}
+    for step in ON_KERAS
+}
+"""Learns eight texts."""
+
+
+def name_of(step: str) -> str:
+    """Return a step's name without its variant."""
+    return step.partition(":")[0]
+
+
+def quick(step: str, **settings: Any) -> Rung:
+    """Make a step to be fitted to dozens of texts."""
+    return make_step(step, **{**QUICK.get(name_of(step), {}), **settings})
+
+
+def brief(step: str, **settings: Any) -> Rung:
+    """Make a step to be fitted to eight texts or so, `eagerly`. A variant's own settings hold."""
+    few = BRIEF.get(name_of(step), {})
+    own = type(make_step(step)).variant_settings(step)
+    return make_step(step, **{**few, **own, **settings})
+
+
+@contextlib.contextmanager
+def eagerly() -> Iterator[None]:
+    """Compile nothing in this block, where that is for TensorFlow to choose."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
