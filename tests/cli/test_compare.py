@@ -18,8 +18,11 @@ from sopan import usecases
 from sopan.comparison.comparison import Comparison
 from sopan.comparison.schema import results_schema
 from sopan.errors import DataError
+from sopan.rungs import STEPS
 
 BUDGET = "2trials"
+BOTH = ("bow", "cbow")
+"""The steps that cost little; `test_every_step_joins_in` has all of them."""
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +34,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     return usecases.compare(
         data,
         folder / "out",
+        steps=BOTH,
         seed=3,
         seeds=2,
         budget=BUDGET,
@@ -91,7 +95,9 @@ def test_the_command_in_the_results_does_the_same(compared: Comparison) -> None:
 
 def test_the_same_command_twice_gives_the_same_predictions(tmp_path: Path) -> None:
     data = tables.reviews(tmp_path / "reviews.csv")
-    first, second = (usecases.compare(data, tmp_path / name, budget=BUDGET, seed=5) for name in ("a", "b"))
+    first, second = (
+        usecases.compare(data, tmp_path / name, steps=BOTH, budget=BUDGET, seed=5) for name in ("a", "b")
+    )
     assert (first.folder / "predictions.parquet").read_bytes() == (
         second.folder / "predictions.parquet"
     ).read_bytes()
@@ -131,9 +137,29 @@ TABLES: dict[str, tuple[Sequence[tuple[str, str]], float]] = {
 def test_any_labelled_table_works_at_the_first_try(name: str, tmp_path: Path) -> None:
     rows, least = TABLES[name]
     data = tables.write_csv(tmp_path / "table.csv", rows)
-    found = usecases.compare(data, tmp_path / "out", budget=BUDGET)
+    found = usecases.compare(data, tmp_path / "out", steps=BOTH, budget=BUDGET)
     for step in found.results["steps"]:
         assert step["accuracy"] >= least, (step["step"], step["accuracy"])
+
+
+def test_every_step_joins_in_and_a_step_with_its_variants(tmp_path: Path) -> None:
+    data = tables.write_csv(tmp_path / "table.csv", TABLES["three classes, 5 to 1"][0])
+    steps = (*(step for step in STEPS if step != "attention"), "attention:global", "attention:local")
+    found = usecases.compare(data, tmp_path / "out", steps=steps, budget="1trials")
+    jsonschema.validate(found.results, results_schema())
+    for step in found.results["steps"]:
+        assert step["accuracy"] >= 0.8, (step["step"], step["accuracy"])
+        trained = step["training"]
+        assert (trained is None) == (step["step"] in BOTH)
+        if trained:
+            scores = [epoch["score"] for epoch in trained["epochs"]]
+            assert scores[trained["best_epoch"] - 1] == max(scores)
+            assert trained["padding"] < 0.5
+    looks = {
+        step["step"]: step["config"]["look"] for step in found.results["steps"] if "look" in step["config"]
+    }
+    assert looks == {"attention:global": "global", "attention:local": "local-p"}
+    assert "sopan compare" in found.results["run"]["command"]
 
 
 def test_imbalance_is_tuned_for_and_reported(tmp_path: Path) -> None:
@@ -174,7 +200,7 @@ def test_a_table_in_memory_is_refused_by_name() -> None:
 
 def test_seventy_seven_classes(tmp_path: Path) -> None:
     data = tables.write_csv(tmp_path / "intents.csv", tables.topics(77, 130))
-    found = usecases.compare(data, tmp_path / "out", budget="1trials").results
+    found = usecases.compare(data, tmp_path / "out", steps=BOTH, budget="1trials").results
     assert len(found["data"]["classes"]) == 77
     assert all(step["accuracy"] > 0.8 for step in found["steps"])
     assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
