@@ -1,4 +1,4 @@
-"""Settings under which every step is quick to fit, and networks that run without being compiled first.
+"""Texts, settings under which every step is quick to fit, and networks that run without being compiled.
 
 TensorFlow needs seconds to compile a network, and milliseconds for each step of training after that. A fit of
 many steps is therefore fastest compiled, with the `QUICK` settings; one of few steps is fastest `eagerly`,
@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from sopan.rungs import STEPS, make_step
 from sopan.rungs.base import Rung
@@ -31,6 +33,22 @@ BRIEF: dict[str, dict[str, Any]] = QUICK | {
     for step in ON_KERAS
 }
 """Learns eight texts."""
+
+
+SUBJECTS = ("the baker", "my neighbour", "a quiet girl", "the old captain", "our teacher")
+TOPICS = {
+    "garden": ("waters the roses", "prunes the apple tree", "digs up potatoes", "plants tulip bulbs"),
+    "kitchen": ("kneads the dough", "stirs the soup", "fries two eggs", "peels an onion"),
+    "harbour": ("mends the nets", "rows the dinghy", "hoists the sail", "counts the gulls"),
+}
+TEXTS = [
+    f"{subject.capitalize()} {deed}, and {deeds[-i]} after that."
+    for deeds in TOPICS.values()
+    for i, deed in enumerate(deeds)
+    for subject in SUBJECTS
+]
+LABELS = np.repeat(list(TOPICS), len(TEXTS) // len(TOPICS))
+EIGHT, SOIL_OR_SEA = TEXTS[:4] + TEXTS[-4:], ["soil"] * 4 + ["sea"] * 4
 
 
 def name_of(step: str) -> str:

@@ -37,8 +37,8 @@ CONTRACT = (
 
 FIT = """
 import sys, numpy as np
-from quick_steps import quick
-from test_steps import LABELS, ODD_TEXTS, TEXTS
+from quick_steps import LABELS, TEXTS, quick
+from test_steps import ODD_TEXTS
 from sopan.fit.artifact import save_model
 for step in sys.argv[2:]:
     rung = quick(step).fit(TEXTS, LABELS)
@@ -47,7 +47,8 @@ for step in sys.argv[2:]:
 """
 LOAD = """
 import json, os, sys, keras, numpy as np
-from test_steps import ODD_TEXTS, TEXTS
+from quick_steps import TEXTS
+from test_steps import ODD_TEXTS
 from sopan.fit.artifact import load_model
 assert keras.backend.backend() == os.environ["KERAS_BACKEND"]
 for step in sys.argv[2:]:

@@ -49,3 +49,15 @@ def test_without_a_backend_the_steps_that_need_one_say_what_to_install() -> None
     )
     expected = [f"{step} True" for step in STEPS if step not in ("bow", "cbow")]
     assert done.stdout.splitlines() == expected, done.stdout + done.stderr
+
+
+def test_checking_the_names_of_steps_brings_no_backend_in() -> None:
+    code = (
+        "import sys\n"
+        "from sopan.rungs import STEPS\n"
+        "from sopan.usecases.inputs import check_steps\n"
+        "assert check_steps(tuple(STEPS)) == tuple(STEPS)\n"
+        f"print(sorted(set({LIGHT['forbidden_modules']!r}) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr

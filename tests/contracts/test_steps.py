@@ -11,7 +11,7 @@ import pickle
 import keras
 import numpy as np
 import pytest
-from quick_steps import ON_KERAS, brief, eagerly, name_of
+from quick_steps import EIGHT, LABELS, ON_KERAS, SOIL_OR_SEA, TEXTS, TOPICS, brief, eagerly, name_of
 from quick_steps import quick as new
 
 from sopan.errors import ConfigError, DataError
@@ -23,28 +23,12 @@ from sopan.text.batch import FIRST_WORD
 VARIANTS = [f"{step}:{variant}" for step in STEPS for variant in step_class(step).variants]
 OF_NETWORKS = [variant for variant in VARIANTS if name_of(variant) in ON_KERAS]
 
-SUBJECTS = ("the baker", "my neighbour", "a quiet girl", "the old captain", "our teacher")
-TOPICS = {
-    "garden": ("waters the roses", "prunes the apple tree", "digs up potatoes", "plants tulip bulbs"),
-    "kitchen": ("kneads the dough", "stirs the soup", "fries two eggs", "peels an onion"),
-    "harbour": ("mends the nets", "rows the dinghy", "hoists the sail", "counts the gulls"),
-}
-TEXTS = [
-    f"{subject.capitalize()} {deed}, and {deeds[-i]} after that."
-    for deeds in TOPICS.values()
-    for i, deed in enumerate(deeds)
-    for subject in SUBJECTS
-]
-LABELS = np.repeat(list(TOPICS), len(TEXTS) // len(TOPICS))
 ODD_TEXTS = ["", "   \n\t", "?!… —", "qwrtz xyzzy", "Zażółć", "🙂🙂", "x" * 50_000, "soup " * 20_000]
 
 
 def hasty(step, **settings):
     """Make a step that is fitted as fast as can be, whatever it learns."""
     return new(step, **({"min_steps": 1, "max_length": 8} if step in ON_KERAS else {}), **settings)
-
-
-EIGHT, SOIL_OR_SEA = TEXTS[:4] + TEXTS[-4:], ["soil"] * 4 + ["sea"] * 4
 
 
 @pytest.fixture(

@@ -103,15 +103,16 @@ class Reader(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
     def _distance(self, query: Tensor, mask: Tensor) -> Tensor:
         """Return how far each word stands from the place that each read looks at: (B, K, T), in words.
 
-        Places are float32 whatever the rest is: bfloat16 counts no further than 256.
+        Places are at least float32 whatever the rest is: bfloat16 counts no further than 256.
         """
-        words = ops.sum(ops.cast(mask, "float32"), axis=-1)[:, None]  # (B, 1)
+        exact = keras.backend.result_type(query.dtype, "float32")
+        words = ops.sum(ops.cast(mask, exact), axis=-1)[:, None]  # (B, 1)
         if self.look == "local-m":
-            share = (ops.arange(self.reads, dtype="float32")[None, :] + 0.5) / self.reads
+            share = (ops.arange(self.reads, dtype=exact)[None, :] + 0.5) / self.reads
         else:
             share = ops.sigmoid(ops.matmul(ops.tanh(ops.matmul(query, self.of_place)), self.place))[..., 0]
-            share = ops.cast(share, "float32")
-        place = ops.arange(ops.shape(mask)[-1], dtype="float32")
+            share = ops.cast(share, exact)
+        place = ops.arange(ops.shape(mask)[-1], dtype=exact)
         return place[None, None, :] - (share * ops.maximum(words - 1, 0))[..., None]
 
     def _score(self, query: Tensor, states: Tensor) -> Tensor:

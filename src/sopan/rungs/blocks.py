@@ -76,7 +76,10 @@ class EncoderConfig:
         if not (0 <= self.dropout < 1 and 0 <= self.attention_dropout < 1):
             raise ConfigError("dropout and attention_dropout are 0 or more, and less than 1")
         if self.positions == "sinusoidal" and self.width % 2:
-            raise ConfigError(f"sinusoidal positions come in pairs: width {self.width} is odd")
+            raise ConfigError(
+                f"sinusoidal positions come in pairs: width {self.width} is odd",
+                next_step="give an even width, or learned positions",
+            )
 
 
 # ---- Layers ----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar, get_args
 
 import keras
@@ -25,7 +25,6 @@ from keras import ops
 from sopan.rungs.attend import Tensor
 from sopan.rungs.blocks import EncoderConfig, Norm, Positions
 from sopan.rungs.encoder import encode
-from sopan.rungs.heads import check_heads
 from sopan.rungs.neural import NeuralRung, Seeds, dense, settings_to_try
 from sopan.rungs.settings import Between, OneOf, Rule
 from sopan.rungs.summary import Summary, summarise
@@ -106,11 +105,12 @@ class Transformer(NeuralRung):
         "norm": OneOf(get_args(Norm)),
         "positions": OneOf(get_args(Positions)),
         "summary": OneOf(get_args(Summary)),
+        "attention_dropout": Between(Real, 0, 0.95),
     }
 
     def check(self) -> None:
         """See `NeuralRung.check`."""
-        check_heads(self.width, self.heads)
+        self._config()  # refuses what does not go together
 
     def body(self, dimension: int, n_classes: int, seeds: Seeds) -> keras.Model:
         """See `NeuralRung.body`."""

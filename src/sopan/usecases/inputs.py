@@ -116,7 +116,8 @@ def check_steps(steps: Sequence[str]) -> tuple[str, ...]:
     if not steps:
         raise ConfigError("no step was named", next_step=f"steps: {', '.join(STEPS)}")
     for step in steps:
-        step_class(step).variant_settings(step)
+        if step not in STEPS:  # a plain name needs no look into its module, which may bring TensorFlow in
+            step_class(step).variant_settings(step)
     twice = {step for step in steps if list(steps).count(step) > 1}
     if twice:
         raise ConfigError(f"the step {min(twice)} is named twice")
