@@ -9,8 +9,7 @@ TensorFlow, JAX and PyTorch; how it is trained, read, saved and explained is her
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -26,12 +25,12 @@ from sopan.errors import DataError
 from sopan.rungs.base import Labels, Memo, Reading, Rung, check_labels
 from sopan.rungs.embedding import CbowSettings, Words, embed_words
 from sopan.rungs.integrated_gradients import neural_evidence
+from sopan.rungs.layers import Precision, Seeds, computing_in
 from sopan.rungs.linear import ClassWeight
 from sopan.rungs.settings import Between, OneOf, Rule, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD, Clipped, bucket_lengths, clip
 from sopan.text.encode import cores
-from sopan.text.findings import IMBALANCED
 from sopan.text.unicode import TokenRule
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
@@ -44,53 +43,6 @@ from sopan.training.score import scorer
 from sopan.types import Evidence, Float32Array, RungState
 
 Embeddings = Literal["cbow", "random"]
-Precision = Literal["float32", "bfloat16"]
-
-
-class Seeds(Iterator[int]):
-    """One seed after another, for each layer its own."""
-
-    def __init__(self, seed: int):
-        self._rng = np.random.default_rng(seed)
-
-    def __next__(self) -> int:
-        return int(self._rng.integers(2**31))
-
-
-def dense(width: int, seeds: Seeds, name: str, activation: str | None = None) -> keras.layers.Layer:
-    """Return a fully connected layer with Glorot's weights drawn from its own seed."""
-    start = keras.initializers.GlorotUniform(next(seeds))
-    return keras.layers.Dense(width, activation, kernel_initializer=start, name=name)
-
-
-@contextmanager
-def computing_in(precision: Precision) -> Iterator[None]:
-    """Give the layers made in here a precision; their weights are float32 all the same."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-REGULARISERS: tuple[dict[str, Any], ...] = (
-    {"dropout": 0.5, "label_smoothing": 0.1},
-    {"dropout": 0.3, "word_dropout": 0.3},
-    {"dropout": 0.3, "weight_decay": 0.1, "epochs": 8},
-)
-"""Ways to lean less, or more, on the few texts that there are."""
-
-
-def settings_to_try(class_counts: npt.NDArray[Any], *own: dict[str, Any]) -> list[dict[str, Any]]:
-    """List candidates: the defaults, a step's own alternatives, then other regularisers.
-
-    Where classes are imbalanced, each comes with its classes weighed first.
-    """
-    settings = [{"dropout": 0.3}, *own, *REGULARISERS]
-    if class_counts.max() <= IMBALANCED * class_counts.min():
-        return settings
-    return [each | {"class_weight": weight} for each in settings for weight in ("balanced", None)]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -24,8 +24,9 @@ import numpy.typing as npt
 from keras import ops
 
 from sopan.rungs.heads import MultiHeadAttention, check_heads
-from sopan.rungs.neural import NeuralRung, Seeds, dense, settings_to_try
-from sopan.rungs.settings import Between, OneOf, Rule
+from sopan.rungs.layers import Seeds, dense
+from sopan.rungs.neural import NeuralRung
+from sopan.rungs.settings import Between, OneOf, Rule, settings_to_try
 from sopan.rungs.summary import Summary, summarise
 
 

@@ -1,4 +1,4 @@
-"""Checking a step's settings before any work: what is wrong, and the nearest that would be right."""
+"""A step's settings: refused before any work where they cannot be right, and, for networks, which to try."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
+import numpy.typing as npt
+
 from sopan.errors import ConfigError
+from sopan.text.findings import IMBALANCED
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +91,22 @@ def check_settings(step: Any, rules: Mapping[str, Rule]) -> None:
         value = getattr(step, name)
         if remedy := rule.remedy(value):
             raise ConfigError(f"{name}={value!r} cannot work", next_step=remedy)
+
+
+REGULARISERS: tuple[dict[str, Any], ...] = (
+    {"dropout": 0.5, "label_smoothing": 0.1},
+    {"dropout": 0.3, "word_dropout": 0.3},
+    {"dropout": 0.3, "weight_decay": 0.1, "epochs": 8},
+)
+"""Ways to lean less, or more, on the few texts that there are."""
+
+
+def settings_to_try(class_counts: npt.NDArray[Any], *own: dict[str, Any]) -> list[dict[str, Any]]:
+    """List candidates: the defaults, a step's own alternatives, then other regularisers.
+
+    Where classes are imbalanced, each comes with its classes weighed first.
+    """
+    settings = [{"dropout": 0.3}, *own, *REGULARISERS]
+    if class_counts.max() <= IMBALANCED * class_counts.min():
+        return settings
+    return [each | {"class_weight": weight} for each in settings for weight in ("balanced", None)]

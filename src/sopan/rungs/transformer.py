@@ -25,8 +25,9 @@ from keras import ops
 from sopan.rungs.attend import Tensor
 from sopan.rungs.blocks import EncoderConfig, Norm, Positions
 from sopan.rungs.encoder import encode
-from sopan.rungs.neural import NeuralRung, Seeds, dense, settings_to_try
-from sopan.rungs.settings import Between, OneOf, Rule
+from sopan.rungs.layers import Seeds, dense
+from sopan.rungs.neural import NeuralRung
+from sopan.rungs.settings import Between, OneOf, Rule, settings_to_try
 from sopan.rungs.summary import Summary, summarise
 
 
