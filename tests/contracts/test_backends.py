@@ -61,6 +61,9 @@ def run(backend: str, *arguments: str) -> str:
     """Run Python with Keras on `backend` and return what it printed; fail with all it said."""
     paths = os.pathsep.join([str(TESTS), str(TESTS / "contracts"), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": paths}
+    environment["OMP_NUM_THREADS"] = (
+        "1"  # PyTorch's threads wait for each other far longer than these sums take
+    )
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=TESTS.parent,
