@@ -21,7 +21,7 @@ import pyarrow as pa
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
-from sopan.errors import DataError
+from sopan.errors import ConfigError, DataError
 from sopan.rungs.base import Labels, Memo, Reading, Rung, check_labels
 from sopan.rungs.embedding import CbowSettings, Words, embed_words
 from sopan.rungs.integrated_gradients import neural_evidence
@@ -131,6 +131,8 @@ class NeuralRung(Rung):
         texts = as_texts(X)
         classes, labels = check_labels(len(texts), y)
         check_settings(self, {**_RULES, **self.rules})
+        if self.embeddings == "random" and self.vectors is not None:
+            raise ConfigError("vectors are named, and random ones asked for", next_step='embeddings="cbow"')
         self.check()
         more = as_texts([] if unlabelled is None else unlabelled)
         words = (memo or Memo()).recall(self._embedding_key(), lambda: self._words(texts, more))
