@@ -44,6 +44,9 @@ from sopan.types import Evidence, Float32Array, RungState
 
 Embeddings = Literal["cbow", "random"]
 
+FEW_WORDS = 1_000_000
+"""Vectors learnt from fewer words of text hardly tell words apart; see `docs/log.md`."""
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class NeuralRung(Rung):
@@ -51,7 +54,8 @@ class NeuralRung(Rung):
 
     Args:
         embeddings: `cbow`: word vectors as `cbow` learns them, from all texts; `random`: from nothing.
-        tune_embeddings: whether training changes the word vectors; random ones always learn.
+        tune_embeddings: whether training changes the word vectors; random ones always learn. None: where they
+            were learnt from fewer than `FEW_WORDS`, and so say little.
         vectors: path of a word2vec, GloVe or fastText file to use in place of training vectors.
         dimension: D, width of a word vector.
         max_length: words read of a text; a longer one loses its middle.
@@ -79,13 +83,13 @@ class NeuralRung(Rung):
     """
 
     embeddings: Embeddings = "cbow"
-    tune_embeddings: bool = False
+    tune_embeddings: bool | None = None
     vectors: str | None = None
     dimension: int = 200
     max_length: int = 512
     learning_rate: float = 2e-3
     epochs: int = 4
-    min_steps: int = 150
+    min_steps: int = 400
     dropout: float = 0.3
     word_dropout: float = 0.1
     label_smoothing: float = 0.0
@@ -139,7 +143,8 @@ class NeuralRung(Rung):
         self.classes_, self.temperature_, self.vocabulary_ = classes, 1.0, words.vocabulary
         clipped = clip(words.encoded, len(words.vocabulary), self.max_length)
         self.buckets_ = bucket_lengths(clipped.lengths, self.max_length)
-        self._assemble(words.vectors / max(float(words.vectors.std()), 1e-12))  # of unit variance
+        unit = max(float(words.vectors.std()), 1e-12)
+        self._assemble(words.vectors / unit, learn=self._learns_vectors(int(words.counts.sum())))
         self.trained_ = train(
             self.network_,
             Examples(clipped, labels, self._weights(labels)),
@@ -173,12 +178,17 @@ class NeuralRung(Rung):
             rng=np.random.default_rng(self.random_state),
         )
 
-    def _assemble(self, vectors: Float32Array) -> None:
+    def _learns_vectors(self, n_words: int) -> bool:
+        """Say whether training changes the word vectors, which n words of text gave."""
+        if self.embeddings == "random" or self.tune_embeddings is not None:
+            return self.embeddings == "random" or bool(self.tune_embeddings)
+        return self.vectors is None and n_words < FEW_WORDS
+
+    def _assemble(self, vectors: Float32Array, *, learn: bool = False) -> None:
         """Make the network around word vectors (V, D); padding and unknown words get zeros."""
         seeds = Seeds(self.random_state)
         table = np.concatenate([np.zeros((FIRST_WORD, vectors.shape[1]), np.float32), vectors])
-        learns = self.tune_embeddings or self.embeddings == "random"
-        words = keras.layers.Embedding(*table.shape, trainable=learns, name="words")
+        words = keras.layers.Embedding(*table.shape, trainable=learn, name="words")
         words.build()
         words.embeddings.assign(table)
         with (
@@ -302,7 +312,7 @@ class NeuralRung(Rung):
 
 _RULES: dict[str, Rule] = {
     "embeddings": OneOf(get_args(Embeddings)),
-    "tune_embeddings": OneOf((True, False)),
+    "tune_embeddings": OneOf((True, False, None)),
     "dimension": Between(Integral, 1, 4096),
     "max_length": Between(Integral, 2, 100_000),
     "learning_rate": Between(Real, 1e-8, 1),

@@ -132,7 +132,9 @@ def _planned(
 def _learn(run: _Run, keeper: _Keeper, watch: Watch, validation: tuple[Clipped, Score] | None) -> None:
     """Go through the epochs that are left."""
     position, forward = keeper.position, make_forward(run.network, ["logits"])
-    while position.epoch < run.epochs and position.epoch - position.best_epoch <= run.recipe.patience:
+    stretch = math.ceil(run.epochs / run.recipe.epochs)  # epochs of few batches: patience with more of them
+    patience = run.recipe.patience * stretch
+    while position.epoch < run.epochs and position.epoch - position.best_epoch <= patience:
         planned = _planned(run.examples, run.recipe, run.buckets, run.seed, position.epoch)
         for batch in batches(run.examples.texts, planned[position.batch :]):
             loss = run.stepper.step(*_prepared(run, position, batch))

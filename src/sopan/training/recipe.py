@@ -32,12 +32,13 @@ class Recipe:
             texts want much of it: 1.0 at a rate of 2e-3 takes off 0.2% a step.
         label_smoothing: probability taken from the true class and shared out (Szegedy et al. 2016).
         word_dropout: chance that a word is hidden.
-        patience: epochs without a better validation score before training stops.
+        patience: epochs without a better validation score before training stops; more where `min_steps` asks
+            for more epochs.
     """
 
     learning_rate: float = 1e-3
     epochs: int = 5
-    min_steps: int = 150
+    min_steps: int = 400
     batch_words: int = 8192
     batch_texts: int = 32
     warm_up: float = 0.1
