@@ -33,8 +33,13 @@ def quiet() -> Iterator[None]:
     if "tensorflow" in sys.modules or sys.__stderr__ is None:
         yield
         return
+    try:
+        caught_in = tempfile.TemporaryFile()  # noqa: SIM115  # entered below
+    except OSError:  # a full disk: better some noise than no import
+        yield
+        return
     real = os.dup(2)
-    with tempfile.TemporaryFile() as caught:
+    with caught_in as caught:
         _flush()
         os.dup2(caught.fileno(), 2)
         try:
