@@ -10,7 +10,7 @@ from quick_steps import EIGHT, LABELS, ON_KERAS, SOIL_OR_SEA, TEXTS, brief, eage
 
 from sopan.errors import ConfigError, DataError
 from sopan.fit.checkpoint import CheckpointFile
-from sopan.rungs import step_class
+from sopan.rungs import make_step, neural, step_class
 from sopan.rungs.base import Memo
 from sopan.text.vectors import load_word_vectors
 from sopan.training import loop
@@ -112,10 +112,19 @@ def test_a_file_of_vectors_that_is_not_there_is_named():
     assert refusal.value.next_step or refusal.value.where
 
 
+def test_vectors_from_many_words_or_from_a_file_stay_as_they_are():
+    step = make_step("self_attention")
+    assert step._learns_vectors(neural.FEW_WORDS - 1)
+    assert not step._learns_vectors(neural.FEW_WORDS)
+    assert not make_step("self_attention", vectors="some.vec")._learns_vectors(10)
+    assert make_step("self_attention", tune_embeddings=True)._learns_vectors(neural.FEW_WORDS)
+
+
 @pytest.mark.parametrize(
     ("settings", "learns"),
     [
-        ({"embeddings": "cbow"}, False),
+        ({"embeddings": "cbow"}, True),  # so few words gave them that they say little
+        ({"embeddings": "cbow", "tune_embeddings": False}, False),
         ({"embeddings": "cbow", "tune_embeddings": True}, True),
         ({"embeddings": "random"}, True),
     ],
