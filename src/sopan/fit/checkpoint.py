@@ -63,7 +63,6 @@ class CheckpointFile:
         arrays = dict(snapshot.arrays)
         arrays[POSITION] = np.frombuffer(json.dumps(snapshot.position).encode(), np.uint8)
         arrays[DIGEST] = np.frombuffer(_digest(arrays), np.uint8)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         with replacing_file(self.path) as new:
             write_tensors(arrays, new)
 

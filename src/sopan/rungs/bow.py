@@ -22,7 +22,7 @@ from sopan.errors import ConfigError, DataError
 from sopan.rungs.base import Labels, Memo, Reading, Rung, check_labels
 from sopan.rungs.evidence import bag_evidence
 from sopan.rungs.linear import ClassWeight, LinearModel, fit_one_vs_rest
-from sopan.rungs.settings import Between, OneOf, Rule, Span, check_settings
+from sopan.rungs.settings import TEXT_RULES, Between, OneOf, Rule, Span, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.ngrams import Analyzer, NgramCounter, count_ngrams
 from sopan.text.unicode import TokenRule
@@ -276,7 +276,7 @@ class _Block(NamedTuple):
 IMBALANCED = 1.5
 """From this ratio of the largest class to the smallest, weighing classes is tried too."""
 
-_SETTINGS: dict[str, Rule] = {
+_SETTINGS: dict[str, Rule] = TEXT_RULES | {
     "ngrams": Span(most=8),
     "characters": Span(most=16),
     "character_weight": Between(Real, 1e-3, 1e3),
@@ -284,11 +284,8 @@ _SETTINGS: dict[str, Rule] = {
     "idf": OneOf((True, False)),
     "nb": Between(Real, 0, 10),
     "C": Between(Real, 1e-9, 1e9),
-    "class_weight": OneOf(("balanced", None)),
     "min_df": Between(Integral, 1, 1_000_000_000, optional=True),
     "max_features": Between(Integral, 1, 1_000_000_000, optional=True),
-    "tokens": OneOf(get_args(TokenRule)),
-    "lowercase": OneOf((True, False)),
 }
 
 

@@ -26,7 +26,7 @@ from sopan.rungs.embedding import CbowSettings, Words, embed_words
 from sopan.rungs.evidence import contributions_of, vocabulary_evidence
 from sopan.rungs.linear import ClassWeight, LinearModel, fit_standardised
 from sopan.rungs.pool import Pooling, bag, common_component, pool, without_component, word_weights
-from sopan.rungs.settings import Between, OneOf, Rule, check_settings
+from sopan.rungs.settings import VECTOR_RULES, Between, OneOf, Rule, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.encode import cores
 from sopan.text.unicode import TokenRule
@@ -288,22 +288,14 @@ class CBOW(Rung):
         ]
 
 
-_SETTINGS: dict[str, Rule] = {
+_SETTINGS: dict[str, Rule] = VECTOR_RULES | {
     "pooling": OneOf(get_args(Pooling)),
     "distinct": OneOf((True, False)),
     "nb": Between(Real, 0, 100),
     "C": Between(Real, 1e-9, 1e9),
-    "class_weight": OneOf(("balanced", None)),
-    "dimension": Between(Integral, 1, 4096),
     "window": Between(Integral, 1, 10_000),
     "negatives": Between(Integral, 1, 1000),
     "epochs": Between(Integral, 1, 10_000, optional=True),
-    "min_count": Between(Integral, 1, 1_000_000_000, optional=True),
     "subsample": Between(Real, 0, 1),
     "learning_rate": Between(Real, 1e-6, 10),
-    "tokens": OneOf(get_args(TokenRule)),
-    "lowercase": OneOf((True, False)),
-    "deterministic": OneOf((True, False)),
-    "n_jobs": Between(Integral, 1, 4096, optional=True),
-    "random_state": Between(Integral, 0, 1e18),
 }

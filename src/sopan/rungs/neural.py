@@ -27,7 +27,7 @@ from sopan.rungs.embedding import CbowSettings, Words, embed_words
 from sopan.rungs.integrated_gradients import neural_evidence
 from sopan.rungs.layers import Precision, Seeds, computing_in
 from sopan.rungs.linear import ClassWeight
-from sopan.rungs.settings import Between, OneOf, Rule, check_settings
+from sopan.rungs.settings import VECTOR_RULES, Between, OneOf, Rule, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD, Clipped, bucket_lengths, clip
 from sopan.text.encode import cores
@@ -171,7 +171,7 @@ class NeuralRung(Rung):
             texts,
             unlabelled if learns else unlabelled[:0],
             CbowSettings(dimension=self.dimension, epochs=None if learns else 0, threads=threads),
-            vectors=self.vectors if learns else None,
+            vectors=self.vectors,
             tokens=self.tokens,
             lowercase=self.lowercase,
             min_count=self.min_count,
@@ -180,8 +180,10 @@ class NeuralRung(Rung):
 
     def _learns_vectors(self, n_words: int) -> bool:
         """Say whether training changes the word vectors, which n words of text gave."""
-        if self.embeddings == "random" or self.tune_embeddings is not None:
-            return self.embeddings == "random" or bool(self.tune_embeddings)
+        if self.embeddings == "random":
+            return True
+        if self.tune_embeddings is not None:
+            return self.tune_embeddings
         return self.vectors is None and n_words < FEW_WORDS
 
     def _assemble(self, vectors: Float32Array, *, learn: bool = False) -> None:
@@ -191,10 +193,8 @@ class NeuralRung(Rung):
         words = keras.layers.Embedding(*table.shape, trainable=learn, name="words")
         words.build()
         words.embeddings.assign(table)
-        with (
-            quiet(),
-            computing_in(self.precision),
-        ):  # Keras looks for TensorFlow in some layers on any backend
+        # Some Keras layers look for TensorFlow, whatever Keras runs on.
+        with quiet(), computing_in(self.precision):
             body = self.body(vectors.shape[1], len(self.classes_), seeds)
         ids = keras.Input((None,), dtype="int32", name="ids")
         mask = keras.Input((None,), dtype="bool", name="mask")
@@ -310,10 +310,9 @@ class NeuralRung(Rung):
             self.restore(values["network_"])
 
 
-_RULES: dict[str, Rule] = {
+_RULES: dict[str, Rule] = VECTOR_RULES | {
     "embeddings": OneOf(get_args(Embeddings)),
     "tune_embeddings": OneOf((True, False, None)),
-    "dimension": Between(Integral, 1, 4096),
     "max_length": Between(Integral, 2, 100_000),
     "learning_rate": Between(Real, 1e-8, 1),
     "epochs": Between(Integral, 1, 10_000),
@@ -324,11 +323,4 @@ _RULES: dict[str, Rule] = {
     "weight_decay": Between(Real, 0, 100),
     "patience": Between(Integral, 1, 10_000),
     "precision": OneOf(get_args(Precision)),
-    "class_weight": OneOf(("balanced", None)),
-    "min_count": Between(Integral, 1, 1_000_000_000, optional=True),
-    "tokens": OneOf(get_args(TokenRule)),
-    "lowercase": OneOf((True, False)),
-    "deterministic": OneOf((True, False)),
-    "n_jobs": Between(Integral, 1, 4096, optional=True),
-    "random_state": Between(Integral, 0, 1e18),
 }

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import numpy.typing as npt
 
 from sopan.errors import ConfigError
 from sopan.text.findings import IMBALANCED
+from sopan.text.unicode import TokenRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,22 @@ class Span:
 
 
 Rule: TypeAlias = OneOf | Between | Span
+
+
+TEXT_RULES: dict[str, Rule] = {
+    "class_weight": OneOf(("balanced", None)),
+    "tokens": OneOf(get_args(TokenRule)),
+    "lowercase": OneOf((True, False)),
+}
+"""For every step that learns classes from words."""
+VECTOR_RULES: dict[str, Rule] = TEXT_RULES | {
+    "dimension": Between(Integral, 1, 4096),
+    "min_count": Between(Integral, 1, 1_000_000_000, optional=True),
+    "deterministic": OneOf((True, False)),
+    "n_jobs": Between(Integral, 1, 4096, optional=True),
+    "random_state": Between(Integral, 0, 1e18),
+}
+"""For every step that gives words vectors."""
 
 
 def check_settings(step: Any, rules: Mapping[str, Rule]) -> None:

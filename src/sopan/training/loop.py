@@ -239,9 +239,9 @@ class _Keeper:
 def _identity(run: _Run, validation: tuple[Clipped, Score] | None) -> str:
     """Return a digest of all that decides how a run goes, but for the machine."""
     digest = hashlib.sha256()
-    shapes = [(variable.path.partition("/")[2], tuple(variable.shape)) for variable in run.network.variables]
+    shapes = [tuple(variable.shape) for variable in run.network.variables]
     digest.update(repr((run.recipe, run.buckets, run.seed, run.epochs, len(shapes))).encode())
-    digest.update(repr((keras.__version__, keras.backend.backend(), [shape for _, shape in shapes])).encode())
+    digest.update(repr((keras.__version__, keras.backend.backend(), shapes)).encode())
     parts = [run.examples.texts] + ([validation[0]] if validation else [])
     for part in parts:
         digest.update(part.encoded.ids.tobytes() + part.encoded.offsets.tobytes())

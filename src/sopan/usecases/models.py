@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sopan.comparison.jobs import Progress
 from sopan.errors import ConfigError, ModelFolderError
 from sopan.fit.artifact import label_names, load_model, save_model
 from sopan.fit.checkpoint import CheckpointFile
@@ -33,9 +34,6 @@ from sopan.usecases.inputs import (
     check_steps,
     with_unlabelled,
 )
-
-Progress: TypeAlias = Callable[[str, dict[str, Json]], None]
-"""Told the step's name and what is going on."""
 
 
 def train(
