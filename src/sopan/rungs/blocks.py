@@ -89,14 +89,14 @@ class EncoderConfig:
 class SinusoidalPositions(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
     """Add to each word sines and cosines of its place: Vaswani et al. (2017), section 3.5."""
 
-    def call(self, x: Tensor) -> Tensor:
-        """Return x (B, T, D) with places 0 … T - 1 added; D is even."""
+    def call(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+        """Return x (B, T, D) with its places added, 0 … T - 1 or those given (B, T); D is even."""
         width = x.shape[-1]
-        place = ops.cast(ops.arange(ops.shape(x)[1]), "float32")  # (T,)
+        place = ops.arange(ops.shape(x)[1])[None] if places is None else places  # (1 or B, T)
         rate = ops.convert_to_tensor(1e-4 ** (np.arange(0, width, 2) / width), "float32")  # (D / 2,)
-        angle = place[:, None] * rate
-        pairs = ops.stack([ops.sin(angle), ops.cos(angle)], axis=-1)  # (T, D / 2, 2)
-        return x + ops.cast(ops.reshape(pairs, (-1, width)), x.dtype)
+        angle = ops.cast(place, "float32")[..., None] * rate
+        pairs = ops.stack([ops.sin(angle), ops.cos(angle)], axis=-1)  # (1 or B, T, D / 2, 2)
+        return x + ops.cast(ops.reshape(pairs, (*ops.shape(place), width)), x.dtype)
 
 
 @keras.saving.register_keras_serializable("sopan")
@@ -118,16 +118,20 @@ class LearnedPositions(keras.layers.Layer):  # type: ignore[misc]  # an untyped 
         shape = (self.max_length, input_shape[-1])
         self.vectors = self.add_weight(shape=shape, initializer=self.initializer, name="vectors")
 
-    def call(self, x: Tensor) -> Tensor:
-        """Return x (B, T, D) with places 0 … T - 1 added; T is at most `max_length`."""
+    def call(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+        """Return x (B, T, D) with its places added: 0 … T - 1, or those given (B, T), below `max_length`."""
+        if places is not None:
+            return x + ops.cast(ops.take(self.vectors, places, axis=0), x.dtype)
         length = ops.shape(x)[1]
         if isinstance(length, int) and length > self.max_length:
             raise ConfigError(f"{length} words have no place among {self.max_length} learned positions")
         return x + self.vectors[:length]
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(
+        self, x_shape: tuple[int | None, ...], places_shape: tuple[int | None, ...] | None = None
+    ) -> tuple[int | None, ...]:
         """Say that x keeps its shape (B, T, D): Keras would try a T longer than there are places."""
-        return input_shape
+        return x_shape
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that made this layer."""

@@ -73,7 +73,13 @@ def build_encoder(config: EncoderConfig, *, seed: int, vector_width: int | None 
 
 
 def encode(
-    vectors: Tensor, mask: Tensor, segments: Tensor | None = None, *, config: EncoderConfig, seed: int
+    vectors: Tensor,
+    mask: Tensor,
+    segments: Tensor | None = None,
+    places: Tensor | None = None,
+    *,
+    config: EncoderConfig,
+    seed: int,
 ) -> tuple[Tensor, list[Tensor]]:
     """Make the encoder's layers and lead symbolic inputs through them, as part of a functional model.
 
@@ -81,6 +87,7 @@ def encode(
         vectors: (B, T, D), the words.
         mask: (B, T) bool, False hides a word from all; or (B, T, T) bool, False hides word k from word q.
         segments: (B, T) int32, each less than `config.segments`; None where there are none.
+        places: (B, T) int32, where several texts share a row; None: 0 … T - 1.
         config: what the encoder is made of.
         seed: decides the initial weights and the dropout.
 
@@ -97,10 +104,10 @@ def encode(
         kinds = keras.layers.Embedding(config.segments, config.width, start, name="segment_vectors")(segments)
         x = keras.layers.Add(name="add_segments")([x, kinds])
     if config.positions == "sinusoidal":
-        x = SinusoidalPositions(name="positions")(x)
+        x = SinusoidalPositions(name="positions")(x, places)
     if config.positions == "learned":
         start = embedding_initializer(of_positions)
-        x = LearnedPositions(config.max_length, initializer=start, name="positions")(x)
+        x = LearnedPositions(config.max_length, initializer=start, name="positions")(x, places)
     if config.input_norm:
         x = keras.layers.LayerNormalization(epsilon=config.epsilon, name="input_norm")(x)
     x = keras.layers.Dropout(config.dropout, seed=of_drop, name="input_drop")(x)

@@ -1,0 +1,1 @@
+"""Language models: pre-training, adapting, filling blanks, scoring and generating."""

@@ -1,0 +1,94 @@
+"""Blanks for a language model to fill: which pieces are hidden, and behind what.
+
+Masked: J. Devlin et al., "BERT" (2019), section 3.1: of the chosen pieces 80% become `[MASK]`, 10% another
+piece and 10% stay. Drawn anew for every batch (Liu et al. 2019, "RoBERTa": dynamic masking).
+Causal: every piece is foretold from those before it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sopan.text.packing import Rows
+from sopan.types import BoolArray, Float32Array, Int32Array
+
+HIDDEN, REPLACED = 0.8, 0.1
+"""Shares of the chosen pieces; the rest stay as they are."""
+
+
+class Blanks(NamedTuple):
+    """What a language model is asked.
+
+    Args:
+        ids: (B, T) int32, with blanks.
+        at: (P,) int32, the asked places in B · T.
+        truth: (P,) int32, the pieces that belong there.
+        weights: (P,) float32, 0 for places that only keep the shape.
+    """
+
+    ids: Int32Array
+    at: Int32Array
+    truth: Int32Array
+    weights: Float32Array
+
+
+def mask_pieces(
+    rows: Rows,
+    rng: np.random.Generator,
+    *,
+    rate: float,
+    special: BoolArray,
+    continues: BoolArray | None,
+    mask: int,
+) -> Blanks:
+    """Hide a share of the pieces.
+
+    P is the same for every batch of a shape: `rate` of B · T, rounded. Where fewer pieces can be hidden, the
+    last places have weight 0.
+
+    Args:
+        rows: B rows of T pieces.
+        rng: draws which.
+        rate: share of all places that are asked.
+        special: (V,) bool, pieces that are never hidden, nor put in another's place.
+        continues: (V,) bool, pieces that go on with a word: whole words are hidden. None: single pieces.
+        mask: id of `[MASK]`.
+    """
+    flat = rows.ids.ravel()
+    may = (rows.blocks.ravel() > 0) & ~special[flat]
+    goal = max(1, round(rate * flat.size))
+    draw = rng.random(flat.size, dtype=np.float32)
+    if continues is not None:  # every piece of a word takes the draw of its first
+        first = ~(continues[flat] & may)
+        draw = draw[np.maximum.accumulate(np.where(first, np.arange(flat.size), 0))]
+    draw = np.where(may, draw, np.float32(2))
+    at = np.argsort(draw, kind="stable")[:goal]
+    at = np.sort(at[draw[at] < 2])
+    ids = flat.copy()
+    fate = rng.random(len(at), dtype=np.float32)
+    others = np.flatnonzero(~special)
+    ids[at[fate < HIDDEN]] = mask
+    replaced = at[(fate >= HIDDEN) & (fate < HIDDEN + REPLACED)]
+    ids[replaced] = others[rng.integers(0, len(others), len(replaced))]
+    return _padded(ids.reshape(rows.ids.shape), at, flat[at], goal)
+
+
+def next_pieces(rows: Rows) -> Blanks:
+    """Ask at every piece for the next one of its sequence; P = B · T, the last of each has weight 0."""
+    following = np.roll(rows.ids, -1, axis=1)
+    inside = (rows.blocks > 0) & (np.roll(rows.blocks, -1, axis=1) == rows.blocks)
+    inside[:, -1] = False
+    at = np.arange(rows.ids.size, dtype=np.int32)
+    return Blanks(rows.ids, at, following.ravel().astype(np.int32), inside.ravel().astype(np.float32))
+
+
+def _padded(ids: Int32Array, at: np.ndarray, truth: np.ndarray, goal: int) -> Blanks:
+    empty = goal - len(at)
+    return Blanks(
+        ids,
+        np.concatenate([at, np.zeros(empty, at.dtype)]).astype(np.int32),
+        np.concatenate([truth, np.zeros(empty, truth.dtype)]).astype(np.int32),
+        np.concatenate([np.ones(len(at), np.float32), np.zeros(empty, np.float32)]),
+    )

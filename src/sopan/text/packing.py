@@ -1,0 +1,144 @@
+"""Documents of pieces as rows without padding: what a language model is trained on.
+
+    documents -> sequences of at most T - 2 pieces -> rows of exactly T, several short sequences to a row
+
+A row's sequences do not see each other: `Rows.blocks` numbers them, and attention keeps to one number.
+Source: M. Krell et al., "Efficient Sequence Packing without Cross-contamination" (2021), best fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Listing
+from typing import NamedTuple
+
+import numpy as np
+
+from sopan.types import Int32Array, Int64Array
+
+MARKS = 2
+"""`[CLS]` and `[SEP]`, around each sequence."""
+LEAST = 8
+"""A sequence of fewer pieces than this teaches nothing and is left out."""
+
+
+class Sequences(NamedTuple):
+    """Where S sequences stand in a corpus of piece ids.
+
+    Args:
+        starts: (S,) int64.
+        lengths: (S,) int64, pieces of each.
+    """
+
+    starts: Int64Array
+    lengths: Int64Array
+
+
+class Rows(NamedTuple):
+    """B rows of T pieces.
+
+    Args:
+        ids: (B, T) int32.
+        blocks: (B, T) int32, which sequence of its row a piece belongs to, from 1; 0 where there is none.
+        places: (B, T) int32, the piece's place in its sequence, `[CLS]` being 0.
+        segments: (B, T) int32, 1 in the second text of a pair.
+    """
+
+    ids: Int32Array
+    blocks: Int32Array
+    places: Int32Array
+    segments: Int32Array
+
+
+def cut_sequences(offsets: Int64Array, length: int, rng: np.random.Generator) -> Sequences:
+    """Cut N documents into sequences of at most `length - 2` pieces.
+
+    Where the first cut falls is drawn anew for each document, so that epochs see different sequences.
+
+    Args:
+        offsets: (N + 1,) of the documents in the ids.
+        length: T of a row.
+        rng: draws the cuts.
+    """
+    most = length - MARKS
+    sizes = np.diff(offsets)
+    first = np.where(sizes > most, rng.integers(1, most + 1, len(sizes)), sizes)
+    rest = -(-(sizes - first) // most)  # sequences after the first
+    counts = 1 + rest
+    of = np.repeat(np.arange(len(sizes)), counts)
+    number = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = np.where(number == 0, 0, first[of] + (number - 1) * most)
+    ends = np.minimum(first[of] + number * most, sizes[of])
+    lengths = ends - starts
+    keep = lengths >= LEAST
+    return Sequences((offsets[:-1][of] + starts)[keep], lengths[keep])
+
+
+def pack(lengths: Int64Array, length: int, rng: np.random.Generator) -> list[Int64Array]:
+    """Share sequences out into rows: into each the longest that still fits, again and again.
+
+    Args:
+        lengths: (S,) pieces of each sequence, at most `length - 2`.
+        length: T of a row.
+        rng: decides which of equally long sequences come together, and the order of the rows.
+
+    Returns:
+        For each row the sequences in it.
+    """
+    order = rng.permutation(len(lengths))
+    waiting: list[list[int]] = [[] for _ in range(length + 1)]  # by room that they need
+    for index in order:
+        waiting[int(lengths[index]) + MARKS].append(int(index))
+    rows: list[Int64Array] = []
+    fits = _Longest(waiting)
+    while (need := fits.at_most(length)) >= 0:
+        row, room = [], length
+        while need >= 0:
+            row.append(waiting[need].pop())
+            room -= need
+            need = fits.at_most(room)
+        rows.append(np.array(row, np.int64))
+    return [rows[i] for i in rng.permutation(len(rows))]
+
+
+class _Longest:
+    """Finds the longest waiting sequence that fits; lists that ran empty are passed over for good."""
+
+    def __init__(self, waiting: Listing[list[int]]):
+        self._waiting = waiting
+        self._below = list(range(len(waiting)))  # where to look next when a length has none left
+
+    def at_most(self, room: int) -> int:
+        """Return the greatest length <= room that waits, or -1."""
+        path = []
+        while room >= 0 and not self._waiting[room]:
+            path.append(room)
+            room = min(self._below[room], room - 1)
+        for passed in path:
+            self._below[passed] = room
+        return room
+
+
+def fill_rows(
+    ids: Int32Array, sequences: Sequences, rows: Listing[Int64Array], length: int, cls: int, sep: int
+) -> Rows:
+    """Write sequences into rows, each between `[CLS]` and `[SEP]`.
+
+    Args:
+        ids: (T,) of the whole corpus, perhaps mapped from a file.
+        sequences: all of them.
+        rows: the sequences of each of B rows.
+        length: T of a row.
+        cls, sep: the ids of the marks.
+    """
+    found = Rows(*(np.zeros((len(rows), length), np.int32) for _ in Rows._fields))
+    for row, members in enumerate(rows):
+        at = 0
+        for block, index in enumerate(members, start=1):
+            start, size = int(sequences.starts[index]), int(sequences.lengths[index])
+            end = at + size + MARKS
+            found.ids[row, at], found.ids[row, end - 1] = cls, sep
+            found.ids[row, at + 1 : end - 1] = ids[start : start + size]
+            found.blocks[row, at:end] = block
+            found.places[row, at:end] = np.arange(size + MARKS)
+            at = end
+    return found

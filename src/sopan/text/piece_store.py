@@ -1,0 +1,82 @@
+"""A corpus as piece ids on the disk, written once, text by text, and then mapped: larger than memory is fine.
+
+ids.bin      uint16 or int32, all documents end to end
+offsets.bin  int64, N + 1
+store.json   what it was made of
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from sopan.text.wordpiece import WordPiece
+from sopan.types import Int64Array
+
+IDS, OFFSETS, ABOUT = "ids.bin", "offsets.bin", "store.json"
+
+
+class PieceStore(NamedTuple):
+    """N documents as piece ids.
+
+    Args:
+        ids: (T,) uint16 or int32, mapped from the file.
+        offsets: (N + 1,) int64.
+    """
+
+    ids: np.ndarray
+    offsets: Int64Array
+
+    def part(self, start: int, stop: int) -> PieceStore:
+        """Return documents `start` to `stop`; the ids stay where they are."""
+        return PieceStore(self.ids, self.offsets[start : stop + 1])
+
+
+def write_store(
+    folder: Path, texts: Iterable[pa.LargeStringArray], wordpiece: WordPiece, about: dict[str, Any]
+) -> PieceStore:
+    """Encode texts into a folder, or open what is there if it was made of the same.
+
+    Args:
+        folder: made if need be. `store.json` is written last: without it the rest does not count.
+        texts: batches of documents, read once.
+        wordpiece: cuts them.
+        about: tells this corpus and vocabulary from others, as JSON values.
+    """
+    if (found := open_store(folder, about)) is not None:
+        return found
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ABOUT).unlink(missing_ok=True)
+    kind = np.uint16 if len(wordpiece) <= np.iinfo(np.uint16).max else np.int32
+    end = 0
+    with (folder / IDS).open("wb") as ids, (folder / OFFSETS).open("wb") as offsets:
+        np.zeros(1, np.int64).tofile(offsets)
+        for batch in texts:
+            encoded = wordpiece.encode(batch)
+            encoded.ids.astype(kind).tofile(ids)
+            (encoded.offsets[1:] + end).tofile(offsets)
+            end += len(encoded.ids)
+    (folder / ABOUT).write_text(json.dumps({"kind": np.dtype(kind).name, "about": about}))
+    return _opened(folder, np.dtype(kind).name)
+
+
+def open_store(folder: Path, about: dict[str, Any]) -> PieceStore | None:
+    """Open what a folder holds if it was made of the same corpus and vocabulary, else return None."""
+    try:
+        written = json.loads((folder / ABOUT).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    if written.get("about") != about:
+        return None
+    return _opened(folder, written["kind"])
+
+
+def _opened(folder: Path, kind: str) -> PieceStore:
+    size = (folder / IDS).stat().st_size
+    ids = np.memmap(folder / IDS, kind, "r") if size else np.empty(0, kind)
+    return PieceStore(ids, np.fromfile(folder / OFFSETS, np.int64))
