@@ -256,10 +256,12 @@ def test_the_rate_rises_then_falls_by_hand():
     assert WarmUpDecay.from_config(line.get_config()).get_config() == line.get_config()
 
 
-def test_adamw_equals_its_formula_and_spares_the_bias():
+@pytest.mark.parametrize("slower", [None, 0.25])
+def test_adamw_equals_its_formula_and_spares_the_bias(slower):
+    """A factor for the kernel shortens its step and its decay, and not those of the bias."""
     kernel, bias = keras.Variable(np.array([[2.0, -1.0]]), name="kernel"), keras.Variable([3.0], name="bias")
     schedule, decay = WarmUpDecay(0.1, 4, warm_up=0.0, decay="linear"), 0.5
-    optimizer = adamw(schedule, decay)
+    optimizer = adamw(schedule, decay, () if slower is None else (("ker", slower), ("", 1.0)))
     optimizer.build([kernel, bias])
     gradients = [[np.array([[3.0, 0.0]]), np.array([4.0])], [np.array([[0.1, 0.2]]), np.array([0.2])]]
     values = [np.array([[2.0, -1.0]]), np.array([3.0])]
@@ -271,10 +273,11 @@ def test_adamw_equals_its_formula_and_spares_the_bias():
         for i, g in enumerate(clipped):
             first[i] = 0.9 * first[i] + 0.1 * g
             second[i] = 0.999 * second[i] + 0.001 * g**2
+            own = rate * (slower or 1.0) if i == 0 else rate
             if i == 0:
-                values[i] = values[i] - rate * decay * values[i]
+                values[i] = values[i] - own * decay * values[i]
             step = (first[i] / (1 - 0.9**t)) / (np.sqrt(second[i] / (1 - 0.999**t)) + 1e-7)
-            values[i] = values[i] - rate * step
+            values[i] = values[i] - own * step
         optimizer.apply([ops.convert_to_tensor(g, "float32") for g in given], [kernel, bias])
     np.testing.assert_allclose(np.array(kernel), values[0], rtol=1e-4)
     np.testing.assert_allclose(np.array(bias), values[1], rtol=1e-4)

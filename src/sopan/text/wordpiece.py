@@ -159,11 +159,12 @@ class WordPiece:
             )
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        probe = "" if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str("É की")
+        tokenizer.encode_special_tokens = True
+        probe = "" if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str("É कु")
         lowercase = "é" in probe or "e" in probe
         accents: Accents = "keep"
         if "É" not in probe and "é" not in probe:
-            accents = "strip-alphabets" if "की" in probe else "strip"
+            accents = "strip-alphabets" if "कु" in probe else "strip"
         vocabulary = tokenizer.get_vocab(with_added_tokens=False)
         if lacking := [special for special in SPECIALS if special not in vocabulary]:
             raise DataError(f"the vocabulary lacks {', '.join(lacking)}", next_step="is it BERT's?")
@@ -226,8 +227,12 @@ class WordPiece:
             for found in self.tokenizer.encode_batch_fast(batch, add_special_tokens=False):
                 yield np.array(found.ids, np.int32)
 
-    def cut(self, text: str) -> Pieces:
-        """Cut one text, keeping the places; `[MASK]` and its like count as the special pieces they name.
+    def cut(self, text: str, *, specials: bool = True) -> Pieces:
+        """Cut one text, keeping the places.
+
+        Args:
+            text: one text.
+            specials: `[MASK]` and its like are the special pieces they name; else text, as for `encode`.
 
         Raises:
             DataError: the text holds a lone surrogate.
@@ -236,7 +241,8 @@ class WordPiece:
             text.encode()
         except UnicodeEncodeError as error:
             raise DataError(f"the text holds a lone surrogate at character {error.start}") from error
-        found = self._seeing_specials.encode(text, add_special_tokens=False)
+        tokenizer = self._seeing_specials if specials else self.tokenizer
+        found = tokenizer.encode(text, add_special_tokens=False)
         words = _numbered(found.word_ids, found.offsets)
         starts, ends = np.array(found.offsets, np.int64).reshape(-1, 2).T
         return Pieces(tuple(found.tokens), np.array(found.ids, np.int32), starts, ends, words)

@@ -100,7 +100,7 @@ def train(
     first = _planned(examples, recipe, buckets, seed, 0)
     epochs = max(recipe.epochs, math.ceil(recipe.min_steps / len(first)))
     schedule = WarmUpDecay(recipe.learning_rate, epochs * len(first), recipe.warm_up, recipe.decay)
-    optimizer = adamw(schedule, recipe.weight_decay)
+    optimizer = adamw(schedule, recipe.weight_decay, recipe.rates)
     stepper = make_stepper(network, cross_entropy(recipe.label_smoothing), optimizer)
     run = _Run(network, optimizer, stepper, examples, recipe, buckets, seed, epochs)
     keeper = _Keeper(run, monitor, validation)

@@ -34,6 +34,8 @@ class Recipe:
         word_dropout: chance that a word is hidden.
         patience: epochs without a better validation score before training stops; more where `min_steps` asks
             for more epochs.
+        rates: beginnings of weights' paths, each with what their rate is multiplied by; the first that fits
+            counts, and 1 where none does.
     """
 
     learning_rate: float = 1e-3
@@ -47,6 +49,7 @@ class Recipe:
     label_smoothing: float = 0.0
     word_dropout: float = 0.1
     patience: int = 3
+    rates: tuple[tuple[str, float], ...] = ()
 
 
 class Examples(NamedTuple):
