@@ -112,12 +112,14 @@ class LanguageModel:
         wordpiece: cuts texts.
         network: from `build_language_model`.
         pairs: whether it has a pooler and a head for pairs of texts.
+        unlearnt: heads that a folder lacked, so that they hold their initial weights: `predict`, `order`.
     """
 
     config: EncoderConfig
     wordpiece: WordPiece
     network: keras.Model
     pairs: bool = False
+    unlearnt: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._logits = make_forward(self.network, ["logits"])
@@ -164,7 +166,16 @@ class LanguageModel:
             weight.assign(weights[weight.path])
 
     def logits(self, rows: Rows, at: Int32Array) -> Float32Array:
-        """Return the logits (P, V) float32 of the pieces at P places in B · T."""
+        """Return the logits (P, V) float32 of the pieces at P places in B · T.
+
+        Raises:
+            ModelFolderError: the head that gives them has learnt nothing.
+        """
+        if "predict" in self.unlearnt:
+            raise ModelFolderError(
+                "this BERT came without the head that fills blanks",
+                next_step="train one on your texts with sopan adapt, or take another preset: sopan presets",
+            )
         firsts = [np.zeros(1, np.int32)] if self.pairs else []
         return self._logits(*rows, at, *firsts)[0].astype(np.float32)
 
