@@ -71,6 +71,7 @@ class Progress(NamedTuple):
 
     Args:
         epoch, epochs: the current one, from 1, and how many there will be at most.
+        unit: what is counted so: epochs, or steps where a run has no epochs.
         loss: of the last batches, averaged.
         words_per_second: without padding.
         seconds_left: if all epochs are needed.
@@ -83,13 +84,14 @@ class Progress(NamedTuple):
     words_per_second: float
     seconds_left: float
     validation: float | None
+    unit: str = "epoch"
 
     def line(self) -> str:
         """Say it in one line."""
         minutes, seconds = divmod(round(self.seconds_left), 60)
         score = "" if self.validation is None else f", {self.validation:.4f} on validation"
         pace = f"loss {self.loss:.3f}, {self.words_per_second:,.0f} words/s, {minutes}:{seconds:02} left"
-        return f"epoch {self.epoch} of {self.epochs}: {pace}{score}"
+        return f"{self.unit} {self.epoch} of {self.epochs}: {pace}{score}"
 
 
 class Snapshot(NamedTuple):

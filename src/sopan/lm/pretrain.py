@@ -1,0 +1,157 @@
+"""Pre-training: a language model from a corpus, from nothing or from where another stopped.
+
+corpus -> pieces on the disk -> [word vectors by CBOW] -> steps of filling blanks -> a language model
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from sopan.lm.batches import Batches, Task
+from sopan.rungs.blocks import EncoderConfig
+from sopan.rungs.embedding import CbowSettings, train_word_vectors
+from sopan.rungs.language_model import LanguageModel
+from sopan.rungs.layers import Precision
+from sopan.text.packing import Rows
+from sopan.text.piece_store import PieceStore
+from sopan.text.wordpiece import WordPiece
+from sopan.training.language import Judge, LanguageRecipe, Look, train_language
+from sopan.training.recipe import Monitor
+from sopan.types import Encoded, Float32Array
+
+Start = Literal["random", "cbow"]
+"""Where word vectors begin: drawn, or as the step `cbow` learns them from the same corpus."""
+
+CBOW_PIECES = 20_000_000
+"""Word vectors to start from are learnt from so many pieces at most."""
+JUDGE_ROWS = 64
+"""Held-out text is judged on so many rows at most."""
+VECTOR_SPREAD = 0.02
+"""Standard deviation of initial vectors, BERT's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pretraining:
+    """All that decides a pre-training but its corpus.
+
+    Args:
+        task: what is asked.
+        recipe: how it is learnt.
+        start: where word vectors begin.
+        precision: what the network computes in; weights are float32.
+        seed: decides weights, batches and blanks.
+    """
+
+    task: Task
+    recipe: LanguageRecipe
+    start: Start = "cbow"
+    precision: Precision = "float32"
+    seed: int = 0
+
+
+class Pretrained(NamedTuple):
+    """A model, and the looks at held-out text on the way."""
+
+    model: LanguageModel
+    looks: list[Look]
+
+
+def pretrain(
+    store: PieceStore,
+    held_out: PieceStore | None,
+    wordpiece: WordPiece,
+    config: EncoderConfig,
+    settings: Pretraining,
+    *,
+    on_look: Callable[[Look], None] = lambda look: None,
+    monitor: Monitor | None = None,
+    begin: LanguageModel | None = None,
+) -> Pretrained:
+    """Train a language model on a corpus.
+
+    Args:
+        store: the corpus.
+        held_out: further documents, to measure on; they teach nothing.
+        wordpiece: what both were cut with.
+        config: of the encoder.
+        settings: the rest.
+        on_look: told of each look at the held-out text.
+        monitor: who watches, and where the run is kept to go on from.
+        begin: a model whose weights are the first ones; `settings.start` then means nothing.
+
+    Raises:
+        DataError: the corpus does not fill a batch.
+        ConfigError: what was kept is of another run.
+        DivergedError: the loss was no longer a number.
+    """
+    task, seed = settings.task, settings.seed
+    batches = Batches(store, wordpiece, task, seed)
+    model = LanguageModel.make(
+        config, wordpiece, seed=seed, pairs=task.pairs != "none", precision=settings.precision
+    )
+    fresh = monitor is None or monitor.checkpoint is None or monitor.checkpoint.read() is None
+    if begin is not None:
+        model.set_weights({**model.weights(), **begin.weights()})
+    elif settings.start == "cbow" and fresh:
+        vectors = start_vectors(store, len(wordpiece), config.width, seed)
+        model.network.get_layer("words").embeddings.assign(vectors)
+    judge = None if held_out is None else make_judge(model, held_out, task)
+    identity = repr((asdict(task), settings.start, settings.precision, seed, len(store.offsets)))
+    looks = train_language(
+        model.network,
+        batches,
+        settings.recipe,
+        pieces_per_step=task.rows * task.length,
+        identity=f"{identity} {int(store.offsets[-1])}",
+        judge=judge,
+        on_look=on_look,
+        monitor=monitor,
+    )
+    return Pretrained(model, looks)
+
+
+def start_vectors(store: PieceStore, vocabulary: int, width: int, seed: int) -> Float32Array:
+    """Return vectors (V, width) as CBOW learns them from the pieces, with the spread of drawn ones."""
+    documents = int(np.searchsorted(store.offsets, store.offsets[0] + CBOW_PIECES))
+    bounds = store.offsets[: max(documents, 2)]
+    ids = np.asarray(store.ids[bounds[0] : bounds[-1]], np.int32)
+    counts = np.bincount(ids, minlength=vocabulary)
+    settings = CbowSettings(dimension=width, window=5, epochs=3, subsample=1e-3, learning_rate=0.05)
+    rng = np.random.default_rng([seed, 1])
+    vectors = train_word_vectors(Encoded(ids, bounds - bounds[0]), counts, settings, rng)
+    vectors -= vectors[counts > 0].mean(axis=0)
+    spread = float(vectors[counts > 0].std())
+    drawn = rng.normal(0, VECTOR_SPREAD, vectors.shape).astype(np.float32)
+    seen = (counts > 0)[:, None]
+    return np.where(seen, vectors * np.float32(VECTOR_SPREAD / max(spread, 1e-9)), drawn)
+
+
+def make_judge(model: LanguageModel, held_out: PieceStore, task: Task) -> Judge:
+    """Return what measures a model on held-out documents, always on the same blanks.
+
+    It gives `loss` in nats, `accuracy`, and `perplexity`, e to the loss: over blanks of a masked model
+    a pseudo-perplexity.
+    """
+    single = Task(**{**asdict(task), "rows": 1})
+    batches = Batches(held_out, model.wordpiece, single, seed=0)
+    drawn = [batches(number) for number in range(min(JUDGE_ROWS, batches.batches_an_epoch))]
+
+    def judge() -> dict[str, float]:
+        losses, right = [], []
+        for (ids, blocks, places, segments, at, *_), (truth, weights, *_) in drawn:
+            asked = weights > 0
+            logits = model.logits(Rows(ids, blocks, places, segments), at)[asked].astype(np.float64)
+            true = truth[asked]
+            peak = logits.max(axis=1, keepdims=True)
+            normal = peak[:, 0] + np.log(np.exp(logits - peak).sum(axis=1))
+            losses.append(normal - logits[np.arange(len(true)), true])
+            right.append(logits.argmax(axis=1) == true)
+        loss = float(np.concatenate(losses).mean())
+        accuracy = float(np.concatenate(right).mean())
+        return {"loss": loss, "accuracy": accuracy, "perplexity": float(np.exp(min(loss, 700)))}
+
+    return judge

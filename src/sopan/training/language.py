@@ -1,0 +1,315 @@
+"""The training loop of language models: so many steps on batches that a position alone decides.
+
+    draw(number): inputs and targets -> a step of the optimiser -> now and then a look at held-out text
+
+The rate rises, stays, and falls in the last part ("warm-up, stable, decay"; Hu et al. 2024, "MiniCPM", section
+4): until it falls, how long the run will be does not matter, so that a kept run may go on for longer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from sopan.errors import ConfigError
+from sopan.training.backend import Arrays, Stepper, make_stepper
+from sopan.training.optimizer import NEVER_DECAYED
+from sopan.training.recipe import DivergedError, Monitor, Progress, Snapshot
+from sopan.types import Json
+
+SNAPSHOT_SECONDS = 120.0
+"""A snapshot is kept so often, and at the end."""
+TELL_SECONDS = 0.5
+"""Progress is told at most so often."""
+
+OptimizerName = Literal["adamw", "muon"]
+Draw = Callable[[int], tuple[Arrays, Arrays]]
+"""From a step's number to its inputs and targets: the same number, the same batch."""
+Judge = Callable[[], dict[str, float]]
+"""Measure the network on held-out text."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageRecipe:
+    """How a language model is trained.
+
+    Args:
+        steps: of the optimiser.
+        learning_rate: while it is stable.
+        warm_up: steps in which it rises.
+        decay: share of the steps, the last ones, in which it falls to 0.
+        weight_decay: decoupled; biases, norms and vectors are spared.
+        optimizer: `adamw` (Loshchilov & Hutter 2019), or `muon`, which makes each matrix's step orthogonal
+            (Jordan et al. 2024; scaled as Liu et al. 2025 do, to the rates of AdamW); vectors go to Adam.
+        accumulate: batches whose gradients are added up for one change of the weights.
+        judge_every: steps between looks at held-out text.
+    """
+
+    steps: int
+    learning_rate: float = 1e-3
+    warm_up: int = 100
+    decay: float = 0.2
+    weight_decay: float = 0.01
+    optimizer: OptimizerName = "adamw"
+    accumulate: int = 1
+    judge_every: int = 500
+
+    @property
+    def stable_until(self) -> int:
+        """The step at which the rate begins to fall."""
+        return self.steps - round(self.decay * self.steps)
+
+
+class Look(NamedTuple):
+    """What a look at held-out text found.
+
+    Args:
+        step: of the optimiser, so many were done.
+        pieces: read so far, in training.
+        seconds: spent so far, in training.
+        loss: mean of the training loss since the last look.
+        held_out: what the judge measured.
+    """
+
+    step: int
+    pieces: int
+    seconds: float
+    loss: float
+    held_out: dict[str, float]
+
+
+@keras.saving.register_keras_serializable("sopan")
+class WarmUpStableDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # untyped base
+    """A learning rate that rises from 0, stays, and falls to 0 in straight lines.
+
+    Args:
+        rate: while it stays.
+        warm_up: steps of the rise.
+        stable_until: the step at which it begins to fall.
+        steps: in all.
+    """
+
+    def __init__(self, rate: float, warm_up: int, stable_until: int, steps: int):
+        self.rate, self.warm_up, self.stable_until, self.steps = rate, warm_up, stable_until, steps
+
+    def __call__(self, step: Any) -> Any:
+        """Return the rate of the step with this number, the first being 0."""
+        number = ops.cast(step, "float32")
+        rise = (number + 1) / max(self.warm_up, 1)
+        fall = (self.steps - number) / max(self.steps - self.stable_until, 1)
+        return self.rate * ops.clip(ops.minimum(rise, fall), 0.0, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        names = ("rate", "warm_up", "stable_until", "steps")
+        return {name: getattr(self, name) for name in names}
+
+
+def language_loss(outputs: Any, targets: Arrays) -> Any:
+    """Return the weighted mean cross-entropy of the asked pieces, as a loss of `make_stepper`.
+
+    The targets are truth (P,) int32 and weights (P,) float32; with pairs, also which order (S,) int32 is true
+    and weights (S,) float32, whose mean cross-entropy is added (Devlin et al. 2019, section 3.1).
+    """
+    value = _cross_entropy(outputs["logits"], *targets[:2])
+    return value if len(targets) == 2 else value + _cross_entropy(outputs["order"], *targets[2:])
+
+
+def _cross_entropy(logits: Any, truth: Any, weights: Any) -> Any:
+    each = ops.sparse_categorical_crossentropy(truth, ops.cast(logits, "float32"), from_logits=True)
+    return ops.sum(each * weights) / ops.maximum(ops.sum(weights), 1.0)
+
+
+def train_language(
+    network: keras.Model,
+    draw: Draw,
+    recipe: LanguageRecipe,
+    *,
+    pieces_per_step: int,
+    identity: str = "",
+    judge: Judge | None = None,
+    on_look: Callable[[Look], None] = lambda look: None,
+    monitor: Monitor | None = None,
+) -> list[Look]:
+    """Train a language model, or go on with a run that was kept; afterwards the network holds its weights.
+
+    Args:
+        network: from `build_language_model`.
+        draw: gives the batches, one for each of `recipe.accumulate` parts of a step.
+        recipe: how.
+        pieces_per_step: of one batch, for the record.
+        identity: tells this run's data and settings from others', for its snapshots.
+        judge: measures on held-out text; None: no looks but for the training loss.
+        on_look: told of each look.
+        monitor: who watches, and where snapshots are kept. A snapshot there is gone on from.
+
+    Returns:
+        The looks, from the very beginning of the run.
+
+    Raises:
+        DivergedError: the loss became infinite or NaN.
+        ConfigError: the snapshot is of another run.
+    """
+    monitor = monitor or Monitor()
+    if monitor.checkpoint is not None:
+        identity = _identity(network, recipe, identity)
+    optimizer = _optimizer(recipe)
+    run = _Run(network, optimizer, make_stepper(network, language_loss, optimizer), recipe, identity, monitor)
+    run.resume()
+    total = recipe.steps * recipe.accumulate
+    with ThreadPoolExecutor(1) as ahead:  # the next batch is drawn while this one is learnt
+        waiting = ahead.submit(draw, run.batch) if run.batch < total else None
+        while waiting is not None:
+            batch = waiting.result()
+            waiting = ahead.submit(draw, run.batch + 1) if run.batch + 1 < total else None
+            run.learn(batch, pieces_per_step)
+            if run.batch % (recipe.judge_every * recipe.accumulate) == 0 or waiting is None:
+                run.look(judge, on_look, pieces_per_step)
+            run.keep_now_and_then(last=waiting is None)
+    run.stepper.settle()
+    return run.looks
+
+
+class _Run:
+    """One run and where it is."""
+
+    def __init__(
+        self,
+        network: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        stepper: Stepper,
+        recipe: LanguageRecipe,
+        identity: str,
+        monitor: Monitor,
+    ):
+        self.network, self.optimizer, self.stepper = network, optimizer, stepper
+        self.recipe, self.identity, self.monitor = recipe, identity, monitor
+        self.batch = 0
+        self.losses: list[float] = []
+        self.looks: list[Look] = []
+        self.seconds = 0.0
+        self._kept = self._told = self._since = time.monotonic()
+        self._first = 0
+
+    def learn(self, batch: tuple[Arrays, Arrays], pieces: int) -> None:
+        """Make one step and note its loss."""
+        started = time.monotonic()
+        loss = self.stepper.step(*batch)
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"the loss was {loss} at step {self.batch // self.recipe.accumulate + 1}",
+                next_step="lower the learning rate; the last snapshot is from before",
+            )
+        self.batch += 1
+        self.losses.append(loss)
+        now = time.monotonic()
+        self.seconds += now - started
+        if now - self._told >= TELL_SECONDS:
+            self._tell(now, pieces)
+
+    def look(self, judge: Judge | None, on_look: Callable[[Look], None], pieces: int) -> None:
+        """Measure on held-out text and note it."""
+        self.stepper.settle()
+        held_out = {} if judge is None else judge()
+        step, read = self.batch // self.recipe.accumulate, self.batch * pieces
+        self.looks.append(Look(step, read, self.seconds, float(np.mean(self.losses)), held_out))
+        self.losses = []
+        on_look(self.looks[-1])
+
+    def _tell(self, now: float, pieces: int) -> None:
+        pace = (now - self._since) / max(1, self.batch - self._first)
+        left = self.recipe.steps * self.recipe.accumulate - self.batch
+        recent = float(np.mean(self.losses[-50:]))
+        score = self.looks[-1].held_out.get("accuracy") if self.looks else None
+        step = self.batch // self.recipe.accumulate
+        self.monitor.on_progress(
+            Progress(step, self.recipe.steps, recent, pieces / max(pace, 1e-9), left * pace, score, "step")
+        )
+        self._told = now
+
+    # ---- kept ----------------------------------------------------------------------------
+
+    def keep_now_and_then(self, *, last: bool) -> None:
+        """Write a snapshot if it is time."""
+        checkpoint = self.monitor.checkpoint
+        if checkpoint is None or not (last or time.monotonic() - self._kept >= SNAPSHOT_SECONDS):
+            return
+        self.stepper.settle()
+        arrays = {f"{i}": np.array(ops.convert_to_numpy(v.value)) for i, v in enumerate(self._variables())}
+        position: dict[str, Json] = {
+            "run": self.identity,
+            "batch": self.batch,
+            "stable_until": self.recipe.stable_until,
+            "steps": self.recipe.steps,
+            "seconds": self.seconds,
+            "losses": self.losses,
+            "looks": [list(look) for look in self.looks],
+        }
+        checkpoint.write(Snapshot(arrays, position))
+        self._kept = time.monotonic()
+
+    def resume(self) -> None:
+        """Go on from the snapshot, if there is one."""
+        snapshot = self.monitor.checkpoint.read() if self.monitor.checkpoint else None
+        if snapshot is None:
+            return
+        position = snapshot.position
+        if position["run"] != self.identity:
+            raise ConfigError(
+                "the checkpoint is of another run: its texts, settings, seed or versions differ",
+                next_step="run the command as it was, or name another folder",
+            )
+        stable = min(position["stable_until"], self.recipe.stable_until) * self.recipe.accumulate
+        if position["steps"] != self.recipe.steps and position["batch"] > stable:
+            raise ConfigError(
+                f"the rate has begun to fall, towards step {position['steps']}",
+                next_step="only a run whose rate is still stable can be made longer or shorter",
+            )
+        self.batch = self._first = position["batch"]
+        self.seconds, self.losses = position["seconds"], position["losses"]
+        self.looks = [Look(*look) for look in position["looks"]]
+        for i, variable in enumerate(self._variables()):
+            variable.assign(snapshot.arrays[f"{i}"])
+        self.stepper.renew()
+
+    def _variables(self) -> list[Any]:
+        return [*self.network.variables, *self.optimizer.variables]
+
+
+def _identity(network: keras.Model, recipe: LanguageRecipe, data: str) -> str:
+    """Return a digest of all that decides how a run goes, but for its length and the machine."""
+    plain = {name: value for name, value in asdict(recipe).items() if name not in ("steps", "decay")}
+    shapes = [tuple(variable.shape) for variable in network.variables]
+    about = (plain, data, shapes, keras.__version__, keras.backend.backend())
+    return hashlib.sha256(repr(about).encode()).hexdigest()
+
+
+def _optimizer(recipe: LanguageRecipe) -> keras.optimizers.Optimizer:
+    schedule = WarmUpStableDecay(
+        recipe.learning_rate,
+        recipe.warm_up * recipe.accumulate,
+        recipe.stable_until * recipe.accumulate,
+        recipe.steps * recipe.accumulate,
+    )
+    common: dict[str, Any] = {
+        "weight_decay": recipe.weight_decay,
+        "global_clipnorm": 1.0,
+        "gradient_accumulation_steps": recipe.accumulate if recipe.accumulate > 1 else None,
+    }
+    if recipe.optimizer == "muon":
+        optimizer = keras.optimizers.Muon(
+            schedule, exclude_layers=["positions"], adam_beta_2=0.98, adam_weight_decay=None, **common
+        )
+    else:
+        optimizer = keras.optimizers.AdamW(schedule, beta_2=0.98, epsilon=1e-6, **common)
+        optimizer.exclude_from_weight_decay(var_names=list(NEVER_DECAYED))
+    return optimizer
