@@ -1,0 +1,125 @@
+"""Ask a language model at some places of many texts, few rectangles at a time.
+
+questions -> batches of like length -> logits -> log-probabilities of all pieces at each place (A, V)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from sopan.rungs.language_model import LanguageModel
+from sopan.text.batch import plan
+from sopan.text.packing import Rows
+from sopan.training.forward import READ_TEXTS, READ_WORDS
+from sopan.types import Float32Array, Int32Array, Int64Array
+
+LENGTHS = tuple(step << shift for shift in range(3, 14) for step in (2, 3))
+"""Lengths of rectangles: 16, 24, 32, 48, 64 … A compiler makes one program for each."""
+AT_ONCE = 2048
+"""Questions that are held at a time."""
+MOST_LOGITS = 1 << 24
+"""Logits of a batch, at most, but for one question that has more: 64 MiB."""
+
+
+class Question(NamedTuple):
+    """What stands where, of one text.
+
+    Args:
+        ids: (T,) int32, `[CLS]` and `[SEP]` among them; at most the model's `max_length`.
+        at: (A,) int32, the asked places in them.
+    """
+
+    ids: Int32Array
+    at: Int32Array
+
+
+class Window(NamedTuple):
+    """A part of a long text, and for which of its pieces the part answers.
+
+    Args:
+        start, stop: of the part.
+        first, last: it answers for `first` to `last - 1`.
+    """
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+def windows(length: int, room: int, before: int) -> list[Window]:
+    """Cover a text with windows of at most `room` pieces, each half a room after the one before it.
+
+    Args:
+        length: P of the text.
+        room: pieces of a window.
+        before: how many pieces at least stand in the window before those it answers for, where the text has
+            so many; `room // 4` gives as many behind them, `room // 2` none.
+    """
+    if length <= room:
+        return [Window(0, length, 0, length)] if length else []
+    stride = max(1, room // 2)
+    starts = [*range(0, length - room, stride), length - room]
+    firsts = [0, *(start + before for start in starts[1:])]
+    return [
+        Window(start, start + room, first, last)
+        for start, first, last in zip(starts, firsts, [*firsts[1:], length], strict=True)
+    ]
+
+
+def fill_rectangle(texts: Sequence[Int32Array], height: int, length: int) -> Rows:
+    """Write texts of ids one to a row; further rows, and what is right of a text, stay empty."""
+    rows = Rows(*(np.zeros((height, length), np.int32) for _ in Rows._fields))
+    for row, ids in enumerate(texts):
+        rows.ids[row, : len(ids)] = ids
+        rows.blocks[row, : len(ids)] = 1
+        rows.places[row, : len(ids)] = np.arange(len(ids))
+    return rows
+
+
+def answers(model: LanguageModel, questions: Iterable[Question]) -> Iterator[tuple[int, Float32Array]]:
+    """Yield of each question its number and the log-probabilities (A, V) of the pieces at its places.
+
+    Args:
+        model: masked: which piece stands at the place; causal: which stands behind it.
+        questions: read a few thousand at a time. Within these, the shortest are answered first.
+    """
+    number = 0
+    waiting = iter(questions)
+    while some := list(islice(waiting, AT_ONCE)):
+        for index, found in _answer(model, some):
+            yield number + index, found
+        number += len(some)
+
+
+def _answer(model: LanguageModel, questions: list[Question]) -> Iterator[tuple[int, Float32Array]]:
+    lengths = np.array([len(question.ids) for question in questions], np.int64)
+    asked = max(len(question.at) for question in questions)
+    most = max(1, min(READ_TEXTS, MOST_LOGITS // (asked * len(model.wordpiece))))
+    for members, height, length in plan(lengths, LENGTHS, words=READ_WORDS, most=most):
+        chosen = [questions[index] for index in members]
+        rows = fill_rectangle([question.ids for question in chosen], height, length)
+        at = np.zeros(height * (1 if asked == 1 else length), np.int32)  # few sizes, as of the rectangles
+        ends = np.cumsum([len(question.at) for question in chosen])
+        at[: ends[-1]] = np.concatenate(
+            [question.at + row * length for row, question in enumerate(chosen)], dtype=np.int32
+        )
+        found = log_softmax(model.logits(rows, at)[: ends[-1]])
+        yield from zip(members.tolist(), np.split(found, ends[:-1]), strict=True)
+
+
+def log_softmax(logits: Float32Array) -> Float32Array:
+    """Turn logits (P, V) into log-probabilities."""
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    sums = np.exp(logits).sum(axis=-1, keepdims=True, dtype=np.float64)
+    return np.asarray(logits - np.log(sums), np.float32)
+
+
+def framed(model: LanguageModel, *parts: Int32Array | Int64Array) -> Int32Array:
+    """Return pieces end to end between `[CLS]` and `[SEP]`, as the model was trained on them."""
+    specials = model.wordpiece.specials
+    return np.concatenate([[specials["[CLS]"]], *parts, [specials["[SEP]"]]], dtype=np.int32)
