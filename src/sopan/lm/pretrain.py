@@ -11,7 +11,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sopan.lm.batches import Batches, Task
 from sopan.rungs.blocks import EncoderConfig
 from sopan.rungs.embedding import CbowSettings, train_word_vectors
 from sopan.rungs.language_model import LanguageModel
@@ -20,6 +19,7 @@ from sopan.text.packing import Rows
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import WordPiece
 from sopan.training.language import Judge, LanguageRecipe, Look, train_language
+from sopan.training.language_batches import Batches, Task
 from sopan.training.recipe import Monitor
 from sopan.types import Encoded, Float32Array
 
