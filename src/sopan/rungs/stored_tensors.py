@@ -1,7 +1,7 @@
 """Named tensors on the disk, told by name, shape and kind before any is read.
 
-Of `model.safetensors`, one file or several with an index; of `pytorch_model.bin`, read by PyTorch, its weights
-only; and of TensorFlow 1 checkpoints, whose names and kernels are turned into Hugging Face's.
+Of `model.safetensors`, one file or several with an index; of `pytorch_model.bin`, weights only, by PyTorch;
+of TensorFlow 1 checkpoints, whose names and kernels are turned into Hugging Face's.
 """
 
 from __future__ import annotations
