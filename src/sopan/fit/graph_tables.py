@@ -7,6 +7,7 @@ version of Unicode that the model was trained with, wherever it runs.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -123,24 +124,43 @@ def normal_tables() -> NormalTables:
     """Return the tables of NFC, asked of `unicodedata`."""
     order = np.fromiter(map(unicodedata.combining, map(chr, range(CODE_POINTS))), np.int32, CODE_POINTS)
     canonical = [point for point in range(CODE_POINTS) if _decomposes(point)]
-    forms = [[ord(c) for c in unicodedata.normalize("NFD", chr(point))] for point in canonical]
+    forms = {point: [ord(c) for c in unicodedata.normalize("NFD", chr(point))] for point in canonical}
+    joined = dict(pair for point in canonical for pair in _composition(point))
+    changed = [point for point in canonical if unicodedata.normalize("NFC", chr(point)) != chr(point)]
+    return assembled(order, forms, joined, changed)
+
+
+def assembled(
+    order: Int32Array,
+    forms: Mapping[int, Sequence[int]],
+    joined: Mapping[tuple[int, int], int],
+    changed: Sequence[int],
+) -> NormalTables:
+    """Lay out what a library knows of NFC.
+
+    Args:
+        order: (0x110000,) canonical combining classes, or any numbers that rise with them.
+        forms: the canonical decomposition of each character that has one.
+        joined: what pairs of characters compose to.
+        changed: the characters that NFC replaces even where they stand alone.
+    """
+    canonical = sorted(forms)
     number = np.zeros(CODE_POINTS, np.int32)
     number[canonical] = np.arange(1, len(canonical) + 1)
-    lengths = np.array([1, *map(len, forms)])
-    joined = dict(pair for point in canonical for pair in _composition(point))
-    pairs = np.array(sorted(joined))
+    lengths = np.array([1, *(len(forms[point]) for point in canonical)])
+    wholes = {first * PAIR + second: whole for (first, second), whole in joined.items()}
+    pairs = np.array(sorted(wholes))
     seconds = _where(np.unique(pairs % PAIR))
-    changed = _where([point for point in canonical if unicodedata.normalize("NFC", chr(point)) != chr(point)])
     return NormalTables(
         order=PointTable.of(order),
-        unsettled=PointTable.of(seconds | changed),
+        unsettled=PointTable.of(seconds | _where(list(changed))),
         joins=PointTable.of(seconds & (order == 0)),
         number=PointTable.of(number),
         starts=np.cumsum(lengths) - lengths,
         lengths=lengths,
-        parts=np.array([0, *(part for form in forms for part in form)], np.int32),
+        parts=np.array([0, *(part for point in canonical for part in forms[point])], np.int32),
         pairs=pairs,
-        wholes=np.array([joined[pair] for pair in pairs.tolist()], np.int32),
+        wholes=np.array([wholes[pair] for pair in pairs.tolist()], np.int32),
     )
 
 
@@ -149,7 +169,7 @@ def _decomposes(point: int) -> bool:
     return point in HANGUL or (mapping != "" and not mapping.startswith("<"))
 
 
-def _composition(point: int) -> list[tuple[int, int]]:
+def _composition(point: int) -> list[tuple[tuple[int, int], int]]:
     """Return the pair that composes to a character, with the character, if there is one."""
     if point in HANGUL:
         first, second = _hangul_pair(point)
@@ -158,7 +178,7 @@ def _composition(point: int) -> list[tuple[int, int]]:
         if len(mapping) != 2 or unicodedata.normalize("NFC", chr(point)) != chr(point):
             return []
         first, second = mapping
-    return [(first * PAIR + second, point)]
+    return [((first, second), point)]
 
 
 def _hangul_pair(point: int) -> tuple[int, int]:

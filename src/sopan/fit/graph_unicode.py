@@ -17,6 +17,7 @@ from sopan.fit.graph_tables import (
     FINAL_SIGMA,
     PAIR,
     SEPARATOR,
+    NormalTables,
     PointTable,
     format_table,
     lower_tables,
@@ -46,9 +47,9 @@ class Lookup(tf.Module):  # type: ignore[misc]  # untyped base
         return self(points) != 0
 
 
-def to_stream(texts: Tensor) -> Tensor:
-    """Decode UTF-8 texts (N,) string into a stream; what is not UTF-8 becomes U+FFFD, at which words end."""
-    points = tf.strings.unicode_decode(texts, "UTF-8", errors="replace")
+def to_stream(texts: Tensor, invalid: int = 0xFFFD) -> Tensor:
+    """Decode UTF-8 texts (N,) string into a stream; what is not UTF-8 becomes `invalid`, which ends words."""
+    points = tf.strings.unicode_decode(texts, "UTF-8", errors="replace", replacement_char=invalid)
     before = tf.fill([tf.size(texts), 1], SEPARATOR)
     return tf.concat([tf.concat([before, points], axis=1).flat_values, [SEPARATOR]], axis=0)
 
@@ -109,12 +110,15 @@ def _with_dots(lowered: Tensor, dotted: Tensor) -> Tensor:
 class Composed(tf.Module):  # type: ignore[misc]  # untyped base
     """NFC: canonical decomposition, canonical order, canonical composition.
 
+    Args:
+        tables: what a library knows of NFC; None: what Python does.
+
     Source: Unicode Standard Annex #15, and section 3.11 of the Unicode Standard (D108 to D117).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tables: NormalTables | None = None):
         super().__init__()
-        tables = normal_tables()
+        tables = tables or normal_tables()
         self.order, self.unsettled, self.joins, self.number = map(Lookup, tables[:4])
         self.starts, self.lengths = tf.constant(tables.starts), tf.constant(tables.lengths)
         self.parts = tf.constant(tables.parts)
@@ -123,7 +127,7 @@ class Composed(tf.Module):  # type: ignore[misc]  # untyped base
     def __call__(self, stream: Tensor) -> Tensor:
         """Return the stream in NFC."""
         unsettled = tf.reduce_any(self.unsettled.says(stream)) | _is_disordered(self.order(stream))
-        return when(unsettled, lambda: self._composed(self._ordered(self._decomposed(stream))), stream)
+        return when(unsettled, lambda: self._composed(in_order(self._decomposed(stream), self.order)), stream)
 
     def _decomposed(self, stream: Tensor) -> Tensor:
         number = self.number(stream)
@@ -133,15 +137,6 @@ class Composed(tf.Module):  # type: ignore[misc]  # untyped base
         place = start + tf.range(tf.reduce_sum(lengths))
         part = tf.gather(self.parts, place)
         return tf.where(tf.repeat(number, lengths) == 0, tf.repeat(stream, lengths), part)
-
-    def _ordered(self, stream: Tensor) -> Tensor:
-        order = self.order(stream)
-
-        def in_order() -> Tensor:
-            run = tf.cumsum(tf.cast(order == 0, tf.int64))
-            return tf.gather(stream, tf.argsort(run * 256 + tf.cast(order, tf.int64), stable=True))
-
-        return when(_is_disordered(order), in_order, stream)
 
     def _composed(self, stream: Tensor) -> Tensor:
         """Compose runs of characters, all runs side by side: in round k the k-th character of each.
@@ -183,6 +178,22 @@ class Composed(tf.Module):  # type: ignore[misc]  # untyped base
         pair = tf.cast(first, tf.int64) * PAIR + tf.cast(second, tf.int64)
         place = tf.minimum(tf.searchsorted(self.pairs, pair), self.pairs.shape[0] - 1)
         return tf.where(tf.gather(self.pairs, place) == pair, tf.gather(self.wholes, place), GONE)
+
+
+def in_order(stream: Tensor, orders: Lookup) -> Tensor:
+    """Put marks in canonical order (D109).
+
+    Args:
+        stream: decomposed.
+        orders: the canonical combining class of each character.
+    """
+    order = orders(stream)
+
+    def sort() -> Tensor:
+        run = tf.cumsum(tf.cast(order == 0, tf.int64))
+        return tf.gather(stream, tf.argsort(run * 256 + tf.cast(order, tf.int64), stable=True))
+
+    return when(_is_disordered(order), sort, stream)
 
 
 def _is_disordered(order: Tensor) -> Tensor:

@@ -1,0 +1,299 @@
+"""What `tokenizers` does to a text before it looks up pieces, as arrays for a computation graph.
+
+Everything is asked of the library itself, one code point at a time: it follows Unicode versions of its own,
+which are not this Python's, and the graph then does what the tokeniser did, character for character.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Sequence
+from functools import cache
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+
+from sopan.errors import ConfigError
+from sopan.fit.graph_tables import PAIR, NormalTables, PointTable, assembled
+from sopan.text.unicode import CODE_POINTS
+from sopan.text.wordpiece import ALPHABET_MARKS, CONTINUES, UNK, Accents
+from sopan.types import Int32Array, Int64Array
+
+ITSELF = -1
+"""In what a character is rewritten to: the character."""
+
+IN_WORD, PUNCTUATION = 1, 2
+"""Kinds of characters; 0 parts words and belongs to none."""
+
+FIRST_ROOT, LATER_ROOT, ROOTS = 0, 1, 2
+"""Nodes of a trie from which the first piece of a word, and the others, are spelt."""
+
+NO_PIECE = -1
+
+HIGHEST, LOWEST = "\u0345", "\u0334"
+"""Marks of the highest and the lowest canonical combining class, 240 and 1."""
+
+PART = "|"
+"""Parts texts that go through the library as one: it changes nothing, and nothing changes it."""
+
+
+AT_ONCE = 1 << 16
+
+
+class Cleaning(NamedTuple):
+    """The settings of BERT's normal form.
+
+    Args:
+        clean: drop control characters; all white space becomes spaces.
+        ideographs: each ideograph is a word.
+        lowercase: fold to lower case, character by character.
+        accents: which combining marks are dropped.
+    """
+
+    clean: bool
+    ideographs: bool
+    lowercase: bool
+    accents: Accents
+
+
+class Rewriting(NamedTuple):
+    """What each character is replaced with.
+
+    Args:
+        number: which of R replacements a character has; 0 is `ITSELF` alone.
+        starts, lengths: (R,) int64, where each stands in `parts`, and how long it is: 0 if it is empty.
+        parts: int32, the replacements end to end.
+    """
+
+    number: PointTable
+    starts: Int64Array
+    lengths: Int64Array
+    parts: Int32Array
+
+
+class NormalForm(NamedTuple):
+    """The steps of BERT's normal form, in their order.
+
+    Args:
+        first: rewrite each character.
+        order: then put marks in canonical order, by these combining classes; None: do not.
+        second: then rewrite each character; None: do not.
+        composition: then bring the text to NFC; None: do not.
+    """
+
+    first: Rewriting
+    order: PointTable | None
+    second: Rewriting | None
+    composition: NormalTables | None
+
+
+class Trie(NamedTuple):
+    """Pieces by their characters, in nodes numbered breadth first from `ROOTS` on.
+
+    Args:
+        edges: (E,) int64, sorted: `parent * PAIR + code point`; the i-th leads to node `ROOTS + i`.
+        pieces: (E + ROOTS,) int32, the id of the piece that ends at a node, or `NO_PIECE`.
+    """
+
+    edges: Int64Array
+    pieces: Int32Array
+
+
+# ---- the rules of a tokeniser --------------------------------------------------------------------
+
+
+def rules_of(tokenizer: Tokenizer) -> tuple[Cleaning, int]:
+    """Read off a tokeniser what it does to texts.
+
+    Returns:
+        Its normal form, and the most characters of a word that it cuts.
+
+    Raises:
+        ConfigError: it is not BERT's: it folds, cuts or marks words by rules that the graph lacks.
+    """
+    rules = json.loads(tokenizer.to_str())
+    model, given = rules["model"], rules["normalizer"] or {}
+    steps = given.get("normalizers") or [given]
+    cleaning = _cleaning(steps[0], alone=len(steps) == 1)
+    known = {
+        "normal form": cleaning is not None and _state(_normalizer(cleaning)) == _explicit(given),
+        "cutting into words": (rules["pre_tokenizer"] or {}).get("type") == "BertPreTokenizer",
+        "mark of later pieces": model["continuing_subword_prefix"] == CONTINUES,
+        "unknown piece": model["unk_token"] == UNK,
+        "added words": all(token["special"] for token in rules["added_tokens"]),
+    }
+    if cleaning is None or not all(known.values()):
+        strange = ", ".join(name for name, is_known in known.items() if not is_known)
+        raise ConfigError(
+            f"TensorFlow's graph cannot do what this tokenizer does: {strange}",
+            next_step="a SavedModel is for tokenizers with BERT's rules",
+        )
+    return cleaning, int(model["max_input_chars_per_word"])
+
+
+def _cleaning(bert: dict[str, Any], *, alone: bool) -> Cleaning | None:
+    if bert.get("type") != "BertNormalizer":
+        return None
+    accents: Accents = "strip" if _strips(bert) else "keep" if alone else "strip-alphabets"
+    return Cleaning(bert["clean_text"], bert["handle_chinese_chars"], bert["lowercase"], accents)
+
+
+def _strips(bert: dict[str, Any]) -> bool:
+    """Say whether BERT's normal form drops all marks; where that is not said, it does if it folds."""
+    said = bert["strip_accents"]
+    return bool(bert["lowercase"] if said is None else said)
+
+
+def _explicit(given: dict[str, Any]) -> dict[str, Any]:
+    """Return a normal form's state with that said."""
+    if "normalizers" in given:
+        return {**given, "normalizers": [_explicit(step) for step in given["normalizers"]]}
+    return {**given, "strip_accents": _strips(given)} if "strip_accents" in given else given
+
+
+def _state(normalizer: normalizers.Normalizer) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads(normalizer.__getstate__())
+    return state
+
+
+def _normalizer(cleaning: Cleaning) -> normalizers.Normalizer:
+    bert = normalizers.BertNormalizer(
+        clean_text=cleaning.clean,
+        handle_chinese_chars=cleaning.ideographs,
+        strip_accents=cleaning.accents == "strip",
+        lowercase=cleaning.lowercase,
+    )
+    if cleaning.accents != "strip-alphabets":
+        return bert
+    marks = normalizers.Replace(Regex(ALPHABET_MARKS), "")
+    return normalizers.Sequence([bert, normalizers.NFD(), marks, normalizers.NFC()])
+
+
+# ---- what the library does -----------------------------------------------------------------------
+
+
+@cache
+def normal_form(cleaning: Cleaning) -> NormalForm:
+    """Return the steps that make of any text what the library makes of it.
+
+    Folding, cleaning and dropping look at one character at a time. Where all marks are dropped, that happens
+    in canonical order, and a mark that is not dropped may have moved. Where some are dropped, the NFC after
+    it orders the others: it is the same whether they are dropped from characters or from the text.
+    """
+    if cleaning.accents != "strip":
+        composition = composition_tables() if cleaning.accents == "strip-alphabets" else None
+        return NormalForm(_rewriting(_normalizer(cleaning)), None, None, composition)
+    apart = _normalizer(cleaning._replace(lowercase=False, accents="keep"))
+    return NormalForm(
+        _rewriting(normalizers.Sequence([apart, normalizers.NFD()])),
+        composition_tables().order,
+        _rewriting(_normalizer(cleaning._replace(clean=False, ideographs=False))),
+        None,
+    )
+
+
+@cache
+def kind_table() -> PointTable:
+    """Return `IN_WORD`, `PUNCTUATION` or 0 for each character, as BERT cuts words."""
+    points = [*_points(), ord(PART)]
+    text = "a" + "a".join(map(chr, points)) + "a"
+    kinds = np.zeros(len(text), np.int32)
+    for word, (start, end) in pre_tokenizers.BertPreTokenizer().pre_tokenize_str(text):
+        kinds[start:end] = IN_WORD if end - start > 1 or word == "a" else PUNCTUATION
+    values = np.zeros(CODE_POINTS, np.int32)
+    values[points] = kinds[1::2]
+    return PointTable.of(values)
+
+
+@cache
+def composition_tables() -> NormalTables:
+    """Return the tables of NFC, asked of the library."""
+    apart, whole = normalizers.NFD(), normalizers.NFC()
+    points = _points()
+    texts = list(map(chr, points))
+    forms = {c: form for c, form in zip(texts, _each(apart, texts), strict=True) if form != c}
+    changed = [c for c, form in zip(forms, _each(whole, list(forms)), strict=True) if form != c]
+    made = [c for c in forms if c not in set(changed)]
+    firsts = _each(whole, [forms[c][:-1] for c in made])
+    joined = {(ord(first), ord(forms[c][-1])): ord(c) for c, first in zip(made, firsts, strict=True)}
+    return assembled(
+        _combining_order(apart, [c for c in texts if c not in forms]),
+        {ord(c): list(map(ord, form)) for c, form in forms.items()},
+        joined,
+        list(map(ord, changed)),
+    )
+
+
+def _combining_order(apart: normalizers.Normalizer, texts: Sequence[str]) -> Int32Array:
+    """Return numbers (0x110000,) that rise with the canonical combining class; 0 is class 0.
+
+    The library does not tell classes. Between the highest and the lowest, which then change places, it shows
+    which characters are marks; and a mark changes places with one before it that is of a higher class.
+    """
+    between = [HIGHEST + c + LOWEST for c in texts]
+    marks = [c[1] for c, ordered in zip(between, _each(apart, between), strict=True) if ordered != c]
+    pairs = [[mark + other for other in marks] for mark in marks]
+    below = [
+        sum(map(operator.ne, given, ordered))
+        for given, ordered in zip(pairs, (_each(apart, given) for given in pairs), strict=True)
+    ]
+    order = np.zeros(CODE_POINTS, np.int32)
+    order[list(map(ord, marks))] = np.unique(below, return_inverse=True)[1] + 1
+    return order
+
+
+def _rewriting(normalizer: normalizers.Normalizer) -> Rewriting:
+    """Ask a normal form what it makes of each character alone."""
+    number = np.zeros(CODE_POINTS, np.int32)
+    known: dict[tuple[int, ...], int] = {(ITSELF,): 0}
+    points = _points()
+    for point, text in zip(points, _each(normalizer, list(map(chr, points))), strict=True):
+        parts = tuple(ITSELF if ord(c) == point else ord(c) for c in text)
+        number[point] = known.setdefault(parts, len(known))
+    lengths = np.array(list(map(len, known)), np.int64)
+    parts_of_all = np.array(list(chain.from_iterable(known)), np.int32)
+    return Rewriting(PointTable.of(number), np.cumsum(lengths) - lengths, lengths, parts_of_all)
+
+
+def _points() -> list[int]:
+    """Return the code points that a text may hold, without `PART`."""
+    return [point for point in chain(range(0xD800), range(0xE000, CODE_POINTS)) if point != ord(PART)]
+
+
+def _each(normalizer: normalizers.Normalizer, texts: Sequence[str]) -> list[str]:
+    """Bring texts without `PART` to a normal form, many at a time."""
+    batches = (PART.join(texts[start : start + AT_ONCE]) for start in range(0, len(texts), AT_ONCE))
+    return list(chain.from_iterable(normalizer.normalize_str(batch).split(PART) for batch in batches))
+
+
+# ---- pieces --------------------------------------------------------------------------------------
+
+
+def trie_of(pieces: Sequence[str], longest: int) -> Trie:
+    """Lay out V pieces in id order as a trie.
+
+    Args:
+        pieces: those that begin with `CONTINUES` are spelt from `LATER_ROOT`, without it.
+        longest: the most characters of a word that is cut; pieces that are longer are left out.
+    """
+    texts = [piece.removeprefix(CONTINUES) for piece in pieces]
+    lengths = np.array(list(map(len, texts)))
+    nodes = np.array([LATER_ROOT if piece.startswith(CONTINUES) else FIRST_ROOT for piece in pieces])
+    used = np.flatnonzero((lengths > 0) & (lengths <= longest))
+    points = np.zeros((len(used), lengths[used].max(initial=0)), np.int64)
+    for row, index in enumerate(used):
+        points[row, : lengths[index]] = list(map(ord, texts[index]))
+    lengths, nodes = lengths[used], nodes[used]
+    edges, n_nodes = [np.empty(0, np.int64)], ROOTS
+    for depth in range(points.shape[1]):
+        longer = lengths > depth
+        found, which = np.unique(nodes[longer] * PAIR + points[longer, depth], return_inverse=True)
+        nodes[longer] = n_nodes + which
+        edges.append(found)
+        n_nodes += len(found)
+    ids = np.full(n_nodes, NO_PIECE, np.int32)
+    ids[nodes] = used
+    return Trie(np.concatenate(edges), ids)
