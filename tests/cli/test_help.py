@@ -21,6 +21,7 @@ COMMANDS = (
     "embed",
     "export",
     "data",
+    "presets",
 )
 HEAVY = (
     "tensorflow",

@@ -13,7 +13,19 @@ from typing import Annotated
 import typer
 
 from sopan import __version__
-from sopan.cli import audit, compare, data, embed, evaluate, explain, export, neighbors, predict, train
+from sopan.cli import (
+    audit,
+    compare,
+    data,
+    embed,
+    evaluate,
+    explain,
+    export,
+    neighbors,
+    predict,
+    presets,
+    train,
+)
 from sopan.errors import SopanError
 
 app = typer.Typer(
@@ -26,6 +38,7 @@ app = typer.Typer(
 )
 for command in (compare, audit, train, evaluate, predict, explain, neighbors, embed, export, data):
     app.command(command.__name__.rpartition(".")[2])(command.run)
+app.add_typer(presets.app, name="presets")
 
 
 @app.callback(invoke_without_command=True)

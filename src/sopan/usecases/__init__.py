@@ -19,6 +19,8 @@ _HOMES = {
     "explain": "explaining",
     "evaluate": "models",
     "export": "models",
+    "get_preset": "presets",
+    "list_presets": "presets",
     "load": "models",
     "neighbors": "models",
     "predict_file": "models",

