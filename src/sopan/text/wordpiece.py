@@ -17,10 +17,11 @@ from typing import Literal, Self
 
 import numpy as np
 import pyarrow as pa
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from sopan.errors import ConfigError, DataError
 from sopan.text.arrow import Texts, as_texts
+from sopan.text.piece_learning import learn_pieces
 from sopan.types import Encoded, Int32Array, Int64Array
 
 PAD, UNK, CLS, SEP, MASK = SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -114,18 +115,10 @@ class WordPiece:
             raise ConfigError(f"a vocabulary of {size} pieces is too small", next_step="give 1,000 or more")
         chosen: Accents = accents or ("strip-alphabets" if lowercase else "keep")
         tokenizer = _assembled(models.WordPiece(unk_token=UNK), lowercase, chosen)
-        trainer = trainers.WordPieceTrainer(
-            vocab_size=size,
-            special_tokens=list(SPECIALS),
-            continuing_subword_prefix=CONTINUES,
-            limit_alphabet=min(1000, size // 4),
-            show_progress=False,
-        )
-        tokenizer.train_from_iterator(texts, trainer)
-        pieces = tokenizer.get_vocab()
+        pieces = learn_pieces(tokenizer, texts, size, specials=SPECIALS, continues=CONTINUES)
         if len(pieces) == len(SPECIALS):
             raise DataError("there are no words to make a vocabulary of")
-        return cls.of(sorted(pieces, key=pieces.__getitem__), lowercase=lowercase, accents=chosen)
+        return cls.of(pieces, lowercase=lowercase, accents=chosen)
 
     @classmethod
     def load(cls, path: str | Path, *, lowercase: bool = True, accents: Accents | None = None) -> Self:
