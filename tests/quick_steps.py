@@ -17,6 +17,8 @@ from sopan.rungs import STEPS, make_step
 from sopan.rungs.base import Rung
 
 ON_KERAS = tuple(step for step in STEPS if step not in ("bow", "cbow"))
+OVER_WORDS = tuple(step for step in ON_KERAS if step != "bert")
+"""Those of them that read words; `bert` reads pieces."""
 
 _SMALL: dict[str, dict[str, Any]] = {
     "attention": {"units": 16, "reads": 2},
@@ -27,11 +29,17 @@ _CALM = {"dimension": 32, "epochs": 1, "dropout": 0.0, "word_dropout": 0.0, "max
 
 QUICK: dict[str, dict[str, Any]] = {"cbow": {"dimension": 32, "epochs": 20}}
 """Learns dozens of texts."""
-QUICK |= {step: {**_SMALL[step], **_CALM, "learning_rate": 0.02, "min_steps": 60} for step in ON_KERAS}
+QUICK |= {step: {**_SMALL[step], **_CALM, "learning_rate": 0.02, "min_steps": 60} for step in OVER_WORDS}
+QUICK["bert"] = {
+    **{"preset": "scratch", "width": 32, "depth": 1, "heads": 2, "inner": 32, "vocabulary": 300},
+    **{"epochs": 1, "dropout": 0.0, "max_length": 24, "layer_decay": 1.0},
+    **{"learning_rate": 0.01, "min_steps": 60},
+}
 BRIEF: dict[str, dict[str, Any]] = QUICK | {
     step: {**_SMALL[step], **_CALM, "embeddings": "random", "learning_rate": 0.05, "min_steps": 8}
-    for step in ON_KERAS
+    for step in OVER_WORDS
 }
+BRIEF["bert"] = QUICK["bert"] | {"learning_rate": 0.02, "min_steps": 8}
 """Learns eight texts."""
 
 

@@ -16,7 +16,10 @@ STEPS: dict[str, str] = {
     "attention": "sopan.rungs.attention:Attention",
     "self_attention": "sopan.rungs.self_attention:SelfAttention",
     "transformer": "sopan.rungs.transformer:Transformer",
+    "bert": "sopan.rungs.bert:Bert",
 }
+COMPARED = tuple(step for step in STEPS if step != "bert")
+"""What `sopan compare` runs unless steps are named."""
 BACKENDS = ("keras", "tensorflow", "jax", "torch")
 
 

@@ -114,7 +114,7 @@ class NetworkRung(Rung):
         monitor: Monitor | None,
     ) -> None:
         """Train the network on windows, each with its text's label; those of a text share its weight."""
-        weights = self._weights(labels) / windows.counts.astype(np.float32)
+        weights = np.asarray(self._weights(labels) / windows.counts, np.float32)
         self.trained_ = train(
             self.network_,
             Examples(windows.clipped, labels[windows.of], weights[windows.of]),

@@ -123,7 +123,11 @@ def settings_to_try(class_counts: npt.NDArray[Any], *own: dict[str, Any]) -> lis
 
     Where classes are imbalanced, each comes with its classes weighed first.
     """
-    settings = [{"dropout": 0.3}, *own, *REGULARISERS]
+    return weighed_too(class_counts, [{"dropout": 0.3}, *own, *REGULARISERS])
+
+
+def weighed_too(class_counts: npt.NDArray[Any], settings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the settings; where classes are imbalanced, each with its classes weighed, and without."""
     if class_counts.max() <= IMBALANCED * class_counts.min():
         return settings
     return [each | {"class_weight": weight} for each in settings for weight in ("balanced", None)]
