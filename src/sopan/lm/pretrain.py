@@ -18,8 +18,9 @@ from sopan.rungs.layers import Precision
 from sopan.text.packing import Rows
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import WordPiece
-from sopan.training.language import Judge, LanguageRecipe, Look, train_language
+from sopan.training.language import Judge, Look, train_language
 from sopan.training.language_batches import Batches, Task
+from sopan.training.language_recipe import LanguageRecipe
 from sopan.training.recipe import Monitor
 from sopan.types import Encoded, Float32Array
 

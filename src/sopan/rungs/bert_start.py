@@ -24,8 +24,9 @@ from sopan.rungs.layers import Precision
 from sopan.text.batch import MULTIPLE
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import SPECIALS, WordPiece
-from sopan.training.language import LanguageRecipe, train_language
+from sopan.training.language import train_language
 from sopan.training.language_batches import Batches, Task
+from sopan.training.language_recipe import LanguageRecipe
 from sopan.training.recipe import Monitor
 from sopan.types import Encoded
 

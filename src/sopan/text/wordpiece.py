@@ -9,6 +9,7 @@ Greek and Cyrillic letters only.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -162,6 +163,14 @@ class WordPiece:
         if lacking := [special for special in SPECIALS if special not in vocabulary]:
             raise DataError(f"the vocabulary lacks {', '.join(lacking)}", next_step="is it BERT's?")
         return cls(tokenizer, lowercase, accents)
+
+    def with_pieces(self, pieces: Iterable[str]) -> Self:
+        """Return the same rules with another vocabulary, in id order."""
+        stated = json.loads(self.tokenizer.to_str())
+        stated["model"]["vocab"] = {piece: index for index, piece in enumerate(pieces)}
+        tokenizer = Tokenizer.from_str(json.dumps(stated))
+        tokenizer.encode_special_tokens = True
+        return type(self)(tokenizer, self.lowercase, self.accents)
 
     # ---- used --------------------------------------------------------------------------------
 

@@ -2,8 +2,7 @@
 
     draw(number): inputs and targets -> a step of the optimiser -> now and then a look at held-out text
 
-The rate rises, stays, and falls in the last part ("warm-up, stable, decay"; Hu et al. 2024, "MiniCPM", section
-4): until it falls, how long the run will be does not matter, so that a kept run may go on for longer.
+A run may be stopped at any moment and goes on to the very bits that it would have reached undisturbed.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -22,7 +21,7 @@ from keras import ops
 
 from sopan.errors import ConfigError
 from sopan.training.backend import Arrays, Stepper, make_stepper
-from sopan.training.optimizer import NEVER_DECAYED
+from sopan.training.language_recipe import LanguageRecipe, make_optimizer
 from sopan.training.recipe import DivergedError, Monitor, Progress, Snapshot
 from sopan.types import Json
 
@@ -31,42 +30,10 @@ SNAPSHOT_SECONDS = 120.0
 TELL_SECONDS = 0.5
 """Progress is told at most so often."""
 
-OptimizerName = Literal["adamw", "muon"]
 Draw = Callable[[int], tuple[Arrays, Arrays]]
 """From a step's number to its inputs and targets: the same number, the same batch."""
 Judge = Callable[[], dict[str, float]]
 """Measure the network on held-out text."""
-
-
-@dataclass(frozen=True, slots=True)
-class LanguageRecipe:
-    """How a language model is trained.
-
-    Args:
-        steps: of the optimiser.
-        learning_rate: while it is stable.
-        warm_up: steps in which it rises.
-        decay: share of the steps, the last ones, in which it falls to 0.
-        weight_decay: decoupled; biases, norms and vectors are spared.
-        optimizer: `adamw` (Loshchilov & Hutter 2019), or `muon`, which makes each matrix's step orthogonal
-            (Jordan et al. 2024; scaled as Liu et al. 2025 do, to the rates of AdamW); vectors go to Adam.
-        accumulate: batches whose gradients are added up for one change of the weights.
-        judge_every: steps between looks at held-out text.
-    """
-
-    steps: int
-    learning_rate: float = 1e-3
-    warm_up: int = 100
-    decay: float = 0.2
-    weight_decay: float = 0.01
-    optimizer: OptimizerName = "adamw"
-    accumulate: int = 1
-    judge_every: int = 500
-
-    @property
-    def stable_until(self) -> int:
-        """The step at which the rate begins to fall."""
-        return self.steps - round(self.decay * self.steps)
 
 
 class Look(NamedTuple):
@@ -85,33 +52,6 @@ class Look(NamedTuple):
     seconds: float
     loss: float
     held_out: dict[str, float]
-
-
-@keras.saving.register_keras_serializable("sopan")
-class WarmUpStableDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # untyped base
-    """A learning rate that rises from 0, stays, and falls to 0 in straight lines.
-
-    Args:
-        rate: while it stays.
-        warm_up: steps of the rise.
-        stable_until: the step at which it begins to fall.
-        steps: in all.
-    """
-
-    def __init__(self, rate: float, warm_up: int, stable_until: int, steps: int):
-        self.rate, self.warm_up, self.stable_until, self.steps = rate, warm_up, stable_until, steps
-
-    def __call__(self, step: Any) -> Any:
-        """Return the rate of the step with this number, the first being 0."""
-        number = ops.cast(step, "float32")
-        rise = (number + 1) / max(self.warm_up, 1)
-        fall = (self.steps - number) / max(self.steps - self.stable_until, 1)
-        return self.rate * ops.clip(ops.minimum(rise, fall), 0.0, 1.0)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments."""
-        names = ("rate", "warm_up", "stable_until", "steps")
-        return {name: getattr(self, name) for name in names}
 
 
 def language_loss(outputs: Any, targets: Arrays) -> Any:
@@ -162,7 +102,7 @@ def train_language(
     monitor = monitor or Monitor()
     if monitor.checkpoint is not None:
         identity = _identity(network, recipe, identity)
-    optimizer = _optimizer(recipe)
+    optimizer = make_optimizer(recipe)
     run = _Run(network, optimizer, make_stepper(network, language_loss, optimizer), recipe, identity, monitor)
     run.resume()
     total = recipe.steps * recipe.accumulate
@@ -291,25 +231,3 @@ def _identity(network: keras.Model, recipe: LanguageRecipe, data: str) -> str:
     shapes = [tuple(variable.shape) for variable in network.variables]
     about = (plain, data, shapes, keras.__version__, keras.backend.backend())
     return hashlib.sha256(repr(about).encode()).hexdigest()
-
-
-def _optimizer(recipe: LanguageRecipe) -> keras.optimizers.Optimizer:
-    schedule = WarmUpStableDecay(
-        recipe.learning_rate,
-        recipe.warm_up * recipe.accumulate,
-        recipe.stable_until * recipe.accumulate,
-        recipe.steps * recipe.accumulate,
-    )
-    common: dict[str, Any] = {
-        "weight_decay": recipe.weight_decay,
-        "global_clipnorm": 1.0,
-        "gradient_accumulation_steps": recipe.accumulate if recipe.accumulate > 1 else None,
-    }
-    if recipe.optimizer == "muon":
-        optimizer = keras.optimizers.Muon(
-            schedule, exclude_layers=["positions"], adam_beta_2=0.98, adam_weight_decay=None, **common
-        )
-    else:
-        optimizer = keras.optimizers.AdamW(schedule, beta_2=0.98, epsilon=1e-6, **common)
-        optimizer.exclude_from_weight_decay(var_names=list(NEVER_DECAYED))
-    return optimizer
