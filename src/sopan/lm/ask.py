@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sopan.errors import ConfigError
 from sopan.rungs.language_model import LanguageModel
 from sopan.text.batch import plan
 from sopan.text.packing import Rows
@@ -69,6 +70,19 @@ def windows(length: int, room: int, before: int) -> list[Window]:
         Window(start, start + room, first, last)
         for start, first, last in zip(starts, firsts, [*firsts[1:], length], strict=True)
     ]
+
+
+def check_head(model: LanguageModel) -> None:
+    """Hold that a model has learnt to foretell pieces.
+
+    Raises:
+        ConfigError: it came without the head that does.
+    """
+    if "predict" in model.unlearnt:
+        raise ConfigError(
+            "this model came without the head that says what belongs in a blank",
+            next_step="take one that has it, such as sopan-mini",
+        )
 
 
 def fill_rectangle(texts: Sequence[Int32Array], height: int, length: int) -> Rows:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from sopan.errors import ConfigError, DataError
+from sopan.lm.ask import check_head
 from sopan.lm.blanks import Frame, Words
 from sopan.rungs.language_model import LanguageModel
 from sopan.text.wordpiece import MASK, Pieces
@@ -95,9 +96,10 @@ def fill(
         candidates: words to choose among, for every blank. A blank that is still to come is one mask.
 
     Raises:
-        ConfigError: `top` or `pieces` cannot be used.
+        ConfigError: `top` or `pieces` cannot be used, or the model has no head that was trained.
         DataError: the text has no blank, its blanks stand too far apart, or a candidate cannot be spelt.
     """
+    check_head(model)
     if top < 1:
         raise ConfigError(f"the top {top} candidates are none", next_step="give 1 or more")
     mask = model.wordpiece.specials[MASK]

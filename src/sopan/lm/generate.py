@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from sopan.errors import ConfigError
-from sopan.lm.ask import Question, answers, framed
+from sopan.lm.ask import Question, answers, check_head, framed
 from sopan.rungs.language_model import LanguageModel
 from sopan.text.wordpiece import CONTINUES, SEP
 from sopan.types import Float32Array, FloatArray, Json
@@ -65,9 +65,10 @@ def generate(
         seed: of the draws.
 
     Raises:
-        ConfigError: the model is masked, or a setting is out of range.
+        ConfigError: the model is masked or has no head that was trained, or a setting is out of range.
         DataError: the prompt is not valid Unicode.
     """
+    check_head(model)
     _check(model, most, temperature, top_k, top_p)
     rng = np.random.default_rng(seed)
     specials = model.wordpiece.specials

@@ -22,7 +22,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from sopan.errors import ConfigError
-from sopan.lm.ask import AT_ONCE, Question, answers, framed, windows
+from sopan.lm.ask import AT_ONCE, Question, answers, check_head, framed, windows
 from sopan.rungs.language_model import LanguageModel
 from sopan.text.packing import MARKS
 from sopan.text.wordpiece import CLS, MASK, PAD, SEP, UNK, Pieces
@@ -137,9 +137,10 @@ def score_texts(
         method: None: `word-l2r` for a masked model, `causal` for a causal one.
 
     Raises:
-        ConfigError: the method is not one of this kind of model.
+        ConfigError: the method is not one of this kind of model, or the model has no head that was trained.
         DataError: a text is not valid Unicode.
     """
+    check_head(model)
     chosen = check_method(model, method)
     group: list[tuple[str, Pieces]] = []
     size = 0
