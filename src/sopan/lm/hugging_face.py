@@ -70,7 +70,7 @@ def save_hugging_face(
         raise ConfigError(
             f"weights cannot be stored as {stored!r}", next_step=f"as: {', '.join(get_args(Stored))}"
         )
-    _check_bert(model.config)
+    check_bert(model.config)
     files = {
         "config.json": _to_json(_config(model, stored, labels)),
         "tokenizer.json": _to_json(json.loads(with_template(model.wordpiece).to_str())),
@@ -98,11 +98,15 @@ def with_template(wordpiece: WordPiece) -> Tokenizer:
     return tokenizer
 
 
-def _check_bert(config: EncoderConfig) -> None:
-    """Hold that `transformers.BertModel` has what this encoder is made of."""
+def check_bert(config: EncoderConfig) -> None:
+    """Hold that a BERT, as other libraries know it, has what this encoder is made of.
+
+    Raises:
+        ConfigError: it has not.
+    """
     if (config.norm, config.positions, config.input_norm) != ("post", "learned", True) or not config.segments:
         raise ConfigError(
-            "only a BERT can be written for Hugging Face: normalised after each part and at the input, with "
+            "only a BERT can be written: normalised after each part and at the input, with "
             "learned positions and with segments",
             next_step="make its configuration with bert_config",
         )

@@ -97,7 +97,7 @@ def from_preset(name: str | Path, *, seed: int = 0, precision: Precision = "floa
     """Load a language model.
 
     Args:
-        name: of `PRESETS`, a folder of Hugging Face's or Google's, or a model's name on the hub.
+        name: of `PRESETS`, a folder of Hugging Face's, Google's or KerasHub's, or a model's name on the hub.
         seed: decides the weights of heads that the preset lacks, and the dropout.
         precision: what it computes in.
 
@@ -112,8 +112,10 @@ def from_preset(name: str | Path, *, seed: int = 0, precision: Precision = "floa
 def preset_bert(name: str | Path) -> BertFolder:
     """Read a preset with all that its folder says, such as the names of classes; see `from_preset`."""
     from sopan.rungs.bert_folder import read_bert_folder  # noqa: PLC0415
+    from sopan.rungs.keras_hub_folder import is_keras_hub, read_keras_hub  # noqa: PLC0415
 
-    return read_bert_folder(preset_folder(name))
+    folder = preset_folder(name)
+    return read_keras_hub(folder) if is_keras_hub(folder) else read_bert_folder(folder)
 
 
 def preset_folder(name: str | Path) -> Path:
