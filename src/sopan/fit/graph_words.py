@@ -91,7 +91,7 @@ class GraphVocabulary(tf.Module):  # type: ignore[misc]  # untyped base
         ids = tf.range(FIRST_WORD, len(words) + FIRST_WORD, dtype=tf.int32)
         pairs = tf.lookup.KeyValueTensorInitializer(tf.constant(list(words), tf.string), ids)
         self.ids = tf.lookup.StaticHashTable(pairs, UNKNOWN)
-        self.max_length = max_length
+        self.kept = kept_words(max_length + 1, max_length)
 
     def __call__(self, texts: Tensor) -> tuple[Tensor, Tensor]:
         """Encode N texts, (N,) string.
@@ -103,7 +103,7 @@ class GraphVocabulary(tf.Module):  # type: ignore[misc]  # untyped base
         stream, starts, ends = self.cut.ranges(texts)
         n_texts = tf.size(texts, tf.int64)
         rows = rows_of(stream, starts)
-        kept = within(rows, n_texts, self.max_length)
+        kept = within(rows, n_texts, *self.kept)
         starts, ends, rows = (tf.boolean_mask(value, kept) for value in (starts, ends, rows))
         ids = self.ids.lookup(spelt(stream, starts, ends))
         ids = tf.RaggedTensor.from_value_rowids(ids, rows, n_texts).to_tensor(PADDING)
@@ -194,19 +194,18 @@ def rows_of(stream: Tensor, places: Tensor) -> Tensor:
     return tf.gather(tf.cumsum(tf.cast(stream == SEPARATOR, tf.int64)), places) - 1
 
 
-def within(rows: Tensor, n_texts: Tensor, max_length: int) -> Tensor:
+def within(rows: Tensor, n_texts: Tensor, first: int, last: int) -> Tensor:
     """Say which words are read: of a long text the first and the last, as in `clip`.
 
     Args:
         rows: (T,) int64, rising, each word's text.
         n_texts: N.
-        max_length: the most words that are read of a text.
+        first, last: how many words are read from the start, and from the end, of a text that has more.
     """
-    first, last = kept_words(max_length + 1, max_length)
     lengths = tf.math.unsorted_segment_sum(tf.ones_like(rows), rows, n_texts)
     place = tf.range(tf.size(rows, tf.int64)) - tf.gather(tf.cumsum(lengths, exclusive=True), rows)
     own = tf.gather(lengths, rows)
-    return (own <= max_length) | (place < first) | (place >= own - last)
+    return (own <= first + last) | (place < first) | (place >= own - last)
 
 
 def spelt(stream: Tensor, starts: Tensor, ends: Tensor) -> Tensor:

@@ -16,9 +16,10 @@ from sopan.errors import ConfigError, SopanError
 from sopan.fit.config import label_names
 from sopan.fit.publish import replacing_file, replacing_folder
 from sopan.rungs.base import Rung
+from sopan.rungs.bert import Bert
 from sopan.rungs.neural import NeuralRung
 from sopan.text.arrow import Texts, as_texts
-from sopan.text.batch import FIRST_WORD
+from sopan.text.batch import PADDING
 
 SAVED_MODEL_FILES = ("assets", "fingerprint.pb", "saved_model.pb", "variables")
 """Every name that a SavedModel's folder may hold."""
@@ -71,7 +72,7 @@ def export_savedmodel(rung: Rung, folder: str | Path, texts: Texts) -> float:
     signature = [tf.TensorSpec([None], tf.string, name="texts")]
     serve = tf.function(_serving(neural, served), input_signature=signature, autograph=False)
     signatures = {"serving_default": serve.get_concrete_function()}
-    needed = 4 * neural.network_.count_params() + 8 * sum(map(len, neural.vocabulary_.words)) + (4 << 20)
+    needed = 4 * neural.network_.count_params() + (32 << 20)  # weights; words, characters, operations
     with replacing_folder(Path(folder), bytes_needed=needed, names=SAVED_MODEL_FILES) as new:
         tf.saved_model.save(served, str(new), signatures=signatures)
         return _largest_difference(tf.saved_model.load(str(new)), neural, as_texts(texts))
@@ -95,20 +96,20 @@ def export_keras(rung: Rung, path: str | Path) -> None:
     with replacing_file(path) as new, TemporaryDirectory(prefix=f"{new.name}-", dir=new.parent) as staging:
         staged = Path(staging) / path.name  # Keras goes by the suffix
         neural.network_.save(staged)
-        if not _same_outputs(neural.network_, keras.saving.load_model(staged), len(neural.vocabulary_)):
+        if not _same_outputs(neural.network_, keras.saving.load_model(staged)):
             raise SopanError(
                 "what was read back computes something else; nothing was written", where=str(path)
             )
         staged.replace(new)
 
 
-def _network_of(rung: Rung) -> NeuralRung:
+def _network_of(rung: Rung) -> NeuralRung | Bert:
     """Return a step that is a fitted neural network, and refuse any other.
 
     Raises:
         ConfigError: it is another kind of step.
     """
-    if not isinstance(rung, NeuralRung):
+    if not isinstance(rung, NeuralRung | Bert):
         raise ConfigError(
             f"a {rung.name} model is not a Keras network",
             next_step="SavedModel and .keras are for attention and the steps above it",
@@ -117,9 +118,9 @@ def _network_of(rung: Rung) -> NeuralRung:
     return rung
 
 
-def _same_outputs(network: Any, twin: Any, n_words: int) -> bool:
+def _same_outputs(network: Any, twin: Any) -> bool:
     """Say whether two networks make the same of a full text, a padded one and an empty one."""
-    ids = np.arange(3 * 8, dtype=np.int32).reshape(3, 8) % (n_words + FIRST_WORD)
+    ids = np.arange(3 * 8, dtype=np.int32).reshape(3, 8) % network.get_layer("words").input_dim
     mask = np.arange(8) < np.array([[8], [5], [0]])
     ours, theirs = (
         [keras.ops.convert_to_numpy(value) for value in keras.tree.flatten(each([ids, mask], training=False))]
@@ -128,7 +129,7 @@ def _same_outputs(network: Any, twin: Any, n_words: int) -> bool:
     return all(np.allclose(a, b, rtol=1e-5, atol=1e-6) for a, b in zip(ours, theirs, strict=True))
 
 
-def _serving(rung: NeuralRung, served: Any) -> Callable[[Any], dict[str, Any]]:
+def _serving(rung: NeuralRung | Bert, served: Any) -> Callable[[Any], dict[str, Any]]:
     """Return the function from texts to classes and scores, in TensorFlow operations.
 
     Args:
@@ -137,36 +138,73 @@ def _serving(rung: NeuralRung, served: Any) -> Callable[[Any], dict[str, Any]]:
     """
     import tensorflow as tf  # noqa: PLC0415
 
-    from sopan.fit.graph_words import GraphVocabulary  # noqa: PLC0415  # imports TensorFlow
-
-    known = rung.vocabulary_
-    read = GraphVocabulary(known.words, known.rule, lowercase=known.lowercase, max_length=rung.max_length)
-    served.network, served.read = rung.network_, read
+    served.network = rung.network_
+    logits = _logits_of_pieces(rung, served) if isinstance(rung, Bert) else _logits_of_words(rung, served)
     names = label_names(rung.classes_)
 
-    def scores(texts: Any) -> Any:
-        logits = rung.network_(list(read(texts)), training=False)["logits"]
-        return tf.nn.softmax(tf.cast(logits, tf.float32) / rung.temperature_)
-
     def serve(texts: Any) -> dict[str, Any]:
-        parts = tf.maximum(1, -(-tf.size(texts) // AT_ONCE))
-        found = tf.TensorArray(tf.float32, parts, infer_shape=False, element_shape=[None, len(names)])
-        _, found = tf.while_loop(
-            lambda part, found: part < parts,
-            lambda part, found: (
-                part + 1,
-                found.write(part, scores(texts[part * AT_ONCE : (part + 1) * AT_ONCE])),
-            ),
-            (0, found),
-            parallel_iterations=1,
-        )
+        found = _in_parts(logits, texts, tf.size(texts), len(names))
         classes = tf.tile(tf.constant([names]), [tf.size(texts), 1])
-        return {"classes": classes, "scores": found.concat()}
+        return {"classes": classes, "scores": tf.nn.softmax(found / rung.temperature_)}
 
     return serve
 
 
-def _largest_difference(loaded: Any, rung: NeuralRung, texts: pa.LargeStringArray) -> float:
+def _logits_of_words(rung: NeuralRung, served: Any) -> Callable[[Any], Any]:
+    """Return the function from texts (n,) to logits (n, C) float32 of a step over words."""
+    from sopan.fit.graph_words import GraphVocabulary  # noqa: PLC0415  # imports TensorFlow
+
+    known = rung.vocabulary_
+    read = GraphVocabulary(known.words, known.rule, lowercase=known.lowercase, max_length=rung.max_length)
+    served.read = read
+    return lambda texts: rung.network_(list(read(texts)), training=False)["logits"]
+
+
+def _logits_of_pieces(rung: Bert, served: Any) -> Callable[[Any], Any]:
+    """Return the function from texts (n,) to logits (n, C) float32 of a step over pieces."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    from sopan.fit.graph_windows import GraphWindows, pooled  # noqa: PLC0415  # imports TensorFlow
+
+    read = served.read = GraphWindows(
+        rung.wordpiece_,
+        max_length=rung.window_length,
+        long_texts=rung.long_texts,
+        max_windows=rung.max_windows,
+    )
+
+    def of_windows(windows: Any) -> Any:
+        ids = windows.to_tensor(PADDING)
+        mask = tf.sequence_mask(windows.row_lengths(), tf.shape(ids)[1])
+        return rung.network_([ids, mask], training=False)["logits"]
+
+    def of_texts(texts: Any) -> Any:
+        windows, of = read(texts)
+        logits = _in_parts(of_windows, windows, tf.size(of), len(rung.classes_))
+        return pooled(logits, of, tf.size(texts), rung.pool)
+
+    return of_texts
+
+
+def _in_parts(function: Callable[[Any], Any], rows: Any, n: Any, width: int) -> Any:
+    """Apply a function from rows to (rows, `width`) to n rows, `AT_ONCE` at a time: (n, `width`) float32."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    parts = tf.maximum(1, -(-n // AT_ONCE))
+    found = tf.TensorArray(tf.float32, parts, infer_shape=False, element_shape=[None, width])
+    _, found = tf.while_loop(
+        lambda part, found: part < parts,
+        lambda part, found: (
+            part + 1,
+            found.write(part, tf.cast(function(rows[part * AT_ONCE : (part + 1) * AT_ONCE]), tf.float32)),
+        ),
+        (0, found),
+        parallel_iterations=1,
+    )
+    return found.concat()
+
+
+def _largest_difference(loaded: Any, rung: Rung, texts: pa.LargeStringArray) -> float:
     """Compare a loaded SavedModel with the step it was made of.
 
     Raises:
