@@ -21,6 +21,9 @@ COMMANDS = (
     "embed",
     "export",
     "data",
+    "fill",
+    "score",
+    "generate",
     "presets",
 )
 HEAVY = (

@@ -21,9 +21,12 @@ from sopan.cli import (
     evaluate,
     explain,
     export,
+    fill,
+    generate,
     neighbors,
     predict,
     presets,
+    score,
     train,
 )
 from sopan.errors import SopanError
@@ -36,7 +39,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"auto_envvar_prefix": "SOPAN", "help_option_names": ["-h", "--help"]},
 )
-for command in (compare, audit, train, evaluate, predict, explain, neighbors, embed, export, data):
+for command in (
+    compare,
+    audit,
+    train,
+    evaluate,
+    predict,
+    explain,
+    neighbors,
+    embed,
+    export,
+    data,
+    fill,
+    score,
+    generate,
+):
     app.command(command.__name__.rpartition(".")[2])(command.run)
 app.add_typer(presets.app, name="presets")
 

@@ -15,6 +15,13 @@ Data = Annotated[
     ),
 ]
 Model = Annotated[Path, typer.Argument(help="A model folder, as `sopan train` writes.", show_default=False)]
+LanguageModel = Annotated[
+    str, typer.Option("--model", help="A preset, a folder of a BERT, or a BERT's name on the hub.")
+]
+Corpus = Annotated[
+    list[str],
+    typer.Argument(help="Files of texts: CSV, JSONL, Parquet, or one text a line.", show_default=False),
+]
 Step = Annotated[
     str, typer.Argument(help="A step, maybe with a variant: bow, attention:local.", show_default=False)
 ]
