@@ -14,6 +14,7 @@ import typer
 
 from sopan import __version__
 from sopan.cli import (
+    adapt,
     audit,
     compare,
     data,
@@ -23,9 +24,11 @@ from sopan.cli import (
     export,
     fill,
     generate,
+    lm,
     neighbors,
     predict,
     presets,
+    pretrain,
     score,
     train,
 )
@@ -50,11 +53,14 @@ for command in (
     embed,
     export,
     data,
+    pretrain,
+    adapt,
     fill,
     score,
     generate,
 ):
     app.command(command.__name__.rpartition(".")[2])(command.run)
+app.add_typer(lm.app, name="lm")
 app.add_typer(presets.app, name="presets")
 
 

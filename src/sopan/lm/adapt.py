@@ -1,7 +1,7 @@
 """Make a language model at home in new text: words that are frequent there become pieces of their own.
 
-A new word's vector starts as the mean of the vectors of its pieces, so that the model reads the text almost as
-before, and learns from there (J. Hong et al. 2021, "AVocaDo", section 3, for growth by frequency).
+A new word's vector starts as the mean of the vectors of its pieces, so that the model reads the text almost
+as before, and learns from there (J. Hong et al. 2021, "AVocaDo", section 3, for growth by frequency).
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from sopan.rungs.language_model import LanguageModel
-from sopan.text.wordpiece import CONTINUES, UNK, WordPiece
+from sopan.text.wordpiece import UNK, WordPiece
 
 LEAST_COUNT = 20
 """A word that occurs less often does not become a piece."""
@@ -68,14 +67,13 @@ def grow(model: LanguageModel, words: Iterable[str]) -> LanguageModel:
     """
     before, added = model.wordpiece, list(dict.fromkeys(words))
     cuts = [before.encode([word]).ids for word in added]
-    pieces = [*before.pieces, *(word for word in added if not word.startswith(CONTINUES))]
-    wordpiece = before.with_pieces(pieces)
+    wordpiece = before.with_pieces([*before.pieces, *added])
     weights = model.weights()
     for path in ("words/embeddings", "predict_bias/bias"):
         table = weights[path]
         more = [table[cut].mean(axis=0) for cut in cuts]
         weights[path] = np.concatenate([table, np.array(more, table.dtype).reshape(-1, *table.shape[1:])])
-    grown = LanguageModel.make(replace(model.config), wordpiece, seed=0, pairs=model.pairs)
+    grown = LanguageModel.make(model.config, wordpiece, seed=0, pairs=model.pairs)
     grown.set_weights(weights)
     grown.unlearnt = model.unlearnt
     return grown

@@ -1,7 +1,7 @@
 """How well a language model fills blanks: whole words of held-out sentences, each hidden in turn.
 
-The question is put as a user would put it, by `sopan.lm.fill`: the sentence alone, one word of it `[MASK]`, as
-many masks as the model has pieces for that word. An answer is right if all its pieces are.
+The question is put as a user would put it, by `sopan.lm.fill`: the sentence alone, one word of it `[MASK]`,
+as many masks as the model has pieces for that word. An answer is right if all its pieces are.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from sopan.rungs.bert_layout import tensors_of
 from sopan.rungs.blocks import EncoderConfig
 from sopan.rungs.language_model import LanguageModel
 from sopan.text.wordpiece import CLS, MASK, PAD, SEP, SPECIALS, UNK, WordPiece
+from sopan.types import Json
 
 Stored = Literal["float32", "float16", "bfloat16"]
 """What weights are written as; half the bytes keep 3 or 2 digits of each."""
@@ -37,6 +38,7 @@ FILES = (
     "vocab.txt",
     "model.safetensors",
     "README.md",
+    "training.json",
 )
 """Every name that a folder which is replaced may hold."""
 
@@ -48,6 +50,7 @@ def save_hugging_face(
     card: str,
     stored: Stored = "float32",
     labels: Sequence[str] = (),
+    account: Mapping[str, Json] | None = None,
 ) -> int:
     """Write a language model as a Hugging Face folder, in place of an older one if there is one.
 
@@ -57,6 +60,7 @@ def save_hugging_face(
         card: README.md, in Markdown.
         stored: what the weights are written as.
         labels: names of classes, for `id2label`.
+        account: how it was trained, for `training.json`; None: no such file.
 
     Returns:
         The size of its files in bytes.
@@ -79,6 +83,8 @@ def save_hugging_face(
         "model.safetensors": save(_tensors(model, stored), metadata={"format": "pt"}),
         "README.md": card.encode(),
     }
+    if account is not None:
+        files["training.json"] = _to_json(account)
     size = sum(map(len, files.values()))
     with replacing_folder(Path(folder), bytes_needed=size, names=FILES) as new:
         for name, content in files.items():

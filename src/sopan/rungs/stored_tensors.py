@@ -106,7 +106,7 @@ def _damaged(path: Path, error: Exception) -> ModelFolderError:
 def _safetensors(path: Path) -> dict[str, Stored]:
     """Open one file; the library checks its header against the file's size."""
     try:
-        opened = safe_open(path, framework="numpy")
+        opened: Any = safe_open(path, framework="numpy")
         slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118  # no mapping
     except (SafetensorError, OSError) as error:
         raise _damaged(path, error) from error

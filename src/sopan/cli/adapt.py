@@ -1,0 +1,72 @@
+"""`sopan adapt PRESET CORPUS… --out MODEL`: let a preset go on learning on a user's own text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sopan.cli import options as o
+
+
+def run(
+    preset: Annotated[str, typer.Argument(help="A preset, a folder or a hub id.", show_default=False)],
+    corpus: o.Corpus,
+    out: Annotated[Path, typer.Option("--out", help="Model folder to write.", show_default=False)],
+    text: o.Text = None,
+    no_header: o.NoHeader = False,
+    encoding: o.Encoding = "utf-8",
+    max_rejects: o.MaxRejects = 0,
+    words: Annotated[
+        int, typer.Option("--words", min=0, help="Frequent words that become pieces, at most.")
+    ] = 1000,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Rows of a batch.")] = 32,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Of the optimiser; else --epochs counts.")
+    ] = None,
+    epochs: Annotated[float, typer.Option("--epochs", help="Passes over the corpus.")] = 1.0,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="While it is stable.")] = 3e-4,
+    precision: Annotated[str, typer.Option("--precision", help="float32 or bfloat16.")] = "float32",
+    held_out: Annotated[float, typer.Option("--held-out", help="Share of the texts to measure on.")] = 0.01,
+    work: Annotated[
+        Path | None, typer.Option("--work", help="Folder to go on from after a stop; OUT.work unless given.")
+    ] = None,
+    labelled: Annotated[
+        str | None,
+        typer.Option("--labelled", metavar="DATA", help="Labelled texts, to test what adapting is worth."),
+    ] = None,
+    train: o.Train = None,
+    val: o.Val = None,
+    test: o.Test = None,
+    seed: o.Seed = 0,
+    as_json: o.AsJson = False,
+) -> None:
+    """Adapt a BERT to a text, new words included, and say honestly what that is worth."""
+    from sopan import usecases  # noqa: PLC0415
+    from sopan.cli.show_pretraining import pretraining_progress, show_adapted  # noqa: PLC0415
+
+    with pretraining_progress() as tell:
+        report = usecases.adapt(
+            preset,
+            corpus,
+            out,
+            words=words,
+            task={"rows": rows},
+            recipe={"learning_rate": learning_rate},
+            steps=steps,
+            epochs=epochs,
+            precision=precision,
+            held_out=held_out,
+            reading=usecases.Reading(text, None, None, not no_header, encoding, max_rejects),
+            work=work,
+            labelled=labelled,
+            parts=usecases.Parts(train, val, test),
+            seed=seed,
+            tell=tell,
+        )
+    if as_json:
+        print(json.dumps(report, ensure_ascii=False))
+    else:
+        show_adapted(report, out)

@@ -1,0 +1,76 @@
+"""`sopan lm compare CORPUS…`: is it worth reading both sides of a word?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sopan.cli import options as o
+
+app = typer.Typer(help="Hold language models side by side.", rich_markup_mode=None, no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Hold language models side by side."""
+
+
+@app.command("compare")
+def compare(
+    corpus: o.Corpus,
+    text: o.Text = None,
+    no_header: o.NoHeader = False,
+    encoding: o.Encoding = "utf-8",
+    max_rejects: o.MaxRejects = 0,
+    vocabulary: Annotated[int, typer.Option("--vocabulary", min=100, help="How many pieces to find.")] = 8000,
+    width: Annotated[int, typer.Option("--width", min=1, help="Of both encoders.")] = 128,
+    depth: Annotated[int, typer.Option("--depth", min=1, help="Blocks of both encoders.")] = 2,
+    heads: Annotated[int, typer.Option("--heads", min=1, help="Of each block.")] = 2,
+    length: Annotated[int, typer.Option("--length", min=16, help="Pieces of a row.")] = 64,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Rows of a batch.")] = 64,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Of the optimiser; else --epochs counts.")
+    ] = None,
+    epochs: Annotated[float, typer.Option("--epochs", help="Passes over the corpus.")] = 1.0,
+    precision: Annotated[str, typer.Option("--precision", help="float32 or bfloat16.")] = "float32",
+    held_out: Annotated[float, typer.Option("--held-out", help="Share of the texts to measure on.")] = 0.01,
+    work: Annotated[
+        Path | None, typer.Option("--work", help="Folder to keep both models in, and to go on from.")
+    ] = None,
+    labelled: Annotated[
+        str | None, typer.Option("--labelled", metavar="DATA", help="Labelled texts, to test both on.")
+    ] = None,
+    train: o.Train = None,
+    val: o.Val = None,
+    test: o.Test = None,
+    seed: o.Seed = 0,
+    as_json: o.AsJson = False,
+) -> None:
+    """Train a masked and a causal model of one size on one text; let both fill the same blanks."""
+    from sopan import usecases  # noqa: PLC0415
+    from sopan.cli.show_pretraining import pretraining_progress, show_objectives  # noqa: PLC0415
+
+    with pretraining_progress() as tell:
+        report = usecases.compare_objectives(
+            corpus,
+            encoder={"width": width, "depth": depth, "heads": heads, "max_length": max(256, length)},
+            task={"length": length, "rows": rows},
+            vocabulary=vocabulary,
+            steps=steps,
+            epochs=epochs,
+            precision=precision,
+            held_out=held_out,
+            reading=usecases.Reading(text, None, None, not no_header, encoding, max_rejects),
+            work=work,
+            labelled=labelled,
+            parts=usecases.Parts(train, val, test),
+            seed=seed,
+            tell=tell,
+        )
+    if as_json:
+        print(json.dumps(report, ensure_ascii=False))
+    else:
+        show_objectives(report)

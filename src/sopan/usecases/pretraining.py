@@ -1,0 +1,238 @@
+"""Language models from a user's own text: train one, adapt one, hold the two kinds side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, get_args
+
+from sopan.errors import ConfigError, DataError
+from sopan.fit.checkpoint import CheckpointFile
+from sopan.fit.publish import check_replaceable, folder_lock
+from sopan.lm.card import describe_model
+from sopan.lm.hugging_face import FILES, save_hugging_face
+from sopan.lm.pretrain import Pretrained, Pretraining, Start
+from sopan.lm.pretrain import pretrain as run_pretraining
+from sopan.rungs.blocks import EncoderConfig
+from sopan.rungs.encoder import bert_config
+from sopan.rungs.language_model import LanguageModel
+from sopan.rungs.layers import Precision
+from sopan.text.piece_store import PieceStore, write_store
+from sopan.text.wordpiece import WordPiece
+from sopan.training.language_batches import Batches, PairTask, Task
+from sopan.training.language_recipe import LanguageRecipe, OptimizerName
+from sopan.training.recipe import Monitor
+from sopan.types import Json
+from sopan.usecases.corpus import CorpusReading
+from sopan.usecases.inputs import DEFAULT_READING, Reading, check_out
+
+Tell = Callable[[str, dict[str, Json]], None]
+"""Told the part of the work, and what it says."""
+
+
+def pretrain(
+    corpus: Sequence[str | Path],
+    out: str | Path,
+    *,
+    encoder: Mapping[str, Json] = MappingProxyType({}),
+    task: Mapping[str, Json] = MappingProxyType({}),
+    recipe: Mapping[str, Json] = MappingProxyType({}),
+    vocabulary: int | str = 12_000,
+    lowercase: bool = True,
+    steps: int | None = None,
+    epochs: float = 1.0,
+    start: str = "cbow",
+    precision: str = "float32",
+    held_out: float = 0.005,
+    reading: Reading = DEFAULT_READING,
+    work: str | Path | None = None,
+    seed: int = 0,
+    tell: Tell = lambda part, message: None,
+) -> dict[str, Json]:
+    """Train a language model from a corpus and publish it as a Hugging Face folder.
+
+    Args:
+        corpus: files; see `CorpusReading`.
+        out: the model's folder.
+        encoder: width, depth, heads, inner, max_length, dropout; 4 layers of 256 unless told otherwise.
+        task: objective (`masked` or `causal`), and the fields of `sopan.training.language_batches.Task`.
+        recipe: fields of `sopan.training.language_recipe.LanguageRecipe`.
+        vocabulary: how many pieces to find, or a `vocab.txt` or `tokenizer.json` to take.
+        lowercase: fold to lower case.
+        steps: of the optimiser; None: `epochs` passes over the corpus.
+        epochs: passes over the corpus.
+        start, precision, seed: see `sopan.lm.pretrain.Pretraining`.
+        held_out: share of the documents to measure on.
+        reading: how to read the files.
+        work: a folder for the corpus as pieces and for what is kept to go on from; `OUT.work` unless given.
+            The same command goes on from there, to the very bits that it would have reached undisturbed.
+        tell: told what is going on.
+
+    Returns:
+        What `training.json` holds: the settings and the looks at held-out text.
+
+    Raises:
+        SopanError: one line that says what is wrong, where, and what to do.
+    """
+    config, settings = chosen_settings(encoder, task, recipe, start, precision, seed)
+    documents = CorpusReading(tuple(map(str, corpus)), reading, held_out)
+    place = Workplace.of(out, work)
+    with folder_lock(Path(out)):
+        tell("pieces", {"stage": "finding the vocabulary"})
+        wordpiece = find_vocabulary(documents, vocabulary, lowercase, place.folder)
+        store, apart = place.stores(documents, wordpiece, tell)
+        settings = with_steps(settings, store, wordpiece, steps, epochs)
+        found = train(place, store, apart, wordpiece, config, settings, tell=tell)
+        return publish(found, out, settings, documents.paths)
+
+
+def chosen_settings(
+    encoder: Mapping[str, Json],
+    task: Mapping[str, Json],
+    recipe: Mapping[str, Json],
+    start: str,
+    precision: str,
+    seed: int,
+) -> tuple[EncoderConfig, Pretraining]:
+    """Check settings as a user gives them, before any text is read.
+
+    Raises:
+        ConfigError: naming the setting and what can work.
+    """
+    objective = _one_of("objective", task.get("objective", "masked"), ("masked", "causal"))
+    pairs = _one_of("pairs", task.get("pairs", "none"), get_args(PairTask))
+    _one_of("optimizer", recipe.get("optimizer", "muon"), get_args(OptimizerName))
+    rate = recipe.get("learning_rate", 1e-3)
+    if not 0 < rate <= 1:
+        raise ConfigError(f"learning_rate={rate} cannot work", next_step="0.001 is usual")
+    sizes = {"width": 256, "depth": 4, "heads": 4, "max_length": 256, "dropout": 0.0, **encoder}
+    sizes = {"inner": 4 * sizes["width"], "attention_dropout": sizes["dropout"], **sizes}
+    config = replace(bert_config(**sizes), causal=objective == "causal")
+    plain = {name: value for name, value in task.items() if name not in ("objective", "pairs")}
+    asked = Task(causal=config.causal, **{"pairs": pairs, **plain})
+    if asked.length > config.max_length:
+        raise ConfigError(
+            f"rows of {asked.length} pieces are longer than the {config.max_length} places of the encoder",
+            next_step="raise max_length, or lower length",
+        )
+    return config, Pretraining(
+        task=asked,
+        recipe=LanguageRecipe(**{"steps": 1, "optimizer": "muon", **recipe}),
+        start=_one_of("start", start, get_args(Start)),
+        precision=_one_of("precision", precision, get_args(Precision)),
+        seed=seed,
+    )
+
+
+def publish(
+    found: Pretrained, out: str | Path, settings: Pretraining, corpus: Sequence[str]
+) -> dict[str, Json]:
+    """Write a trained model and the account of its training."""
+    names = [Path(path).name for path in corpus]
+    account: dict[str, Json] = {
+        "corpus": names,
+        "settings": asdict(settings),
+        "looks": [look._asdict() for look in found.looks],
+    }
+    card = describe_model(found.model, account)
+    save_hugging_face(found.model, out, card=card, account=account)
+    return account
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where a run keeps its corpus as pieces and what it goes on from."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, out: str | Path, work: str | Path | None) -> Workplace:
+        """Hold that both folders can be written, before any work is done."""
+        check_replaceable(check_out(out), FILES)
+        return cls(check_out(Path(f"{out}.work") if work is None else work))
+
+    def stores(
+        self, corpus: CorpusReading, wordpiece: WordPiece, tell: Tell
+    ) -> tuple[PieceStore, PieceStore | None]:
+        """Cut the corpus into pieces on the disk, or open what was cut: what teaches, what measures."""
+        about = corpus.about(wordpiece)
+        tell("pieces", {"stage": "cutting the corpus"})
+        store = write_store(self.folder / "corpus", corpus.batches(held_out=False), wordpiece, about)
+        if not len(store.ids):
+            raise DataError("there are no texts in the corpus", where=", ".join(corpus.paths))
+        if not corpus.held_out:
+            return store, None
+        apart = write_store(self.folder / "held_out", corpus.batches(held_out=True), wordpiece, about)
+        return store, apart if len(apart.ids) else None
+
+    @property
+    def checkpoint(self) -> CheckpointFile:
+        """Where the run is kept."""
+        return CheckpointFile(self.folder / "run.safetensors")
+
+
+def train(
+    place: Workplace,
+    store: PieceStore,
+    apart: PieceStore | None,
+    wordpiece: WordPiece,
+    config: EncoderConfig,
+    settings: Pretraining,
+    *,
+    begin: LanguageModel | None = None,
+    tell: Tell,
+) -> Pretrained:
+    """Train a language model in a workplace, or go on with what is kept there."""
+    return run_pretraining(
+        store,
+        apart,
+        wordpiece,
+        config,
+        settings,
+        on_look=lambda look: tell("training", {"look": look._asdict()}),
+        monitor=Monitor(
+            on_progress=lambda progress: tell("training", {"stage": progress.line()}),
+            checkpoint=place.checkpoint,
+        ),
+        begin=begin,
+    )
+
+
+def find_vocabulary(corpus: CorpusReading, wanted: int | str, lowercase: bool, work: Path) -> WordPiece:
+    """Find the pieces, or take those of a file; what was found is kept for when the run goes on."""
+    if isinstance(wanted, str):
+        return WordPiece.load(wanted, lowercase=lowercase)
+    kept = work / f"vocabulary-{wanted}-{'uncased' if lowercase else 'cased'}.json"
+    if kept.exists():
+        return WordPiece.load(kept)
+    wordpiece = WordPiece.train(corpus.texts(), wanted, lowercase=lowercase)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(wordpiece.tokenizer.to_str(), encoding="utf-8")
+    return wordpiece
+
+
+def with_steps(
+    settings: Pretraining, store: PieceStore, wordpiece: WordPiece, steps: int | None, epochs: float
+) -> Pretraining:
+    """Set the number of steps, from passes over the corpus where none is given.
+
+    Raises:
+        ConfigError: there is no such number of passes.
+        DataError: the corpus does not fill a batch.
+    """
+    if steps is None:
+        if not 0 < epochs < math.inf:
+            raise ConfigError(f"{epochs} epochs cannot be trained", next_step="give a number above 0")
+        batches = Batches(store, wordpiece, settings.task, settings.seed).batches_an_epoch
+        steps = max(1, round(epochs * batches / settings.recipe.accumulate))
+    warm_up = min(settings.recipe.warm_up, max(1, steps // 10))
+    return replace(settings, recipe=replace(settings.recipe, steps=steps, warm_up=warm_up))
+
+
+def _one_of(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
+    if value not in choices:
+        raise ConfigError(f"{name}={value!r} cannot work", next_step=f"choices: {', '.join(choices)}")
+    return value
