@@ -113,7 +113,9 @@ def _learned(data: Mapping[str, Json], config: Mapping[str, Json]) -> str:
     counts = [f"{data[part]:,} to {verb}" for part, verb in _PARTS.items() if isinstance(data.get(part), int)]
     lines = [f"Texts: {', '.join(counts)}." if counts else "The number of texts was not recorded."]
     if config["vocabulary_size"]:
-        lines.append(f"Vocabulary: {config['vocabulary_size']:,} features, from the training texts alone.")
+        preset = config["settings"].get("preset", "scratch")
+        source = "the training texts alone" if preset == "scratch" else f"the preset {_quote(preset)}"
+        lines.append(f"Vocabulary: {config['vocabulary_size']:,} features, from {source}.")
     if data.get("fingerprint"):
         lines.append(f"Fingerprint of the data: `{data['fingerprint']}`.")
     return "\n".join(lines + [_quote(note) for note in data.get("notes", ())])
