@@ -31,6 +31,7 @@ TEXTS = [
     "soft\u00adhyphen zero\u200bwidth joi\u200dner \ufeffmark \u2028line \x85 \x1c \u3000 \u00a0",
     "𝒜𝟘 𐐀𐐨 𞤀 𠀀 👍🏽 🇧🇩 \ue000 \U0010ffff \ufffe",
     "nul\0nul \ufffd",
+    "one<br />two<BR>three<br/>four < br /> <br  /> <br\n/> br",
     "a" * 100 + " " + "a" * 101 + " " + "\u0301" * 120,
     "",
     " \n\t",
@@ -38,12 +39,15 @@ TEXTS = [
 ACCENTS = pytest.mark.parametrize("accents", ["keep", "strip", "strip-alphabets"])
 
 
-def small(lowercase=True, accents=None):
+def small(lowercase=True, accents=None, breaks=False):
     characters = sorted({c for text in TEXTS for c in text if not c.isspace()} | set("abcdefghijklmnop"))
     later = [f"##{c}" for c in characters[::2]]
     words = ["un", "##aff", "##able", "waffle", "##s", "don", "ing", "##aa", "cafe", "café", "[", "mask"]
     return WordPiece.of(
-        dict.fromkeys([*SPECIALS, *characters, *later, *words]), lowercase=lowercase, accents=accents
+        dict.fromkeys([*SPECIALS, *characters, *later, *words]),
+        lowercase=lowercase,
+        accents=accents,
+        breaks=breaks,
     )
 
 
@@ -56,8 +60,9 @@ def assert_same(wordpiece, texts):
 
 @ACCENTS
 @pytest.mark.parametrize("lowercase", [True, False])
-def test_pieces_are_those_of_wordpiece(lowercase, accents):
-    assert_same(small(lowercase, accents), TEXTS)
+@pytest.mark.parametrize("breaks", [True, False])
+def test_pieces_are_those_of_wordpiece(lowercase, accents, breaks):
+    assert_same(small(lowercase, accents, breaks), TEXTS)
 
 
 def test_some_pieces_worked_by_hand():

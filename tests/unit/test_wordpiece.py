@@ -199,6 +199,21 @@ def test_bert_bases_vocabulary_has_its_known_ids(vocabulary):
     assert wordpiece.continues.sum() == sum(piece.startswith("##") for piece in wordpiece.pieces)
 
 
+def test_line_breaks_of_html_are_spaces_to_vocabularies_that_we_train(tmp_path):
+    texts = ["good<br /><br />film <BR>", "a<br>b < br >"]
+    ours = WordPiece.train([*texts, "good film a b br < > /"] * 5, 120)
+    bert = WordPiece.of(ours.pieces)
+    (tmp_path / "tokenizer.json").write_text(ours.tokenizer.to_str())
+    again = WordPiece.load(tmp_path / "tokenizer.json")
+    assert (ours.breaks, bert.breaks, again.breaks) == (True, False, True)
+    for wordpiece in (ours, again):
+        assert wordpiece.cut(texts[0]).pieces == ("good", "film")
+        assert wordpiece.cut(texts[1]).pieces == ("a", "b", "<", "br", ">")
+        assert wordpiece.cut(texts[0]).starts.tolist() == [0, 16]
+    assert bert.cut("a<br>b").pieces == ("a", "<", "br", ">", "b")
+    assert ours.with_pieces(ours.pieces).breaks
+
+
 def test_training_is_the_same_each_time(broad):
     texts = [BENGALI, HINDI, "the cat sat on the mat", "the dog sat too"] * 5
     assert WordPiece.train(texts, 200).pieces == WordPiece.train(iter(texts), 200).pieces

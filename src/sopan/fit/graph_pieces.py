@@ -27,7 +27,7 @@ from sopan.fit.piece_tables import (
     rules_of,
     trie_of,
 )
-from sopan.text.wordpiece import UNK, WordPiece
+from sopan.text.wordpiece import BREAK, UNK, WordPiece
 
 SPACE = ord(" ")
 
@@ -45,7 +45,8 @@ class GraphPieces(tf.Module):  # type: ignore[misc]  # untyped base
     def __init__(self, wordpiece: WordPiece):
         super().__init__()
         cleaning, self.longest = rules_of(wordpiece.tokenizer)
-        self.normal_form = GraphNormalForm(cleaning)
+        self.breaks = cleaning.breaks
+        self.normal_form = GraphNormalForm(cleaning._replace(breaks=False))
         self.kinds = Lookup(kind_table())
         self.pieces = LongestPieces(trie_of(wordpiece.pieces, self.longest))
         self.unknown = wordpiece.id_of(UNK)
@@ -55,6 +56,8 @@ class GraphPieces(tf.Module):  # type: ignore[misc]  # untyped base
 
         Bytes that are not UTF-8 part words.
         """
+        if self.breaks:
+            texts = tf.strings.regex_replace(texts, BREAK, " ")
         stream = self.normal_form(to_stream(texts, invalid=SPACE))
         starts, ends = words_of(self.kinds(stream))
         places, ids = self._cut(stream, starts, ends)

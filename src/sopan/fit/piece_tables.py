@@ -19,7 +19,7 @@ from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 from sopan.errors import ConfigError
 from sopan.fit.graph_tables import PAIR, NormalTables, PointTable, assembled
 from sopan.text.unicode import CODE_POINTS
-from sopan.text.wordpiece import ALPHABET_MARKS, CONTINUES, UNK, Accents
+from sopan.text.wordpiece import ALPHABET_MARKS, BREAK, CONTINUES, UNK, Accents
 from sopan.types import Int32Array, Int64Array
 
 ITSELF = -1
@@ -51,12 +51,14 @@ class Cleaning(NamedTuple):
         ideographs: each ideograph is a word.
         lowercase: fold to lower case, character by character.
         accents: which combining marks are dropped.
+        breaks: `<br>` is a space, before all else.
     """
 
     clean: bool
     ideographs: bool
     lowercase: bool
     accents: Accents
+    breaks: bool = False
 
 
 class Rewriting(NamedTuple):
@@ -117,7 +119,9 @@ def rules_of(tokenizer: Tokenizer) -> tuple[Cleaning, int]:
     rules = json.loads(tokenizer.to_str())
     model, given = rules["model"], rules["normalizer"] or {}
     steps = given.get("normalizers") or [given]
-    cleaning = _cleaning(steps[0], alone=len(steps) == 1)
+    breaks = len(steps) > 1 and steps[0].get("type") == "Replace"
+    steps = steps[breaks:]
+    cleaning = _cleaning(steps[0], alone=len(steps) == 1, breaks=breaks)
     known = {
         "normal form": cleaning is not None and _state(_normalizer(cleaning)) == _explicit(given),
         "cutting into words": (rules["pre_tokenizer"] or {}).get("type") == "BertPreTokenizer",
@@ -134,11 +138,11 @@ def rules_of(tokenizer: Tokenizer) -> tuple[Cleaning, int]:
     return cleaning, int(model["max_input_chars_per_word"])
 
 
-def _cleaning(bert: dict[str, Any], *, alone: bool) -> Cleaning | None:
+def _cleaning(bert: dict[str, Any], *, alone: bool, breaks: bool) -> Cleaning | None:
     if bert.get("type") != "BertNormalizer":
         return None
     accents: Accents = "strip" if _strips(bert) else "keep" if alone else "strip-alphabets"
-    return Cleaning(bert["clean_text"], bert["handle_chinese_chars"], bert["lowercase"], accents)
+    return Cleaning(bert["clean_text"], bert["handle_chinese_chars"], bert["lowercase"], accents, breaks)
 
 
 def _strips(bert: dict[str, Any]) -> bool:
@@ -166,10 +170,13 @@ def _normalizer(cleaning: Cleaning) -> normalizers.Normalizer:
         strip_accents=cleaning.accents == "strip",
         lowercase=cleaning.lowercase,
     )
-    if cleaning.accents != "strip-alphabets":
-        return bert
-    marks = normalizers.Replace(Regex(ALPHABET_MARKS), "")
-    return normalizers.Sequence([bert, normalizers.NFD(), marks, normalizers.NFC()])
+    steps: list[normalizers.Normalizer] = [bert]
+    if cleaning.breaks:
+        steps.insert(0, normalizers.Replace(Regex(BREAK), " "))
+    if cleaning.accents == "strip-alphabets":
+        marks = normalizers.Replace(Regex(ALPHABET_MARKS), "")
+        steps += [normalizers.NFD(), marks, normalizers.NFC()]
+    return bert if len(steps) == 1 else normalizers.Sequence(steps)
 
 
 # ---- what the library does -----------------------------------------------------------------------
@@ -177,7 +184,7 @@ def _normalizer(cleaning: Cleaning) -> normalizers.Normalizer:
 
 @cache
 def normal_form(cleaning: Cleaning) -> NormalForm:
-    """Return the steps that make of any text what the library makes of it.
+    """Return the steps that make of any text without `<br>` what the library makes of it.
 
     Folding, cleaning and dropping look at one character at a time. Where all marks are dropped, that happens
     in canonical order, and a mark that is not dropped may have moved. Where some are dropped, the NFC after

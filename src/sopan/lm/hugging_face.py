@@ -181,7 +181,7 @@ def _architecture(model: LanguageModel) -> str:
 def _tokenizer_config(model: LanguageModel) -> Mapping[str, Any]:
     wordpiece = model.wordpiece
     # BertTokenizer knows of stripping all marks or none: other rules are in tokenizer.json alone.
-    bert = wordpiece.accents != "strip-alphabets"
+    bert = wordpiece.accents != "strip-alphabets" and not wordpiece.breaks
     rules = {"do_lower_case": wordpiece.lowercase, "strip_accents": wordpiece.accents == "strip"}
     return {
         "tokenizer_class": "BertTokenizer" if bert else "PreTrainedTokenizerFast",

@@ -270,6 +270,7 @@ class Bert(NetworkRung):
             "encoder": asdict(self.config_),
             "lowercase": self.wordpiece_.lowercase,
             "accents": self.wordpiece_.accents,
+            "breaks": self.wordpiece_.breaks,
         }
         return RungState(settings, self.wordpiece_.pieces, arrays)
 
@@ -284,7 +285,8 @@ class Bert(NetworkRung):
         if len(table) != len(pieces):
             raise DataError(f"{len(table)} vectors for {len(pieces)} pieces")
         settings = state.settings
-        self.wordpiece_ = WordPiece.of(pieces, lowercase=settings["lowercase"], accents=settings["accents"])
+        rules = {name: settings[name] for name in ("lowercase", "accents", "breaks")}
+        self.wordpiece_ = WordPiece.of(pieces, **rules)
         self.config_ = EncoderConfig(**settings["encoder"])
         self.buckets_ = tuple(map(int, settings["buckets"]))
         self._assemble(None)

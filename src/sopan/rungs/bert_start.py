@@ -62,7 +62,9 @@ class Start:
         """Take what a folder holds, with a share of dropout of one's own."""
         config = replace(preset.config, dropout=dropout, attention_dropout=dropout)
         known = preset.wordpiece
-        wordpiece = WordPiece.of(known.pieces, lowercase=known.lowercase, accents=known.accents)
+        wordpiece = WordPiece.of(
+            known.pieces, lowercase=known.lowercase, accents=known.accents, breaks=known.breaks
+        )
         return cls(config, wordpiece, preset.weights, "predict" not in preset.unlearnt)
 
 

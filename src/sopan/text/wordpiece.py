@@ -35,6 +35,9 @@ Accents = Literal["keep", "strip", "strip-alphabets"]
 ALPHABET_MARKS = "[\u0300-\u036f]"
 """Combining Diacritical Marks, which Latin, Greek and Cyrillic letters carry; Indic signs are elsewhere."""
 
+BREAK = "<[bB][rR] ?/?>"
+"""HTML's line break, as `sopan.text.tokenize` knows it too."""
+
 AT_ONCE = 2048
 """Texts are encoded so many at a time: each takes some kilobytes while it is."""
 
@@ -65,22 +68,32 @@ class WordPiece:
         tokenizer: of the library, without truncation, padding or a template.
         lowercase: whether it folds to lower case.
         accents: which combining marks it drops.
+        breaks: whether HTML's `<br>` is a space to it; BERT reads four words.
     """
 
     tokenizer: Tokenizer
     lowercase: bool
     accents: Accents
+    breaks: bool = False
 
     # ---- made --------------------------------------------------------------------------------
 
     @classmethod
-    def of(cls, pieces: Iterable[str], *, lowercase: bool = True, accents: Accents | None = None) -> Self:
+    def of(
+        cls,
+        pieces: Iterable[str],
+        *,
+        lowercase: bool = True,
+        accents: Accents | None = None,
+        breaks: bool = False,
+    ) -> Self:
         """Make it of V pieces in id order, as a `vocab.txt` lists them.
 
         Args:
             pieces: they hold the five of `SPECIALS`.
             lowercase: fold to lower case.
             accents: None: as BERT does, `strip` where it folds, else `keep`.
+            breaks: take `<br>` for a space, which BERT does not.
 
         Raises:
             DataError: a special piece is missing, or a piece stands there twice.
@@ -94,13 +107,13 @@ class WordPiece:
             raise DataError(f"the vocabulary lacks {', '.join(lacking)}", next_step="is it a WordPiece one?")
         chosen: Accents = accents or ("strip" if lowercase else "keep")
         model = models.WordPiece(vocabulary, unk_token=UNK, max_input_chars_per_word=100)
-        return cls(_assembled(model, lowercase, chosen), lowercase, chosen)
+        return cls(_assembled(model, lowercase, chosen, breaks), lowercase, chosen, breaks)
 
     @classmethod
     def train(
         cls, texts: Iterable[str], size: int, *, lowercase: bool = True, accents: Accents | None = None
     ) -> Self:
-        """Find the pieces that serve N texts best.
+        """Find the pieces that serve N texts best; `<br>` in them is a space.
 
         Args:
             texts: read once, one after the other; they need not fit into memory.
@@ -115,11 +128,11 @@ class WordPiece:
         if size < 100:
             raise ConfigError(f"a vocabulary of {size} pieces is too small", next_step="give 1,000 or more")
         chosen: Accents = accents or ("strip-alphabets" if lowercase else "keep")
-        tokenizer = _assembled(models.WordPiece(unk_token=UNK), lowercase, chosen)
+        tokenizer = _assembled(models.WordPiece(unk_token=UNK), lowercase, chosen, True)
         pieces = learn_pieces(tokenizer, texts, size, specials=SPECIALS, continues=CONTINUES)
         if len(pieces) == len(SPECIALS):
             raise DataError("there are no words to make a vocabulary of")
-        return cls.of(pieces, lowercase=lowercase, accents=chosen)
+        return cls.of(pieces, lowercase=lowercase, accents=chosen, breaks=True)
 
     @classmethod
     def load(cls, path: str | Path, *, lowercase: bool = True, accents: Accents | None = None) -> Self:
@@ -162,7 +175,8 @@ class WordPiece:
         vocabulary = tokenizer.get_vocab(with_added_tokens=False)
         if lacking := [special for special in SPECIALS if special not in vocabulary]:
             raise DataError(f"the vocabulary lacks {', '.join(lacking)}", next_step="is it BERT's?")
-        return cls(tokenizer, lowercase, accents)
+        breaks = tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str("<br />") == " "
+        return cls(tokenizer, lowercase, accents, breaks)
 
     def with_pieces(self, pieces: Iterable[str]) -> Self:
         """Return the same rules with another vocabulary, in id order."""
@@ -170,7 +184,7 @@ class WordPiece:
         stated["model"]["vocab"] = {piece: index for index, piece in enumerate(pieces)}
         tokenizer = Tokenizer.from_str(json.dumps(stated))
         tokenizer.encode_special_tokens = True
-        return type(self)(tokenizer, self.lowercase, self.accents)
+        return type(self)(tokenizer, self.lowercase, self.accents, self.breaks)
 
     # ---- used --------------------------------------------------------------------------------
 
@@ -278,16 +292,17 @@ def _numbered(word_ids: list[int | None], offsets: list[tuple[int, int]]) -> Int
     return np.array(numbers, np.int64)
 
 
-def _assembled(model: models.WordPiece, lowercase: bool, accents: Accents) -> Tokenizer:
+def _assembled(model: models.WordPiece, lowercase: bool, accents: Accents, breaks: bool) -> Tokenizer:
     tokenizer = Tokenizer(model)
     bert = normalizers.BertNormalizer(
         clean_text=True, handle_chinese_chars=True, strip_accents=accents == "strip", lowercase=lowercase
     )
+    steps: list[normalizers.Normalizer] = [bert]
+    if breaks:
+        steps.insert(0, normalizers.Replace(Regex(BREAK), " "))
     if accents == "strip-alphabets":
-        marks = [normalizers.NFD(), normalizers.Replace(Regex(ALPHABET_MARKS), ""), normalizers.NFC()]
-        tokenizer.normalizer = normalizers.Sequence([bert, *marks])
-    else:
-        tokenizer.normalizer = bert
+        steps += [normalizers.NFD(), normalizers.Replace(Regex(ALPHABET_MARKS), ""), normalizers.NFC()]
+    tokenizer.normalizer = bert if len(steps) == 1 else normalizers.Sequence(steps)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece(prefix=CONTINUES)
     return tokenizer

@@ -68,7 +68,7 @@ class CorpusReading:
         """Return what tells a store of this corpus from others."""
         sizes = [[str(path), Path(path).stat().st_size, Path(path).stat().st_mtime_ns] for path in self.paths]
         pieces = zlib.crc32("\n".join(wordpiece.pieces).encode())
-        rules = [wordpiece.lowercase, wordpiece.accents, pieces]
+        rules = [wordpiece.lowercase, wordpiece.accents, wordpiece.breaks, pieces]
         barred = None if self.barred is None else zlib.crc32("\n".join(self.barred.to_pylist()).encode())
         chosen = {"text": self.reading.text, "held_out": self.held_out, "barred": barred}
         return {"files": sizes, "rules": rules, **chosen}
