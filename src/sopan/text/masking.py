@@ -45,8 +45,8 @@ def mask_pieces(
 ) -> Blanks:
     """Hide a share of the pieces.
 
-    P is the same for every batch of a shape: `rate` of B · T, rounded. Where fewer pieces can be hidden, the
-    last places have weight 0.
+    P is the same for every batch of a shape: `rate` of B · T, rounded. Where fewer pieces can be hidden, or
+    the last word drawn has more than are left to hide, the last places have weight 0.
 
     Args:
         rows: B rows of T pieces.
@@ -64,7 +64,10 @@ def mask_pieces(
         first = ~(continues[flat] & may)
         draw = draw[np.maximum.accumulate(np.where(first, np.arange(flat.size), 0))]
     draw = np.where(may, draw, np.float32(2))
-    at = np.argsort(draw, kind="stable")[:goal]
+    order = np.argsort(draw, kind="stable")
+    at = order[:goal]
+    if continues is not None and goal < len(order):  # a word that does not go in whole stays out
+        at = at[draw[at] < draw[order[goal]]]
     at = np.sort(at[draw[at] < 2])
     ids = flat.copy()
     fate = rng.random(len(at), dtype=np.float32)

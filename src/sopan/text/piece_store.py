@@ -66,14 +66,15 @@ def write_store(
 
 
 def open_store(folder: Path, about: dict[str, Any]) -> PieceStore | None:
-    """Open what a folder holds if it was made of the same corpus and vocabulary, else return None."""
+    """Open what a folder holds if it is whole, and of the same corpus and vocabulary, else return None."""
     try:
         written = json.loads((folder / ABOUT).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        if not isinstance(written, dict) or written.get("about") != about:
+            return None
+        found = _opened(folder, written["kind"])
+    except (FileNotFoundError, ValueError):  # not there, or not what it should be
         return None
-    if written.get("about") != about:
-        return None
-    return _opened(folder, written["kind"])
+    return found if found.offsets[-1:].tolist() == [len(found.ids)] else None
 
 
 def _opened(folder: Path, kind: str) -> PieceStore:
