@@ -39,7 +39,7 @@ BRIEF: dict[str, dict[str, Any]] = QUICK | {
     step: {**_SMALL[step], **_CALM, "embeddings": "random", "learning_rate": 0.05, "min_steps": 8}
     for step in OVER_WORDS
 }
-BRIEF["bert"] = QUICK["bert"] | {"learning_rate": 0.02, "min_steps": 8}
+BRIEF["bert"] = QUICK["bert"] | {"min_steps": 12}
 """Learns eight texts."""
 
 

@@ -64,7 +64,7 @@ def reading_numbers(step: str) -> Rung:
 
 def hasty(step: str) -> dict[str, int]:
     """Return what makes the training of a step the shortest by which it still learns 200 texts."""
-    epochs = {"epochs": 2} if step == "transformer" else {}
+    epochs = {"epochs": 2} if step in ("transformer", "bert") else {}
     return {"min_steps": 1, **epochs} if step in ON_KERAS else {}
 
 
@@ -99,6 +99,8 @@ def test_works_at_the_end_of_a_pipeline_and_in_a_grid_search(step):
     pipeline = make_pipeline(FunctionTransformer(), brief(step))
     name = pipeline.steps[-1][0]
     setting, values = ("learning_rate", [0.05, 0.1]) if step in ON_KERAS else ("C", [0.1, 10.0])
+    if step == "bert":
+        values = [0.01, 0.02]
     search = GridSearchCV(pipeline, {f"{name}__{setting}": values}, cv=2, error_score="raise")
     with eagerly():
         assert search.fit(texts, labels).best_score_ == 1.0

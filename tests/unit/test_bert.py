@@ -186,7 +186,9 @@ def test_long_texts_are_learnt_window_by_window():
     texts = [f"{filler}{word}" for word in ("roses", "gulls") * 4]
     labels = ["soil", "sea"] * 4
     with eagerly():
-        rung = brief("bert", long_texts="windows", max_length=12, pool="max", min_steps=12)
+        rung = brief(
+            "bert", long_texts="windows", max_length=12, pool="max", learning_rate=0.02, min_steps=30
+        )
         rung.fit(texts, labels, validation=(texts, labels))
     assert rung.windows(as_texts(texts)).counts.tolist() == [3] * 8
     assert rung.trained_.epochs[rung.trained_.best_epoch].score == 1.0
