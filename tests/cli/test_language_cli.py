@@ -113,7 +113,7 @@ def test_a_causal_model_says_what_it_saw(folders: Path, sopan: Sopan) -> None:
         (["fill", "a [MASK]", "--model", "masked", "--pieces", "two"], "give numbers"),
         (["fill", "a [MASK]", "--model", "masked", "--pieces", "1,2"], "one for each blank"),
         (["fill", "a [MASK]", "--model", "masked", "--candidates", "good,,bad"], "cannot spell"),
-        (["fill", "a [MASK]", "--model", "masked/nowhere"], "no such folder"),
+        (["fill", "a [MASK]", "--model", "./nowhere"], "no such folder"),
         (["score", "--model", "masked"], "either one TEXT or --file F"),
         (["score", "the cat", "--model", "masked", "--method", "causal"], "use word-l2r or original"),
         (["score", "--file", "nowhere.csv", "--model", "masked"], "nowhere.csv"),

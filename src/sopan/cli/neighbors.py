@@ -42,9 +42,10 @@ def run(
 ) -> None:
     """List the words whose vectors point most nearly the same way, by cosine."""
     from sopan import usecases  # noqa: PLC0415
-    from sopan.cli.show_language import show_neighbors_in_context  # noqa: PLC0415
 
     if contextual:
+        from sopan.cli.show_language import show_neighbors_in_context  # noqa: PLC0415
+
         if text is None or within is None:
             raise typer.BadParameter("--contextual needs --text TEXT, where the word stands, and --in FILE")
         reading = usecases.Reading(text=column)

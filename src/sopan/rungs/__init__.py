@@ -37,14 +37,23 @@ def step_class(step: str) -> type[Rung]:
         hint = f"did you mean {near[0]}? " if near else ""
         raise ConfigError(f"no step is called {name!r}", next_step=f"{hint}steps: {', '.join(STEPS)}")
     module, attribute = STEPS[name].split(":")
+    return cast(type[Rung], getattr(import_with_backend(module, name), attribute))
+
+
+def import_with_backend(module: str, what: str) -> Any:
+    """Import a module that may bring Keras and its backend in, without what these say of themselves.
+
+    Raises:
+        ConfigError: Keras has nothing to run `what` on.
+    """
     try:
         with quiet():
-            return cast(type[Rung], getattr(import_module(module), attribute))
+            return import_module(module)
     except ModuleNotFoundError as error:
         if error.name not in BACKENDS:
             raise
         raise ConfigError(
-            f"{name} runs on Keras, and Keras lacks {error.name}",
+            f"{what} runs on Keras, and Keras lacks {error.name}",
             next_step="pip install tensorflow, or set KERAS_BACKEND to what is installed: jax, torch",
         ) from error
 

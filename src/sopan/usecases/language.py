@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
+from sopan.rungs import import_with_backend
 from sopan.text.read import stream_texts
 from sopan.types import Json
 from sopan.usecases.inputs import DEFAULT_READING, Reading
 
 if TYPE_CHECKING:  # Keras is imported when a model is loaded
-    from sopan.lm.score import Method
     from sopan.rungs.language_model import LanguageModel
 
     Model = str | Path | LanguageModel
@@ -37,9 +37,10 @@ def fill(
     Raises:
         SopanError: the model, the text or a setting cannot be used.
     """
-    from sopan.lm import fill as lm  # noqa: PLC0415
+    lm = _lm("fill")
 
-    return lm.fill(_loaded(model), text, top=top, pieces=pieces, candidates=candidates).as_json()
+    found = lm.fill(_loaded(model), text, top=top, pieces=pieces, candidates=candidates)
+    return dict(found.as_json())
 
 
 def score_text(text: str, *, model: Model = PRESET, method: str | None = None) -> dict[str, Json]:
@@ -77,9 +78,10 @@ def score_file(
 
 def perplexity(total: float, n: int) -> float | None:
     """Return the perplexity of n words or pieces with this total log-probability; None for none."""
-    from sopan.lm import score as lm  # noqa: PLC0415
+    lm = _lm("score")
 
-    return lm.perplexity(total, n)
+    found: float | None = lm.perplexity(total, n)
+    return found
 
 
 def generate(
@@ -97,11 +99,12 @@ def generate(
     Raises:
         SopanError: the model is masked, or a setting is out of range.
     """
-    from sopan.lm import generate as lm  # noqa: PLC0415
+    lm = _lm("generate")
 
-    return lm.generate(
+    found = lm.generate(
         _loaded(model), prompt, most=most, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
-    ).as_json()
+    )
+    return dict(found.as_json())
 
 
 def neighbors_in_context(
@@ -127,7 +130,7 @@ def neighbors_in_context(
     Raises:
         SopanError: the model, the word, the layer or the file cannot be used.
     """
-    from sopan.lm import contextual as lm  # noqa: PLC0415
+    lm = _lm("contextual")
 
     texts = _texts(data, reading)
     found = lm.neighbors_in_context(_loaded(model), word, text, texts, top=top, layer=layer)
@@ -135,15 +138,18 @@ def neighbors_in_context(
 
 
 def _scores(texts: Iterator[str], model: Model, method: str | None) -> Iterator[dict[str, Json]]:
-    from sopan.lm.score import score_texts  # noqa: PLC0415
-
-    for found in score_texts(_loaded(model), texts, method=cast("Method | None", method)):
+    for found in _lm("score").score_texts(_loaded(model), texts, method=method):
         yield found.as_json()
 
 
 def _texts(data: str | Path, reading: Reading) -> Iterator[tuple[int, str]]:
     for batch in stream_texts(data, **reading.unlabelled):
         yield from zip(batch["row"].to_pylist(), batch["text"].to_pylist(), strict=True)
+
+
+def _lm(module: str) -> Any:
+    """Import what asks a language model, and Keras with it."""
+    return import_with_backend(f"sopan.lm.{module}", "a language model")
 
 
 def _loaded(model: Model) -> LanguageModel:
