@@ -132,7 +132,9 @@ def _warm_up(step: str, train: Labelled) -> None:
         [np.flatnonzero(train.labels == c)[:8] for c in range(min(2, len(train.classes)))]
     )
     few = train.texts.take(pa.array(firsts))
-    make_step(step).fit(few, train.names[firsts]).predict_texts(few)
+    rung = make_step(step)
+    rung.set_params(**{name: 1 for name in ("epochs", "min_steps") if name in rung.get_params()})
+    rung.fit(few, train.names[firsts]).predict_texts(few)
 
 
 def _measure(
