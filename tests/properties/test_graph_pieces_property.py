@@ -29,7 +29,8 @@ def graph(lowercase, accents):
     later = [f"##{c}" for c in characters[::2]] + [f"##{a}{b}" for a, b in zip(BASES, MARKS, strict=False)]
     longer = [a + b for a in "abzAZ01" for b in characters[::3]] + ["the", "##ing", "##01"]
     pieces = list(dict.fromkeys([*SPECIALS, *characters[::2], *characters[1::6], *later, *longer]))
-    wordpiece = WordPiece.of(pieces, lowercase=lowercase, accents=accents)
+    ours = accents == "strip-alphabets"  # vocabularies that we train take `<br>` for a space
+    wordpiece = WordPiece.of(pieces, lowercase=lowercase, accents=accents, breaks=ours)
     read = GraphPieces(wordpiece)
     signature = [tf.TensorSpec([None], tf.string)]
     return wordpiece, read, tf.function(read.__call__, input_signature=signature, autograph=False)

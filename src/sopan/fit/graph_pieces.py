@@ -12,21 +12,8 @@ import tensorflow as tf
 from sopan.fit.graph_tables import PAIR
 from sopan.fit.graph_unicode import Composed, Lookup, Tensor, in_order, to_stream, when
 from sopan.fit.graph_words import rows_of
-from sopan.fit.piece_tables import (
-    FIRST_ROOT,
-    IN_WORD,
-    ITSELF,
-    LATER_ROOT,
-    NO_PIECE,
-    ROOTS,
-    Cleaning,
-    Rewriting,
-    Trie,
-    kind_table,
-    normal_form,
-    rules_of,
-    trie_of,
-)
+from sopan.fit.piece_tables import IN_WORD, ITSELF, Cleaning, Rewriting, kind_table, normal_form, rules_of
+from sopan.fit.piece_trie import FIRST_ROOT, LATER_ROOT, NO_PIECE, ROOTS, Trie, trie_of
 from sopan.text.wordpiece import BREAK, UNK, WordPiece
 
 SPACE = ord(" ")
