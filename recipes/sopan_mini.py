@@ -133,6 +133,7 @@ def main() -> None:
     blanks = make_blanks(sentences(column(held_out, "text"), 2000, rng), model.wordpiece, rng)
     account = {
         "corpus": ["IMDB reviews without labels", "English Wikipedia", "Project Gutenberg"],
+        "settings": first["settings"],
         "phases": [first, then["training"]],
         "looks": end_to_end(first["looks"], then["training"]["looks"]),
         "blanks": fill_blanks(model, blanks).as_json(),

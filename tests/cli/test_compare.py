@@ -18,7 +18,7 @@ from sopan import usecases
 from sopan.comparison.comparison import Comparison
 from sopan.comparison.schema import results_schema
 from sopan.errors import DataError
-from sopan.rungs import COMPARED
+from sopan.rungs import STEPS
 
 BUDGET = "2trials"
 BOTH = ("bow", "cbow")
@@ -144,7 +144,7 @@ def test_any_labelled_table_works_at_the_first_try(name: str, tmp_path: Path) ->
 
 def test_every_step_joins_in_and_a_step_with_its_variants(tmp_path: Path) -> None:
     data = tables.write_csv(tmp_path / "table.csv", TABLES["three classes, 5 to 1"][0])
-    steps = (*(step for step in COMPARED if step != "attention"), "attention:global", "attention:local")
+    steps = (*(step for step in STEPS if step != "attention"), "attention:global", "attention:local")
     found = usecases.compare(data, tmp_path / "out", steps=steps, budget="1trials")
     jsonschema.validate(found.results, results_schema())
     for step in found.results["steps"]:

@@ -18,8 +18,6 @@ STEPS: dict[str, str] = {
     "transformer": "sopan.rungs.transformer:Transformer",
     "bert": "sopan.rungs.bert:Bert",
 }
-COMPARED = tuple(step for step in STEPS if step != "bert")
-"""What `sopan compare` runs unless steps are named."""
 BACKENDS = ("keras", "tensorflow", "jax", "torch")
 
 

@@ -66,7 +66,7 @@ class Preset:
     checksums: Mapping[str, str] = field(default_factory=dict)
 
 
-_SOPAN_MINI = Preset("sopan-mini", "a small BERT, pre-trained by us on reviews, encyclopedia and books", 32)
+_SOPAN_MINI = Preset("sopan-mini", "a small BERT, pre-trained by us on reviews, encyclopedia and books", 13)
 _MINILM = Preset(
     "minilm",
     "all-MiniLM-L6-v2: 6 layers, 384 wide, English, for sentence vectors; has no head that fills blanks",

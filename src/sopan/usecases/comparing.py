@@ -18,7 +18,7 @@ from sopan.comparison.jobs import Progress
 from sopan.comparison.run import Plan, run_comparison, write_comparison
 from sopan.fit.publish import folder_lock
 from sopan.fit.tune import Budget
-from sopan.rungs import COMPARED
+from sopan.rungs import STEPS
 from sopan.text.audit import audit_corpus
 from sopan.text.datasets import fetch
 from sopan.text.read import read_corpus
@@ -79,7 +79,7 @@ def compare(
     Raises:
         SopanError: one line that says what is wrong, where, and what to do.
     """
-    steps = check_steps(COMPARED if steps is None else steps)
+    steps = check_steps(tuple(STEPS) if steps is None else steps)
     options = {key: value for key, value in locals().items() if key not in ("data", "out", "progress")}
     options["unlabelled"] = unlabelled and str(unlabelled)
     plan = Plan(steps, seed, seeds, Budget.parse(budget), margin, tokens, deterministic, learning_curve)
@@ -108,7 +108,7 @@ def _command_line(data: str | Path, out: str | Path | None, options: dict[str, A
     words = ["sopan", "compare", str(data)] + (["--out", str(out)] if out else [])
     for name, value in options.items():
         flag = name.replace("_", "-")
-        if value == defaults[name] or (name == "steps" and tuple(value) == COMPARED):
+        if value == defaults[name] or (name == "steps" and tuple(value) == tuple(STEPS)):
             continue
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
