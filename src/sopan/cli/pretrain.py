@@ -49,6 +49,10 @@ def run(
         str, typer.Option("--start", help="Word vectors begin as cbow learns them, or random.")
     ] = "cbow",
     precision: Annotated[str, typer.Option("--precision", help="float32 or bfloat16.")] = "float32",
+    xla: Annotated[
+        bool | None,
+        typer.Option("--xla/--no-xla", help="Compile by XLA on TensorFlow; unless told, on a GPU only."),
+    ] = None,
     held_out: Annotated[float, typer.Option("--held-out", help="Share of the texts to measure on.")] = 0.005,
     look_every: Annotated[int, typer.Option("--look-every", min=1, help="Steps between measurements.")] = 500,
     work: Annotated[
@@ -92,6 +96,7 @@ def run(
             epochs=epochs,
             start=start,
             precision=precision,
+            xla=xla,
             held_out=held_out,
             reading=usecases.Reading(text, None, None, not no_header, encoding, max_rejects),
             work=work,

@@ -18,6 +18,7 @@ from sopan.rungs.layers import Precision
 from sopan.text.packing import Rows
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import WordPiece
+from sopan.training.devices import choose_xla
 from sopan.training.language import Judge, Look, train_language
 from sopan.training.language_batches import Batches, Task
 from sopan.training.language_recipe import LanguageRecipe
@@ -45,6 +46,7 @@ class Pretraining:
         start: where word vectors begin.
         precision: what the network computes in; weights are float32.
         seed: decides weights, batches and blanks.
+        xla: whether XLA compiles a step on TensorFlow; None: where there is a GPU.
     """
 
     task: Task
@@ -52,6 +54,7 @@ class Pretraining:
     start: Start = "cbow"
     precision: Precision = "float32"
     seed: int = 0
+    xla: bool | None = None
 
 
 class Pretrained(NamedTuple):
@@ -86,7 +89,7 @@ def pretrain(
 
     Raises:
         DataError: the corpus does not fill a batch.
-        ConfigError: what was kept is of another run.
+        ConfigError: what was kept is of another run, or the backend does not compile as asked.
         DivergedError: the loss was no longer a number.
     """
     task, seed = settings.task, settings.seed
@@ -111,6 +114,8 @@ def pretrain(
         judge=judge,
         on_look=on_look,
         monitor=monitor,
+        xla=choose_xla(settings.xla),
+        shared=True,
     )
     return Pretrained(model, looks)
 

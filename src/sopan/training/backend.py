@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, TypeAlias
 import keras
 import numpy as np
 
+from sopan.training.devices import make_shares
+
 Arrays: TypeAlias = tuple[Any, ...]
 """NumPy arrays, or tensors of the backend."""
 Loss: TypeAlias = Callable[[Any, Arrays], Any]
@@ -36,10 +38,30 @@ class Stepper(NamedTuple):
     renew: Callable[[], None]
 
 
-def make_stepper(network: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer) -> Stepper:
-    """Return how this backend learns from one batch: compiled where the backend compiles."""
+def make_stepper(
+    network: keras.Model,
+    loss: Loss,
+    optimizer: keras.optimizers.Optimizer,
+    *,
+    xla: bool = False,
+    shared: bool = False,
+) -> Stepper:
+    """Return how this backend learns from one batch: compiled where the backend compiles.
+
+    Args:
+        network: learns.
+        loss: is made small.
+        optimizer: makes it so.
+        xla: on TensorFlow, compile by XLA, once for each shape of a batch. JAX always does, PyTorch never.
+        shared: on JAX, share batches out among all devices: see `sopan.training.devices.Shares`.
+    """
     optimizer.build(network.trainable_variables)
-    return _STEPPERS[keras.backend.backend()](network, loss, optimizer)
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        return _tensorflow_stepper(network, loss, optimizer, xla)
+    if backend == "jax":
+        return _jax_stepper(network, loss, optimizer, shared)
+    return _torch_stepper(network, loss, optimizer)
 
 
 def make_forward(network: keras.Model, outputs: Sequence[str]) -> Callable[..., tuple[np.ndarray, ...]]:
@@ -66,7 +88,7 @@ def _signature(arrays: Arrays) -> tuple[Any, ...]:
     return tuple(tf.TensorSpec([None] * np.ndim(array), np.asarray(array).dtype) for array in arrays)
 
 
-def _tensorflow_stepper(network: keras.Model, loss: Loss, optimizer: Any) -> Stepper:
+def _tensorflow_stepper(network: keras.Model, loss: Loss, optimizer: Any, xla: bool) -> Stepper:
     import tensorflow as tf  # noqa: PLC0415
 
     def step(inputs: Arrays, targets: Arrays) -> Any:
@@ -80,7 +102,8 @@ def _tensorflow_stepper(network: keras.Model, loss: Loss, optimizer: Any) -> Ste
 
     def run(inputs: Arrays, targets: Arrays) -> float:
         if not compiled:
-            compiled.append(tf.function(step, input_signature=(_signature(inputs), _signature(targets))))
+            shapes = (_signature(inputs), _signature(targets))
+            compiled.append(tf.function(step, input_signature=shapes, jit_compile=xla or None))
         return float(compiled[0](inputs, targets))
 
     return Stepper(run, lambda: None, lambda: None)
@@ -106,8 +129,11 @@ def _tensorflow_forward(network: keras.Model, outputs: tuple[str, ...]) -> Calla
 # ---- JAX: the variables travel through a pure function, and come home when asked -------------------------
 
 
-def _jax_stepper(network: keras.Model, loss: Loss, optimizer: Any) -> Stepper:
+def _jax_stepper(network: keras.Model, loss: Loss, optimizer: Any, shared: bool) -> Stepper:
     import jax  # noqa: PLC0415
+
+    shares = make_shares() if shared else None
+    on_each = None if shares is None else shares.on_each
 
     def value_of(trained: Any, fixed: Any, inputs: Arrays, targets: Arrays) -> Any:
         found, fixed = network.stateless_call(trained, fixed, list(inputs), training=True)
@@ -121,20 +147,23 @@ def _jax_stepper(network: keras.Model, loss: Loss, optimizer: Any) -> Stepper:
         trained, memory = optimizer.stateless_apply(memory, gradients, trained)
         return value, (trained, fixed, memory)
 
-    compiled = jax.jit(step, donate_argnums=0)
+    compiled = jax.jit(step, donate_argnums=0, out_shardings=on_each)
     groups = (network.trainable_variables, network.non_trainable_variables, optimizer.variables)
     state: list[Any] = []
 
     def renew() -> None:
         copied = [[jax.numpy.array(variable.value) for variable in group] for group in groups]
-        state[:] = [tuple(copied)]
+        state[:] = [tuple(copied) if on_each is None else jax.device_put(tuple(copied), on_each)]
 
     def settle() -> None:
         for group, values in zip(groups, state[0], strict=True):
             for variable, value in zip(group, values, strict=True):
-                variable.assign(jax.numpy.array(value))  # a copy: the next step gives the state's memory away
+                # A copy, on one device: the next step gives the state's memory away.
+                variable.assign(jax.numpy.array(value.addressable_data(0)))
 
     def run(inputs: Arrays, targets: Arrays) -> float:
+        if shares is not None:
+            inputs, targets = shares.batch(inputs), shares.batch(targets)
         value, state[0] = compiled(state[0], inputs, targets)
         return float(value)
 
@@ -190,11 +219,6 @@ def _torch_forward(network: keras.Model, outputs: tuple[str, ...]) -> Callable[[
     return run
 
 
-_STEPPERS: dict[str, Callable[..., Stepper]] = {
-    "tensorflow": _tensorflow_stepper,
-    "jax": _jax_stepper,
-    "torch": _torch_stepper,
-}
 _FORWARDS: dict[str, Callable[..., Callable[[Arrays], Arrays]]] = {
     "tensorflow": _tensorflow_forward,
     "jax": _jax_forward,

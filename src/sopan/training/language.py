@@ -79,6 +79,8 @@ def train_language(
     judge: Judge | None = None,
     on_look: Callable[[Look], None] = lambda look: None,
     monitor: Monitor | None = None,
+    xla: bool = False,
+    shared: bool = False,
 ) -> list[Look]:
     """Train a language model, or go on with a run that was kept; afterwards the network holds its weights.
 
@@ -91,6 +93,7 @@ def train_language(
         judge: measures on held-out text; None: no looks but for the training loss.
         on_look: told of each look.
         monitor: who watches, and where snapshots are kept. A snapshot there is gone on from.
+        xla, shared: see `make_stepper`.
 
     Returns:
         The looks, from the very beginning of the run.
@@ -103,7 +106,8 @@ def train_language(
     if monitor.checkpoint is not None:
         identity = _identity(network, recipe, identity)
     optimizer = make_optimizer(recipe)
-    run = _Run(network, optimizer, make_stepper(network, language_loss, optimizer), recipe, identity, monitor)
+    stepper = make_stepper(network, language_loss, optimizer, xla=xla, shared=shared)
+    run = _Run(network, optimizer, stepper, recipe, identity, monitor)
     run.resume()
     total = recipe.steps * recipe.accumulate
     with ThreadPoolExecutor(1) as ahead:  # the next batch is drawn while this one is learnt

@@ -22,6 +22,7 @@ from sopan.rungs.language_model import LanguageModel
 from sopan.rungs.layers import Precision
 from sopan.text.piece_store import PieceStore, write_store
 from sopan.text.wordpiece import WordPiece
+from sopan.training.devices import check_rows, choose_xla, idle_gpus
 from sopan.training.language_batches import Batches, PairTask, Task
 from sopan.training.language_recipe import LanguageRecipe, OptimizerName
 from sopan.training.recipe import Monitor
@@ -46,6 +47,7 @@ def pretrain(
     epochs: float = 1.0,
     start: str = "cbow",
     precision: str = "float32",
+    xla: bool | None = None,
     held_out: float = 0.005,
     reading: Reading = DEFAULT_READING,
     work: str | Path | None = None,
@@ -64,7 +66,7 @@ def pretrain(
         lowercase: fold to lower case.
         steps: of the optimiser; None: `epochs` passes over the corpus.
         epochs: passes over the corpus.
-        start, precision, seed: see `sopan.lm.pretrain.Pretraining`.
+        start, precision, xla, seed: see `sopan.lm.pretrain.Pretraining`.
         held_out: share of the documents to measure on.
         reading: how to read the files.
         work: a folder for the corpus as pieces and for what is kept to go on from; `OUT.work` unless given.
@@ -77,7 +79,7 @@ def pretrain(
     Raises:
         SopanError: one line that says what is wrong, where, and what to do.
     """
-    config, settings = chosen_settings(encoder, task, recipe, start, precision, seed)
+    config, settings = chosen_settings(encoder, task, recipe, start, precision, seed, xla)
     documents = CorpusReading(tuple(map(str, corpus)), reading, held_out)
     place = Workplace.of(out, work)
     with folder_lock(Path(out)):
@@ -96,6 +98,7 @@ def chosen_settings(
     start: str,
     precision: str,
     seed: int,
+    xla: bool | None = None,
 ) -> tuple[EncoderConfig, Pretraining]:
     """Check settings as a user gives them, before any text is read.
 
@@ -118,12 +121,15 @@ def chosen_settings(
             f"rows of {asked.length} pieces are longer than the {config.max_length} places of the encoder",
             next_step="raise max_length, or lower length",
         )
+    check_rows(asked.rows)
+    choose_xla(xla)
     return config, Pretraining(
         task=asked,
         recipe=LanguageRecipe(**{"steps": 1, "optimizer": "muon", **recipe}),
         start=_one_of("start", start, get_args(Start)),
         precision=_one_of("precision", precision, get_args(Precision)),
         seed=seed,
+        xla=xla,
     )
 
 
@@ -186,6 +192,8 @@ def train(
     tell: Tell,
 ) -> Pretrained:
     """Train a language model in a workplace, or go on with what is kept there."""
+    if idle := idle_gpus():
+        tell("devices", {"stage": idle})
     return run_pretraining(
         store,
         apart,
