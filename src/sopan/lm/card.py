@@ -85,7 +85,9 @@ def describe_model(model: LanguageModel, account: Mapping[str, Json], title: str
         read=last["pieces"],
         steps=last["step"],
         curve="\n".join(map(_row, _some(looks))),
-        masks=", 15% of the pieces being hidden" if masked else "",
+        masks=f", {account['settings']['task']['mask_rate']:.0%} of the pieces being hidden"
+        if masked
+        else "",
     )
 
 

@@ -11,11 +11,13 @@ from types import MappingProxyType
 
 import numpy as np
 
+from sopan.errors import DataError
 from sopan.fit.publish import folder_lock
 from sopan.lm.adapt import grow, new_words
 from sopan.lm.evaluate import Blank, BlankScores, compare_blanks, fill_blanks, make_blanks, sentences
 from sopan.rungs.language_model import LanguageModel
 from sopan.rungs.presets import from_preset
+from sopan.text.wordpiece import WordPiece
 from sopan.types import Json
 from sopan.usecases.corpus import CorpusReading
 from sopan.usecases.exam import Exam
@@ -66,7 +68,8 @@ def adapt(
 
     Returns:
         `training` (what `training.json` holds), `new_words`, `blanks` (held-out words that the preset and the
-        adapted model fill right, and the difference), and `downstream` where there are labelled texts.
+        adapted model fill right, and the difference) where sentences are held out, and `downstream` where
+        there are labelled texts.
 
     Raises:
         SopanError: one line that says what is wrong, where, and what to do.
@@ -85,12 +88,12 @@ def adapt(
         begin = grow(before, added)
         store, apart = place.stores(documents, begin.wordpiece, tell)
         settings = with_steps(settings, store, begin.wordpiece, steps, epochs)
+        blanks = _held_out_blanks(documents, before.wordpiece, seed)
         found = train(place, store, apart, begin.wordpiece, begin.config, settings, begin=begin, tell=tell)
         account = publish(found, out, settings, documents.paths)
     report: dict[str, Json] = {"training": account, "new_words": added}
-    tell("blanks", {"stage": "filling held-out blanks"})
-    blanks = _held_out_blanks(documents, before, seed)
-    if "predict" not in before.unlearnt:
+    if blanks and "predict" not in before.unlearnt:
+        tell("blanks", {"stage": "filling held-out blanks"})
         pair = {"before": fill_blanks(before, blanks), "after": fill_blanks(found.model, blanks)}
         report["blanks"] = _compared(pair, "after", "before")
     if exam is not None:
@@ -133,6 +136,10 @@ def compare_objectives(
     Raises:
         SopanError: one line that says what is wrong, where, and what to do.
     """
+    chosen = {
+        objective: chosen_settings(encoder, {**task, "objective": objective}, recipe, "cbow", precision, seed)
+        for objective in ("masked", "causal")
+    }
     exam = None if labelled is None else Exam(labelled, reading, parts, seed)
     barred = None if exam is None else exam.held_out()
     documents = CorpusReading(tuple(map(str, corpus)), reading, held_out, barred)
@@ -141,10 +148,15 @@ def compare_objectives(
         models: dict[str, LanguageModel] = {}
         looks: dict[str, Json] = {}
         store, apart = Workplace(folder).stores(documents, wordpiece, tell)
-        for objective in ("masked", "causal"):
-            chosen = {**task, "objective": objective}
-            config, settings = chosen_settings(encoder, chosen, recipe, "cbow", precision, seed)
-            settings = with_steps(settings, store, wordpiece, steps, epochs)
+        blanks = _held_out_blanks(documents, wordpiece, seed)
+        if not blanks:
+            raise DataError(
+                "there are no sentences of 5 to 40 words in the held-out texts",
+                where=", ".join(documents.paths),
+                next_step="hold out more texts, with --held-out",
+            )
+        for objective, (config, given) in chosen.items():
+            settings = with_steps(given, store, wordpiece, steps, epochs)
             place = Workplace(folder / objective)
             found = train(place, store, apart, wordpiece, config, settings, tell=tell)
             models[objective] = found.model
@@ -152,7 +164,6 @@ def compare_objectives(
             if exam is not None:
                 publish(found, folder / objective / "model", settings, documents.paths)
         tell("blanks", {"stage": "filling held-out blanks"})
-        blanks = _held_out_blanks(documents, models["masked"], seed)
         filled = {name: fill_blanks(model, blanks) for name, model in models.items()}
         report: dict[str, Json] = {"looks": looks, "blanks": _compared(filled, "masked", "causal")}
         if exam is not None:
@@ -162,11 +173,11 @@ def compare_objectives(
     return report
 
 
-def _held_out_blanks(corpus: CorpusReading, model: LanguageModel, seed: int) -> list[Blank]:
-    """Hide a word in each of some held-out sentences."""
+def _held_out_blanks(corpus: CorpusReading, wordpiece: WordPiece, seed: int) -> list[Blank]:
+    """Hide a word in each of some held-out sentences, if there are any."""
     rng = np.random.default_rng([seed, 2])
     texts = chain.from_iterable(batch.to_pylist() for batch in corpus.batches(held_out=True))
-    return make_blanks(sentences(texts, BLANKS, rng), model.wordpiece, rng)
+    return make_blanks(sentences(texts, BLANKS, rng), wordpiece, rng)
 
 
 def _compared(filled: Mapping[str, BlankScores], a: str, b: str) -> dict[str, Json]:

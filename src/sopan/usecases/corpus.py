@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sopan.errors import ConfigError
+from sopan.errors import ConfigError, DataError
 from sopan.text.duplicates import canonical
 from sopan.text.read import stream_texts
 from sopan.text.wordpiece import WordPiece
@@ -30,6 +30,7 @@ class CorpusReading:
         reading: how to read them; its `text` names the column.
         held_out: share of the documents that teach nothing; which ones, their own text decides, so that two
             equal documents are on the same side.
+        barred: texts that stand on neither side, as texts of an exam; spaces and case make no difference.
     """
 
     paths: tuple[str, ...]
@@ -49,7 +50,8 @@ class CorpusReading:
             for batch in stream_texts(path, **self.reading.unlabelled):
                 texts = batch.column("text")
                 if self.barred is not None:
-                    texts = texts.filter(pc.invert(pc.is_in(canonical(texts), value_set=self.barred)))
+                    known = pc.is_in(_folded(texts), value_set=_folded(self.barred))
+                    texts = texts.filter(pc.invert(known))
                 mine = [_apart(text, self.held_out) == held_out for text in texts.to_pylist()]
                 yield texts.filter(pa.array(mine, pa.bool_()))
 
@@ -66,12 +68,30 @@ class CorpusReading:
 
     def about(self, wordpiece: WordPiece) -> dict[str, Json]:
         """Return what tells a store of this corpus from others."""
-        sizes = [[str(path), Path(path).stat().st_size, Path(path).stat().st_mtime_ns] for path in self.paths]
         pieces = zlib.crc32("\n".join(wordpiece.pieces).encode())
         rules = [wordpiece.lowercase, wordpiece.accents, wordpiece.breaks, pieces]
+        return {**self.made_of(), "rules": rules}
+
+    def made_of(self) -> dict[str, Json]:
+        """Return what tells this corpus from others, without a look into the files.
+
+        Raises:
+            DataError: a file is missing.
+        """
+        files = []
+        for path in self.paths:
+            try:
+                status = Path(path).stat()
+            except OSError as error:
+                raise DataError(f"cannot be read ({error.strerror})", where=path) from error
+            files.append([path, status.st_size, status.st_mtime_ns])
         barred = None if self.barred is None else zlib.crc32("\n".join(self.barred.to_pylist()).encode())
-        chosen = {"text": self.reading.text, "held_out": self.held_out, "barred": barred}
-        return {"files": sizes, "rules": rules, **chosen}
+        return {"files": files, "text": self.reading.text, "held_out": self.held_out, "barred": barred}
+
+
+def _folded(texts: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Return texts in canonical form and lower case: an uncased model reads no others."""
+    return pc.utf8_lower(canonical(texts))
 
 
 def _apart(text: str, share: float) -> bool:

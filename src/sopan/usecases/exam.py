@@ -11,7 +11,6 @@ import pyarrow as pa
 from sopan.fit.intervals import difference_interval, mcnemar
 from sopan.fit.tune import Budget, Labelled, tune
 from sopan.text.audit import audit_corpus, remove_leaks
-from sopan.text.duplicates import canonical
 from sopan.text.split import check_parts
 from sopan.types import BoolArray, Json
 from sopan.usecases.inputs import Parts, Reading
@@ -40,8 +39,8 @@ class Exam:
         )
 
     def held_out(self) -> pa.LargeStringArray:
-        """Return the canonical forms of the validation and test texts."""
-        return canonical(pa.concat_arrays([self.val.texts, self.test.texts]))
+        """Return the validation and test texts."""
+        return pa.concat_arrays([self.val.texts, self.test.texts])
 
     def right(self, preset: str) -> BoolArray:
         """Let the step `bert` learn the labels from a preset; say which test texts (N,) it gets right."""
