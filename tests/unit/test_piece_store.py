@@ -1,4 +1,4 @@
-"""A corpus as piece ids on the disk: streamed in, opened again, and made anew when it was of something else."""
+"""A corpus as piece ids on the disk: streamed in, opened again, made anew when it was of something else."""
 
 from __future__ import annotations
 
@@ -121,6 +121,18 @@ def test_a_run_that_dies_while_writing_leaves_nothing_that_counts(tmp_path):
         write_store(tmp_path, dies(), WORDPIECE, MADE_OF)
     assert open_store(tmp_path, MADE_OF) is None
     assert open_store(tmp_path, {"other": 1}) is None
+
+
+def test_a_digest_tells_documents_apart(tmp_path):
+    def digest(name, texts, part=slice(None)):
+        start, stop, _ = part.indices(len(texts))
+        return write_store(tmp_path / name, batched(texts), WORDPIECE, MADE_OF).part(start, stop).digest()
+
+    texts = some_texts(12)
+    assert digest("one", texts) == digest("same", texts)
+    assert digest("one", texts) != digest("other", [*texts[:-1], texts[-1] + " a"])
+    assert digest("one", texts) != digest("cut", [" ".join(texts[:2]), "", *texts[2:]]), "the same pieces"
+    assert digest("one", texts, slice(3, 5)) != digest("one", texts, slice(3, 6))
 
 
 @pytest.mark.parametrize(("size", "kind"), [(65_535, np.uint16), (65_600, np.int32)])

@@ -74,6 +74,7 @@ def pretrain(
     on_look: Callable[[Look], None] = lambda look: None,
     monitor: Monitor | None = None,
     begin: LanguageModel | None = None,
+    identity: str = "",
 ) -> Pretrained:
     """Train a language model on a corpus.
 
@@ -86,6 +87,7 @@ def pretrain(
         on_look: told of each look at the held-out text.
         monitor: who watches, and where the run is kept to go on from.
         begin: a model whose weights are the first ones; `settings.start` then means nothing.
+        identity: tells this run from others beyond the settings and the corpus' size, for what is kept.
 
     Raises:
         DataError: the corpus does not fill a batch.
@@ -104,13 +106,13 @@ def pretrain(
         vectors = start_vectors(store, len(wordpiece), config.width, seed)
         model.network.get_layer("words").embeddings.assign(vectors)
     judge = None if held_out is None else make_judge(model, held_out, task)
-    identity = repr((asdict(task), settings.start, settings.precision, seed, len(store.offsets)))
+    about = repr((asdict(task), settings.start, settings.precision, seed, len(store.offsets)))
     looks = train_language(
         model.network,
         batches,
         settings.recipe,
         pieces_per_step=task.rows * task.length,
-        identity=f"{identity} {int(store.offsets[-1])}",
+        identity=f"{about} {int(store.offsets[-1])}{identity}",
         judge=judge,
         on_look=on_look,
         monitor=monitor,
@@ -140,13 +142,16 @@ def make_judge(model: LanguageModel, held_out: PieceStore, task: Task) -> Judge:
     """Return what measures a model on held-out documents, always on the same blanks.
 
     It gives `loss` in nats, `accuracy`, and `perplexity`, e to the loss: over blanks of a masked model
-    a pseudo-perplexity.
+    a pseudo-perplexity; and nothing where no piece could be asked.
     """
     single = Task(**{**asdict(task), "rows": 1})
     batches = Batches(held_out, model.wordpiece, single, seed=0)
     drawn = [batches(number) for number in range(min(JUDGE_ROWS, batches.batches_an_epoch))]
+    drawn = [batch for batch in drawn if batch[1][1].any()]
 
     def judge() -> dict[str, float]:
+        if not drawn:
+            return {}
         losses, right = [], []
         for (ids, blocks, places, segments, at, *_), (truth, weights, *_) in drawn:
             asked = weights > 0

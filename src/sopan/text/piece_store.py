@@ -7,6 +7,7 @@ store.json   what it was made of
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +20,7 @@ from sopan.text.wordpiece import WordPiece
 from sopan.types import Int64Array
 
 IDS, OFFSETS, ABOUT = "ids.bin", "offsets.bin", "store.json"
+_AT_ONCE = 1 << 22
 
 
 class PieceStore(NamedTuple):
@@ -35,6 +37,14 @@ class PieceStore(NamedTuple):
     def part(self, start: int, stop: int) -> PieceStore:
         """Return documents `start` to `stop`; the ids stay where they are."""
         return PieceStore(self.ids, self.offsets[start : stop + 1])
+
+    def digest(self) -> str:
+        """Return what tells these documents from any others."""
+        found = hashlib.sha256(self.offsets.tobytes())
+        first, last = int(self.offsets[0]), int(self.offsets[-1])
+        for start in range(first, last, _AT_ONCE):
+            found.update(self.ids[start : min(start + _AT_ONCE, last)].astype(np.int32).tobytes())
+        return found.hexdigest()
 
 
 def write_store(

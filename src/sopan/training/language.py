@@ -212,8 +212,9 @@ class _Run:
                 "the checkpoint is of another run: its texts, settings, seed or versions differ",
                 next_step="run the command as it was, or name another folder",
             )
-        stable = min(position["stable_until"], self.recipe.stable_until) * self.recipe.accumulate
-        if position["steps"] != self.recipe.steps and position["batch"] > stable:
+        rates = (position["steps"], position["stable_until"]), (self.recipe.steps, self.recipe.stable_until)
+        stable = min(until for _, until in rates) * self.recipe.accumulate
+        if rates[0] != rates[1] and position["batch"] > stable:
             raise ConfigError(
                 f"the rate has begun to fall, towards step {position['steps']}",
                 next_step="only a run whose rate is still stable can be made longer or shorter",

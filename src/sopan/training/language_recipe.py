@@ -104,5 +104,5 @@ def make_optimizer(recipe: LanguageRecipe) -> keras.optimizers.Optimizer:
         )
     else:
         optimizer = keras.optimizers.AdamW(schedule, beta_2=0.98, epsilon=1e-6, **common)
-        optimizer.exclude_from_weight_decay(var_names=list(NEVER_DECAYED))
+        optimizer.exclude_from_weight_decay(var_names=[*NEVER_DECAYED, "vectors"])  # of places, too
     return optimizer

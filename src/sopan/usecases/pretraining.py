@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,9 +10,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
+import numpy as np
+
 from sopan.errors import ConfigError, DataError
 from sopan.fit.checkpoint import CheckpointFile
-from sopan.fit.publish import check_replaceable, folder_lock
+from sopan.fit.publish import check_replaceable, folder_lock, write_atomic
 from sopan.lm.card import describe_model
 from sopan.lm.hugging_face import FILES, save_hugging_face
 from sopan.lm.pretrain import Pretrained, Pretraining, Start
@@ -20,6 +23,7 @@ from sopan.rungs.blocks import EncoderConfig
 from sopan.rungs.encoder import bert_config
 from sopan.rungs.language_model import LanguageModel
 from sopan.rungs.layers import Precision
+from sopan.text.packing import LEAST
 from sopan.text.piece_store import PieceStore, write_store
 from sopan.text.wordpiece import WordPiece
 from sopan.training.devices import check_rows, choose_xla, idle_gpus
@@ -172,7 +176,7 @@ class Workplace:
         if not corpus.held_out:
             return store, None
         apart = write_store(self.folder / "held_out", corpus.batches(held_out=True), wordpiece, about)
-        return store, apart if len(apart.ids) else None
+        return store, apart if np.diff(apart.offsets).max(initial=0) >= LEAST else None
 
     @property
     def checkpoint(self) -> CheckpointFile:
@@ -206,19 +210,29 @@ def train(
             checkpoint=place.checkpoint,
         ),
         begin=begin,
+        identity=_identity(config, store, begin),
     )
+
+
+def _identity(config: EncoderConfig, store: PieceStore, begin: LanguageModel | None) -> str:
+    """Return a digest of what a run is made of beyond its settings: network, corpus and first weights."""
+    found = hashlib.sha256(f"{config} {store.digest()}".encode())
+    for path, weight in sorted(begin.weights().items()) if begin is not None else ():
+        found.update(path.encode())
+        found.update(weight.tobytes())
+    return found.hexdigest()
 
 
 def find_vocabulary(corpus: CorpusReading, wanted: int | str, lowercase: bool, work: Path) -> WordPiece:
     """Find the pieces, or take those of a file; what was found is kept for when the run goes on."""
     if isinstance(wanted, str):
         return WordPiece.load(wanted, lowercase=lowercase)
-    kept = work / f"vocabulary-{wanted}-{'uncased' if lowercase else 'cased'}.json"
+    made_of = hashlib.sha256(repr((corpus.made_of(), wanted, lowercase)).encode()).hexdigest()[:16]
+    kept = work / f"vocabulary-{made_of}.json"
     if kept.exists():
         return WordPiece.load(kept)
     wordpiece = WordPiece.train(corpus.texts(), wanted, lowercase=lowercase)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(wordpiece.tokenizer.to_str(), encoding="utf-8")
+    write_atomic(kept, wordpiece.tokenizer.to_str())
     return wordpiece
 
 
