@@ -37,6 +37,19 @@ def test_the_share_that_was_hidden_is_the_runs_own():
     assert "40% of the pieces being hidden" in describe_model(untrained(), account([look(5)], mask_rate=0.4))
 
 
+def test_the_exam_is_told_where_there_was_one():
+    sat = account([look(5)])
+    sat["blanks"] = {
+        "blanks": 2000,
+        "top_1": {"share": 0.25, "low": 0.23, "high": 0.27},
+        "top_5": {"share": 0.5, "low": 0.47, "high": 0.53},
+    }
+    card = describe_model(untrained(), sat)
+    assert "Of 2,000 words" in card
+    assert "25.0% right at the first answer (95% interval 23.0% to 27.0%), 50.0% within five." in card
+    assert "within five" not in describe_model(untrained(), account([look(5)]))
+
+
 def test_a_causal_model():
     card = describe_model(untrained(causal=True), account([look(5)]))
     assert "pipeline_tag: text-generation" in card

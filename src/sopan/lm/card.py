@@ -39,7 +39,7 @@ sopan train bert labelled.csv --out model   # with the setting preset=path/to/th
 {curve}
 
 Held-out loss is in nats a piece, over documents that taught nothing; accuracy is of the first answer{masks}.
-
+{exam}
 ## Intended use and limits
 
 - Meant to start classifiers and to be adapted. It is small, and knows nothing but what its texts say.
@@ -56,7 +56,7 @@ def describe_model(model: LanguageModel, account: Mapping[str, Json], title: str
 
     Args:
         model: as it was trained.
-        account: what `training.json` holds: `corpus`, `settings` and `looks`.
+        account: what `training.json` holds: `corpus`, `settings`, `looks`, and `blanks` if it sat that exam.
         title: of the card.
     """
     masked = model.objective == "masked"
@@ -88,6 +88,16 @@ def describe_model(model: LanguageModel, account: Mapping[str, Json], title: str
         masks=f", {account['settings']['task']['mask_rate']:.0%} of the pieces being hidden"
         if masked
         else "",
+        exam=_exam(account["blanks"]) if "blanks" in account else "",
+    )
+
+
+def _exam(blanks: Mapping[str, Json]) -> str:
+    first, among = blanks["top_1"], blanks["top_5"]
+    return (
+        f"\nOf {blanks['blanks']:,} words of held-out sentences, each hidden in turn, its sentence alone, "
+        f"it fills\n{first['share']:.1%} right at the first answer "
+        f"(95% interval {first['low']:.1%} to {first['high']:.1%}), {among['share']:.1%} within five.\n"
     )
 
 
