@@ -1,10 +1,11 @@
 """Pre-train `sopan-mini`, the BERT that sopan ships, from the shared data; run anew, it goes on where it was.
 
-    python recipes/sopan_mini.py --data ../shared/data --work runs/sopan-mini [--steps 9000,2000]
+    python recipes/sopan_mini.py --data ../shared/data --work runs/sopan-mini --steps 9000,2000
 
 1. The corpus: IMDB's reviews without labels, but for copies of labelled ones and for 1% that is held out;
    6,000 articles of the encyclopedia; 700 stretches of books.
-2. Short rows first (64 pieces): attention finds its neighbours sooner among few. Then rows of 256.
+2. From nothing or, with --begin FOLDER, on from a model, whose account becomes part of the new one's.
+   Short rows first (64 pieces): attention finds its neighbours sooner among few. Then rows of 256.
 3. The exam: 2,000 sentences of the held-out reviews, a word of each hidden.
 
 What it writes: WORK/sopan-mini, the folder that stands in src/sopan/presets, its card and its log included.
@@ -37,6 +38,10 @@ HELD_OUT = 100
 VOCABULARY = 12_000
 ENCODER = {"width": 256, "depth": 4, "heads": 4, "max_length": 256}
 RECIPE = {"learning_rate": 1e-3, "optimizer": "muon", "decay": 0.25, "judge_every": 250}
+
+
+COUNTED = ("step", "pieces", "seconds")
+"""What a look at held-out text counts from the beginning of its part."""
 
 
 def plain(text: str) -> str:
@@ -83,11 +88,13 @@ def column(path: Path, name: str) -> list[str]:
     return pq.read_table(path, columns=[name])[name].to_pylist()
 
 
-def end_to_end(first: list[dict], then: list[dict]) -> list[dict]:
-    """Count the looks of the second part on from those of the first."""
-    counted = ("step", "pieces", "seconds")
-    last = first[-1]
-    return first + [{**look, **{name: look[name] + last[name] for name in counted}} for look in then]
+def end_to_end(parts: list[list[dict]]) -> list[dict]:
+    """Count the looks of every part on from the last of the part before."""
+    looks: list[dict] = []
+    for part in parts:
+        last = looks[-1] if looks else dict.fromkeys(COUNTED, 0)
+        looks += [{**look, **{name: look[name] + last[name] for name in COUNTED}} for look in part]
+    return looks
 
 
 def tell(part: str, message: dict) -> None:
@@ -102,22 +109,26 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, default=Path("runs/sopan-mini"))
     parser.add_argument("--steps", default="9000,2000", help="on rows of 64 pieces, on rows of 256")
+    parser.add_argument("--begin", type=Path, help="the folder of a model to go on from")
     parser.add_argument("--precision", default="bfloat16", choices=["float32", "bfloat16"])
     given = parser.parse_args()
     short, long = map(int, given.steps.split(","))
     given.work.mkdir(parents=True, exist_ok=True)
     corpus, held_out = make_corpus(given.data, given.work)
     common = {"precision": given.precision, "tell": tell, "held_out": 0.005}
-    first = pretrain(
-        corpus,
-        given.work / "short",
-        encoder=ENCODER,
-        task={"length": 64, "rows": 64, "mask_rate": 0.2},
-        recipe={**RECIPE, "warm_up": 200},
-        vocabulary=VOCABULARY,
-        steps=short,
-        **common,
-    )
+    first = {
+        "task": {"length": 64, "rows": 64, "mask_rate": 0.2},
+        "recipe": {**RECIPE, "warm_up": 200},
+        "steps": short,
+    }
+    if given.begin is None:
+        before = {"phases": [], "looks": []}
+        made = pretrain(
+            corpus, given.work / "short", encoder=ENCODER, vocabulary=VOCABULARY, **first, **common
+        )
+    else:
+        before = json.loads((given.begin / "training.json").read_text())
+        made = adapt(str(given.begin), corpus, given.work / "short", words=0, **first, **common)["training"]
     then = adapt(
         str(given.work / "short"),
         corpus,
@@ -127,15 +138,15 @@ def main() -> None:
         recipe={**RECIPE, "learning_rate": 5e-4, "decay": 0.9},
         steps=long,
         **common,
-    )
+    )["training"]
     model = from_preset(str(given.work / "long"))
     rng = np.random.default_rng(0)
     blanks = make_blanks(sentences(column(held_out, "text"), 2000, rng), model.wordpiece, rng)
     account = {
         "corpus": ["IMDB reviews without labels", "English Wikipedia", "Project Gutenberg"],
-        "settings": first["settings"],
-        "phases": [first, then["training"]],
-        "looks": end_to_end(first["looks"], then["training"]["looks"]),
+        "settings": made["settings"],
+        "phases": [*before["phases"], made["settings"], then["settings"]],
+        "looks": end_to_end([before["looks"], made["looks"], then["looks"]]),
         "blanks": fill_blanks(model, blanks).as_json(),
     }
     card = describe_model(model, account, title="sopan-mini")

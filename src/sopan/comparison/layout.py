@@ -42,8 +42,10 @@ class Axis:
         room = 0.06 * (high - low) if high - low > ONE_VALUE else 0.01
         low, high = low - room, high + room
         unit = _round_step((high - low) / most_ticks)
-        first, last = math.ceil(low / unit), math.floor(high / unit)
-        return cls(low, high, tuple(round(k * unit, 10) for k in range(first, last + 1)), width)
+        round_values = (
+            round(k * unit, 10) for k in range(math.floor(low / unit), math.ceil(high / unit) + 1)
+        )
+        return cls(low, high, tuple(value for value in round_values if low <= value <= high), width)
 
     def at(self, value: float) -> float:
         """Return the pixel at which a value is drawn."""
