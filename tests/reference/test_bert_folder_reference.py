@@ -203,7 +203,7 @@ def chemical(tmp_path_factory):
 
 def test_a_bert_of_2021_is_read_heads_and_all(transformers, chemical, tmp_path):
     read = read_bert_folder(chemical)
-    assert (read.pairs, read.unlearnt, read.unused, read.wordpiece.lowercase) == (True, (), (), False)
+    assert (read.pairs, read.unlearnt, read.unused, read.wordpiece.rules.lowercase) == (True, (), (), False)
     model = read.language_model()
     save_hugging_face(model, tmp_path / "m", card="")
     theirs, told = transformers.BertForPreTraining.from_pretrained(

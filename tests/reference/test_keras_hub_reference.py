@@ -75,7 +75,7 @@ def test_weights_come_back_bit_for_bit(tmp_path, pairs):
     save_keras_hub(model, tmp_path / "m")
     again = from_preset(tmp_path / "m")
     assert (again.config, again.unlearnt, again.pairs) == (TINY, ("order",), True)
-    assert (again.wordpiece.pieces, again.wordpiece.accents) == (tuple(PIECES), "keep")
+    assert (again.wordpiece.pieces, again.wordpiece.rules.accents) == (tuple(PIECES), "keep")
     found = again.weights()
     for path, array in model.weights().items():
         if not path.startswith("order/"):
@@ -92,7 +92,7 @@ def test_we_load_what_keras_hub_writes(hub, tmp_path):
     assert model.unlearnt == ("predict", "order")
     table = keras.ops.convert_to_numpy(backbone.get_layer("token_embedding").embeddings)
     np.testing.assert_array_equal(model.weights()["words/embeddings"], table)
-    assert model.wordpiece.lowercase
+    assert model.wordpiece.rules.lowercase
     (tmp_path / "m" / "model.weights.h5").write_bytes(b"no")
     with pytest.raises(ModelFolderError, match="its weights cannot be read"):
         from_preset(tmp_path / "m")

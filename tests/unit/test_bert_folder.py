@@ -114,7 +114,11 @@ def test_rules_of_cutting_come_back(tmp_path, lowercase, accents):
     model = random_model(lowercase=lowercase, accents=accents)
     save_hugging_face(model, tmp_path / "m", card="")
     read = read_bert_folder(tmp_path / "m").wordpiece
-    assert (read.lowercase, read.accents, read.pieces) == (lowercase, accents, model.wordpiece.pieces)
+    assert (read.rules.lowercase, read.rules.accents, read.pieces) == (
+        lowercase,
+        accents,
+        model.wordpiece.pieces,
+    )
     text = "The cats, É e\u0301 कु [MASK] unknown."
     assert read.encode([text]).ids.tolist() == model.wordpiece.encode([text]).ids.tolist()
     assert read.cut(text).pieces == model.wordpiece.cut(text).pieces
@@ -290,7 +294,7 @@ def test_googles_checkpoint_is_read(written, folder):
     (folder / "tokenizer_config.json").unlink()
     (folder / "config.json").rename(folder / "bert_config.json")
     read = read_bert_folder(folder)
-    assert (read.unlearnt, read.unused, read.wordpiece.lowercase) == ((), (), True)
+    assert (read.unlearnt, read.unused, read.wordpiece.rules.lowercase) == ((), (), True)
     equal(dict(read.weights), dict(read_bert_folder(written).weights))
 
 
@@ -299,12 +303,12 @@ def test_a_vocabulary_alone_tells_whether_it_is_cased(folder):
     rules = folder / "tokenizer_config.json"
     rules.write_text(json.dumps({"do_lower_case": False, "strip_accents": True}))
     read = read_bert_folder(folder).wordpiece
-    assert (read.lowercase, read.accents) == (False, "strip")
+    assert (read.rules.lowercase, read.rules.accents) == (False, "strip")
     rules.unlink()
-    assert read_bert_folder(folder).wordpiece.lowercase
+    assert read_bert_folder(folder).wordpiece.rules.lowercase
     pieces = (folder / "vocab.txt").read_text().replace("dog", "Dog")
     (folder / "vocab.txt").write_text(pieces)
-    assert not read_bert_folder(folder).wordpiece.lowercase
+    assert not read_bert_folder(folder).wordpiece.rules.lowercase
 
 
 # ---- refusals ----------------------------------------------------------------------------------

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import beta, binom
+from scipy.stats import beta, binom, binomtest
 
 from sopan.fit import intervals
-from sopan.fit.intervals import accuracy_interval, difference_interval, holm, macro_f1_interval, mcnemar
+from sopan.fit.intervals import (
+    accuracy_interval,
+    difference_interval,
+    holm,
+    macro_f1_interval,
+    mcnemar,
+    paired_difference,
+)
 from sopan.fit.metrics import macro_f1
 
 
@@ -147,6 +154,18 @@ def test_exact_mcnemar_keeps_its_level_where_mid_p_does_not() -> None:
     assert max(exact) <= 0.05
     assert max(mid_p) == pytest.approx(0.0768, abs=1e-4)
     assert int(np.argmax(mid_p)) + 1 == 16
+
+
+def test_a_paired_difference_equals_a_count_by_hand(rng: np.random.Generator) -> None:
+    a = np.array([1, 1, 1, 1, 1, 1, 0, 0, 1, 0], bool)
+    b = np.array([1, 0, 0, 0, 0, 1, 1, 0, 0, 0], bool)
+    found = paired_difference(a, b, rng)
+    assert found["difference"] == pytest.approx(0.4)
+    assert found["p"] == pytest.approx(binomtest(1, 6).pvalue)  # five go one way, one the other
+    assert found["low"] < 0.4 < found["high"]
+    turned = paired_difference(b, a, rng)
+    assert turned["difference"] == pytest.approx(-0.4)
+    assert turned["p"] == pytest.approx(found["p"])
 
 
 def test_holm_by_hand() -> None:

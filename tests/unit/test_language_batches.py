@@ -54,6 +54,7 @@ def test_an_epoch_shows_each_sequence_once_and_the_next_cuts_and_packs_anew():
         "no piece more often than it stands there"
     )
     assert len(seen) > 0.8 * len(store(200).ids)
+    assert batches.batches_an_epoch == n  # still that of the first epoch
 
 
 def test_a_masked_batch_is_what_the_network_takes():

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from scipy.stats import binomtest
 from small_language import JUDGED, SOUNDS, trained, untrained
 
-from sopan.lm.evaluate import Blank, BlankScores, compare_blanks, fill_blanks, make_blanks, sentences
+from sopan.lm.evaluate import Blank, fill_blanks, make_blanks, sentences
 from sopan.text.wordpiece import SPECIALS, WordPiece
 
 TEXTS = ["The unbelievable film is good .", "nightowl hoots, cat purrs!", "a DOG barks ."]
@@ -110,15 +108,3 @@ def test_what_is_good_may_be_called_otherwise_but_is_among_five():
     """Of a fine film two words are true; only the likelier is the first answer."""
     blanks = [Blank("a [MASK] film is fine .", word) for word, said in JUDGED.items() if said == "fine"]
     assert fill_blanks(trained(), blanks).among.all()
-
-
-def test_a_comparison_equals_a_count_by_hand():
-    a = BlankScores(np.array([1, 1, 1, 1, 1, 1, 0, 0, 1, 0], bool), np.ones(10, bool))
-    b = BlankScores(np.array([1, 0, 0, 0, 0, 1, 1, 0, 0, 0], bool), np.ones(10, bool))
-    found = compare_blanks(a, b, rng())
-    assert found["difference"] == pytest.approx(0.4)
-    assert found["p"] == pytest.approx(binomtest(1, 6).pvalue)  # five go one way, one the other
-    assert found["low"] < 0.4 < found["high"]
-    turned = compare_blanks(b, a, rng())
-    assert turned["difference"] == pytest.approx(-0.4)
-    assert turned["p"] == pytest.approx(found["p"])

@@ -186,7 +186,11 @@ def test_a_saved_tokenizer_keeps_its_rules(broad, tmp_path, lowercase, accents):
     wordpiece = WordPiece.of(broad.pieces, lowercase=lowercase, accents=accents)
     wordpiece.tokenizer.save(str(tmp_path / "tokenizer.json"))
     again = WordPiece.load(tmp_path / "tokenizer.json")
-    assert (again.lowercase, again.accents, again.pieces) == (lowercase, accents, wordpiece.pieces)
+    assert (again.rules.lowercase, again.rules.accents, again.pieces) == (
+        lowercase,
+        accents,
+        wordpiece.pieces,
+    )
     text = f"{BENGALI} {HINDI} É е\u0306 [MASK]"
     assert again.encode([text]).ids.tolist() == wordpiece.encode([text]).ids.tolist()
 
@@ -195,7 +199,7 @@ def test_bert_bases_vocabulary_has_its_known_ids(vocabulary):
     wordpiece = WordPiece.load(vocabulary)
     assert len(wordpiece) == 30_522
     assert wordpiece.specials == {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103}
-    assert (wordpiece.lowercase, wordpiece.accents) == (True, "strip")
+    assert (wordpiece.rules.lowercase, wordpiece.rules.accents) == (True, "strip")
     assert wordpiece.continues.sum() == sum(piece.startswith("##") for piece in wordpiece.pieces)
 
 
@@ -205,13 +209,13 @@ def test_line_breaks_of_html_are_spaces_to_vocabularies_that_we_train(tmp_path):
     bert = WordPiece.of(ours.pieces)
     (tmp_path / "tokenizer.json").write_text(ours.tokenizer.to_str())
     again = WordPiece.load(tmp_path / "tokenizer.json")
-    assert (ours.breaks, bert.breaks, again.breaks) == (True, False, True)
+    assert (ours.rules.breaks, bert.rules.breaks, again.rules.breaks) == (True, False, True)
     for wordpiece in (ours, again):
         assert wordpiece.cut(texts[0]).pieces == ("good", "film")
         assert wordpiece.cut(texts[1]).pieces == ("a", "b", "<", "br", ">")
         assert wordpiece.cut(texts[0]).starts.tolist() == [0, 16]
     assert bert.cut("a<br>b").pieces == ("a", "<", "br", ">", "b")
-    assert ours.with_pieces(ours.pieces).breaks
+    assert ours.with_pieces(ours.pieces).rules.breaks
 
 
 def test_training_is_the_same_each_time(broad):

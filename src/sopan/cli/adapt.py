@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +13,7 @@ from sopan.cli import options as o
 def run(
     preset: Annotated[str, typer.Argument(help="A preset, a folder or a hub id.", show_default=False)],
     corpus: o.Corpus,
-    out: Annotated[Path, typer.Option("--out", help="Model folder to write.", show_default=False)],
+    out: o.ModelOut,
     text: o.Text = None,
     no_header: o.NoHeader = False,
     encoding: o.Encoding = "utf-8",
@@ -22,21 +21,14 @@ def run(
     words: Annotated[
         int, typer.Option("--words", min=0, help="Frequent words that become pieces, at most.")
     ] = 1000,
-    rows: Annotated[int, typer.Option("--rows", min=1, help="Rows of a batch.")] = 32,
-    steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Of the optimiser; else --epochs counts.")
-    ] = None,
-    epochs: Annotated[float, typer.Option("--epochs", help="Passes over the corpus.")] = 1.0,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="While it is stable.")] = 3e-4,
-    precision: Annotated[str, typer.Option("--precision", help="float32 or bfloat16.")] = "float32",
-    held_out: Annotated[float, typer.Option("--held-out", help="Share of the texts to measure on.")] = 0.01,
-    work: Annotated[
-        Path | None, typer.Option("--work", help="Folder to go on from after a stop; OUT.work unless given.")
-    ] = None,
-    labelled: Annotated[
-        str | None,
-        typer.Option("--labelled", metavar="DATA", help="Labelled texts, to test what adapting is worth."),
-    ] = None,
+    rows: o.Rows = 32,
+    steps: o.Steps = None,
+    epochs: o.Epochs = 1.0,
+    learning_rate: o.LearningRate = 3e-4,
+    precision: o.Precision = "float32",
+    held_out: o.HeldOut = 0.01,
+    work: o.Work = None,
+    labelled: o.Labelled = None,
     train: o.Train = None,
     val: o.Val = None,
     test: o.Test = None,

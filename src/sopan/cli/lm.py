@@ -29,20 +29,16 @@ def compare(
     width: Annotated[int, typer.Option("--width", min=1, help="Of both encoders.")] = 128,
     depth: Annotated[int, typer.Option("--depth", min=1, help="Blocks of both encoders.")] = 2,
     heads: Annotated[int, typer.Option("--heads", min=1, help="Of each block.")] = 2,
-    length: Annotated[int, typer.Option("--length", min=16, help="Pieces of a row.")] = 64,
-    rows: Annotated[int, typer.Option("--rows", min=1, help="Rows of a batch.")] = 64,
-    steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Of the optimiser; else --epochs counts.")
-    ] = None,
-    epochs: Annotated[float, typer.Option("--epochs", help="Passes over the corpus.")] = 1.0,
-    precision: Annotated[str, typer.Option("--precision", help="float32 or bfloat16.")] = "float32",
-    held_out: Annotated[float, typer.Option("--held-out", help="Share of the texts to measure on.")] = 0.01,
+    length: o.RowLength = 64,
+    rows: o.Rows = 64,
+    steps: o.Steps = None,
+    epochs: o.Epochs = 1.0,
+    precision: o.Precision = "float32",
+    held_out: o.HeldOut = 0.01,
     work: Annotated[
         Path | None, typer.Option("--work", help="Folder to keep both models in, and to go on from.")
     ] = None,
-    labelled: Annotated[
-        str | None, typer.Option("--labelled", metavar="DATA", help="Labelled texts, to test both on.")
-    ] = None,
+    labelled: o.Labelled = None,
     train: o.Train = None,
     val: o.Val = None,
     test: o.Test = None,

@@ -53,3 +53,21 @@ Tokens = Annotated[
     str, typer.Option("--tokens", help="words: Unicode words of every script; sklearn: scikit-learn's rule.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+# ---- of training a language model ----------------------------------------------------------------------
+
+Rows = Annotated[int, typer.Option("--rows", min=1, help="Rows of a batch.")]
+Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Of the optimiser; else --epochs counts.")]
+Epochs = Annotated[float, typer.Option("--epochs", help="Passes over the corpus.")]
+RowLength = Annotated[int, typer.Option("--length", min=16, help="Pieces of a row.")]
+LearningRate = Annotated[float, typer.Option("--learning-rate", help="While it is stable.")]
+HeldOut = Annotated[float, typer.Option("--held-out", help="Share of the texts to measure on.")]
+Precision = Annotated[str, typer.Option("--precision", help="float32 or bfloat16.")]
+Work = Annotated[
+    Path | None, typer.Option("--work", help="Folder to go on from after a stop; OUT.work unless given.")
+]
+Labelled = Annotated[
+    str | None,
+    typer.Option("--labelled", metavar="DATA", help="Labelled texts, to test on what was learnt."),
+]
+ModelOut = Annotated[Path, typer.Option("--out", help="Model folder to write.", show_default=False)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +12,7 @@ from sopan.cli import options as o
 
 def run(
     corpus: o.Corpus,
-    out: Annotated[Path, typer.Option("--out", help="Model folder to write.", show_default=False)],
+    out: o.ModelOut,
     text: o.Text = None,
     no_header: o.NoHeader = False,
     encoding: o.Encoding = "utf-8",
@@ -34,30 +33,26 @@ def run(
     heads: Annotated[int, typer.Option("--heads", min=1, help="Of each block.")] = 4,
     max_length: Annotated[int, typer.Option("--max-length", min=16, help="Places that it knows.")] = 256,
     dropout: Annotated[float, typer.Option("--dropout", min=0.0, max=0.95, help="While training.")] = 0.0,
-    length: Annotated[int, typer.Option("--length", min=16, help="Pieces of a row.")] = 128,
-    rows: Annotated[int, typer.Option("--rows", min=1, help="Rows of a batch.")] = 32,
+    length: o.RowLength = 128,
+    rows: o.Rows = 32,
     accumulate: Annotated[int, typer.Option("--accumulate", min=1, help="Batches of a step.")] = 1,
-    steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Of the optimiser; else --epochs counts.")
-    ] = None,
-    epochs: Annotated[float, typer.Option("--epochs", help="Passes over the corpus.")] = 1.0,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="While it is stable.")] = 1e-3,
+    steps: o.Steps = None,
+    epochs: o.Epochs = 1.0,
+    learning_rate: o.LearningRate = 1e-3,
     optimizer: Annotated[str, typer.Option("--optimizer", help="adamw or muon.")] = "muon",
     mask_rate: Annotated[float, typer.Option("--mask-rate", help="Share of the pieces hidden.")] = 0.15,
     whole_words: Annotated[bool, typer.Option(help="Hide whole words, or single pieces.")] = True,
     start: Annotated[
         str, typer.Option("--start", help="Word vectors begin as cbow learns them, or random.")
     ] = "cbow",
-    precision: Annotated[str, typer.Option("--precision", help="float32 or bfloat16.")] = "float32",
+    precision: o.Precision = "float32",
     xla: Annotated[
         bool | None,
         typer.Option("--xla/--no-xla", help="Compile by XLA on TensorFlow; unless told, on a GPU only."),
     ] = None,
-    held_out: Annotated[float, typer.Option("--held-out", help="Share of the texts to measure on.")] = 0.005,
+    held_out: o.HeldOut = 0.005,
     look_every: Annotated[int, typer.Option("--look-every", min=1, help="Steps between measurements.")] = 500,
-    work: Annotated[
-        Path | None, typer.Option("--work", help="Folder to go on from after a stop; OUT.work unless given.")
-    ] = None,
+    work: o.Work = None,
     seed: o.Seed = 0,
     as_json: o.AsJson = False,
 ) -> None:

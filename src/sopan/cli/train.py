@@ -14,7 +14,7 @@ from sopan.cli import options as o
 def run(
     step: o.Step,
     data: o.Data,
-    out: Annotated[Path, typer.Option("--out", help="Model folder to write.", show_default=False)],
+    out: o.ModelOut,
     text: o.Text = None,
     label: o.Label = None,
     split_column: o.SplitColumn = None,

@@ -192,19 +192,15 @@ def _learning_curve(rung: Rung, job: dict[str, Any], texts: _Texts) -> list[dict
     order = rng.permutation(len(train))
     firsts = np.array([np.flatnonzero(train.labels[order] == c)[0] for c in range(len(train.classes))])
     order = np.concatenate([order[firsts], np.delete(order, firsts)])  # every class from the start
-    few = _part(test, np.sort(rng.permutation(len(test))[:CURVE_TEXTS]))
+    few = Labelled.part(test, np.sort(rng.permutation(len(test))[:CURVE_TEXTS]))
     points = []
     for size in (*(s for s in CURVE_SIZES if len(train.classes) * 2 <= s < len(train)), len(train)):
         _say(stage=f"learning curve, {size} texts")
-        part = _part(train, np.sort(order[:size]))
+        part = Labelled.part(train, np.sort(order[:size]))
         again = rung if size == len(train) else _refit(rung, job, part, texts)
         right = again.logits(few.texts).argmax(1) == few.labels
         points.append({"train": size, "correct": int(right.sum()), "test": len(few)})
     return points
-
-
-def _part(whole: Labelled, rows: np.ndarray) -> Labelled:
-    return Labelled(whole.texts.take(pa.array(rows)), whole.labels[rows], whole.classes)
 
 
 def _with_leaks(rung: Rung, job: dict[str, Any], folder: Path, texts: _Texts) -> dict[str, np.ndarray]:

@@ -12,9 +12,10 @@ import tensorflow as tf
 from sopan.fit.graph_tables import PAIR
 from sopan.fit.graph_unicode import Composed, Lookup, Tensor, in_order, to_stream, when
 from sopan.fit.graph_words import rows_of
-from sopan.fit.piece_tables import IN_WORD, ITSELF, Cleaning, Rewriting, kind_table, normal_form, rules_of
+from sopan.fit.piece_tables import IN_WORD, ITSELF, Rewriting, kind_table, normal_form, rules_of
 from sopan.fit.piece_trie import FIRST_ROOT, LATER_ROOT, NO_PIECE, ROOTS, Trie, trie_of
-from sopan.text.wordpiece import BREAK, UNK, WordPiece
+from sopan.text.piece_rules import BREAK, Rules
+from sopan.text.wordpiece import UNK, WordPiece
 
 SPACE = ord(" ")
 
@@ -31,9 +32,9 @@ class GraphPieces(tf.Module):  # type: ignore[misc]  # untyped base
 
     def __init__(self, wordpiece: WordPiece):
         super().__init__()
-        cleaning, self.longest = rules_of(wordpiece.tokenizer)
-        self.breaks = cleaning.breaks
-        self.normal_form = GraphNormalForm(cleaning._replace(breaks=False))
+        rules, self.longest = rules_of(wordpiece.tokenizer)
+        self.breaks = rules.breaks
+        self.normal_form = GraphNormalForm(rules._replace(breaks=False))
         self.kinds = Lookup(kind_table())
         self.pieces = LongestPieces(trie_of(wordpiece.pieces, self.longest))
         self.unknown = wordpiece.id_of(UNK)
@@ -113,9 +114,9 @@ class GraphPieces(tf.Module):  # type: ignore[misc]  # untyped base
 class GraphNormalForm(tf.Module):  # type: ignore[misc]  # untyped base
     """BERT's normal form of a stream, as `tokenizers` makes it."""
 
-    def __init__(self, cleaning: Cleaning):
+    def __init__(self, rules: Rules):
         super().__init__()
-        steps = normal_form(cleaning)
+        steps = normal_form(rules)
         self.first = Rewritten(steps.first)
         self.order = Lookup(steps.order) if steps.order else None
         self.second = Rewritten(steps.second) if steps.second else None

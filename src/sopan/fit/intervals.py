@@ -151,6 +151,16 @@ def mcnemar(a: BoolArray, b: BoolArray) -> float:
     return min(1.0, 2 * float(binom.cdf(min(only_a, only_b), only_a + only_b, 0.5)))
 
 
+def paired_difference(a: BoolArray, b: BoolArray, rng: np.random.Generator) -> dict[str, float]:
+    """Say by how much more a was right than b on the same texts: `difference`, its interval, McNemar's `p`.
+
+    Args:
+        a, b: (N,) bool, whether each was right.
+    """
+    low, high = difference_interval(a, b, rng)
+    return {"difference": float(a.mean() - b.mean()), "low": low, "high": high, "p": mcnemar(a, b)}
+
+
 def holm(p_values: npt.ArrayLike) -> FloatArray:
     """Adjust m p-values so that the chance of *any* false alarm among them stays at the level (Holm 1979).
 

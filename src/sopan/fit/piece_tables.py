@@ -14,12 +14,13 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
-from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
 from sopan.errors import ConfigError
 from sopan.fit.graph_tables import NormalTables, PointTable, assembled
+from sopan.text.piece_rules import Accents, Rules
 from sopan.text.unicode import CODE_POINTS
-from sopan.text.wordpiece import ALPHABET_MARKS, BREAK, CONTINUES, UNK, Accents
+from sopan.text.wordpiece import CONTINUES, UNK
 from sopan.types import Int32Array, Int64Array
 
 ITSELF = -1
@@ -36,24 +37,6 @@ PART = "|"
 
 
 AT_ONCE = 1 << 16
-
-
-class Cleaning(NamedTuple):
-    """The settings of BERT's normal form.
-
-    Args:
-        clean: drop control characters; all white space becomes spaces.
-        ideographs: each ideograph is a word.
-        lowercase: fold to lower case, character by character.
-        accents: which combining marks are dropped.
-        breaks: `<br>` is a space, before all else.
-    """
-
-    clean: bool
-    ideographs: bool
-    lowercase: bool
-    accents: Accents
-    breaks: bool = False
 
 
 class Rewriting(NamedTuple):
@@ -90,7 +73,7 @@ class NormalForm(NamedTuple):
 # ---- the rules of a tokeniser --------------------------------------------------------------------
 
 
-def rules_of(tokenizer: Tokenizer) -> tuple[Cleaning, int]:
+def rules_of(tokenizer: Tokenizer) -> tuple[Rules, int]:
     """Read off a tokeniser what it does to texts.
 
     Returns:
@@ -99,33 +82,33 @@ def rules_of(tokenizer: Tokenizer) -> tuple[Cleaning, int]:
     Raises:
         ConfigError: it is not BERT's: it folds, cuts or marks words by rules that the graph lacks.
     """
-    rules = json.loads(tokenizer.to_str())
-    model, given = rules["model"], rules["normalizer"] or {}
+    stated = json.loads(tokenizer.to_str())
+    model, given = stated["model"], stated["normalizer"] or {}
     steps = given.get("normalizers") or [given]
     breaks = len(steps) > 1 and steps[0].get("type") == "Replace"
     steps = steps[breaks:]
-    cleaning = _cleaning(steps[0], alone=len(steps) == 1, breaks=breaks)
+    rules = _rules(steps[0], alone=len(steps) == 1, breaks=breaks)
     known = {
-        "normal form": cleaning is not None and _state(_normalizer(cleaning)) == _explicit(given),
-        "cutting into words": (rules["pre_tokenizer"] or {}).get("type") == "BertPreTokenizer",
+        "normal form": rules is not None and _state(rules.normalizer()) == _explicit(given),
+        "cutting into words": (stated["pre_tokenizer"] or {}).get("type") == "BertPreTokenizer",
         "mark of later pieces": model["continuing_subword_prefix"] == CONTINUES,
         "unknown piece": model["unk_token"] == UNK,
-        "added words": all(token["special"] for token in rules["added_tokens"]),
+        "added words": all(token["special"] for token in stated["added_tokens"]),
     }
-    if cleaning is None or not all(known.values()):
+    if rules is None or not all(known.values()):
         strange = ", ".join(name for name, is_known in known.items() if not is_known)
         raise ConfigError(
             f"TensorFlow's graph cannot do what this tokenizer does: {strange}",
             next_step="a SavedModel is for tokenizers with BERT's rules",
         )
-    return cleaning, int(model["max_input_chars_per_word"])
+    return rules, int(model["max_input_chars_per_word"])
 
 
-def _cleaning(bert: dict[str, Any], *, alone: bool, breaks: bool) -> Cleaning | None:
+def _rules(bert: dict[str, Any], *, alone: bool, breaks: bool) -> Rules | None:
     if bert.get("type") != "BertNormalizer":
         return None
     accents: Accents = "strip" if _strips(bert) else "keep" if alone else "strip-alphabets"
-    return Cleaning(bert["clean_text"], bert["handle_chinese_chars"], bert["lowercase"], accents, breaks)
+    return Rules(bert["lowercase"], accents, breaks, bert["clean_text"], bert["handle_chinese_chars"])
 
 
 def _strips(bert: dict[str, Any]) -> bool:
@@ -146,41 +129,25 @@ def _state(normalizer: normalizers.Normalizer) -> dict[str, Any]:
     return state
 
 
-def _normalizer(cleaning: Cleaning) -> normalizers.Normalizer:
-    bert = normalizers.BertNormalizer(
-        clean_text=cleaning.clean,
-        handle_chinese_chars=cleaning.ideographs,
-        strip_accents=cleaning.accents == "strip",
-        lowercase=cleaning.lowercase,
-    )
-    steps: list[normalizers.Normalizer] = [bert]
-    if cleaning.breaks:
-        steps.insert(0, normalizers.Replace(Regex(BREAK), " "))
-    if cleaning.accents == "strip-alphabets":
-        marks = normalizers.Replace(Regex(ALPHABET_MARKS), "")
-        steps += [normalizers.NFD(), marks, normalizers.NFC()]
-    return bert if len(steps) == 1 else normalizers.Sequence(steps)
-
-
 # ---- what the library does -----------------------------------------------------------------------
 
 
 @cache
-def normal_form(cleaning: Cleaning) -> NormalForm:
+def normal_form(rules: Rules) -> NormalForm:
     """Return the steps that make of any text without `<br>` what the library makes of it.
 
     Folding, cleaning and dropping look at one character at a time. Where all marks are dropped, that happens
     in canonical order, and a mark that is not dropped may have moved. Where some are dropped, the NFC after
     it orders the others: it is the same whether they are dropped from characters or from the text.
     """
-    if cleaning.accents != "strip":
-        composition = composition_tables() if cleaning.accents == "strip-alphabets" else None
-        return NormalForm(_rewriting(_normalizer(cleaning)), None, None, composition)
-    apart = _normalizer(cleaning._replace(lowercase=False, accents="keep"))
+    if rules.accents != "strip":
+        composition = composition_tables() if rules.accents == "strip-alphabets" else None
+        return NormalForm(_rewriting(rules.normalizer()), None, None, composition)
+    apart = rules._replace(lowercase=False, accents="keep").normalizer()
     return NormalForm(
         _rewriting(normalizers.Sequence([apart, normalizers.NFD()])),
         composition_tables().order,
-        _rewriting(_normalizer(cleaning._replace(clean=False, ideographs=False))),
+        _rewriting(rules._replace(clean=False, ideographs=False).normalizer()),
         None,
     )
 

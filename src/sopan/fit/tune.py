@@ -19,6 +19,7 @@ from sopan.rungs import make_step, step_class
 from sopan.rungs.base import Memo, Rung, softmax
 from sopan.text.findings import IMBALANCED
 from sopan.training.recipe import Monitor
+from sopan.types import Corpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ class Labelled:
     texts: pa.LargeStringArray
     labels: npt.NDArray[np.integer[Any]]
     classes: tuple[str, ...]
+
+    @classmethod
+    def part(cls, whole: Corpus | Labelled, rows: npt.NDArray[np.integer[Any]]) -> Labelled:
+        """Take some rows of a whole."""
+        return cls(whole.texts.take(pa.array(rows)), whole.labels[rows], whole.classes)
 
     @property
     def names(self) -> npt.NDArray[np.str_]:

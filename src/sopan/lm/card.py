@@ -72,7 +72,7 @@ def describe_model(model: LanguageModel, account: Mapping[str, Json], title: str
         title=title,
         what=what,
         vocabulary=len(model.wordpiece),
-        case="uncased" if model.wordpiece.lowercase else "cased",
+        case="uncased" if model.wordpiece.rules.lowercase else "cased",
         depth=config.depth,
         width=config.width,
         heads=config.heads,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sopan.fit.intervals import accuracy_interval, difference_interval, mcnemar
+from sopan.fit.intervals import accuracy_interval
 from sopan.lm.fill import fill
 from sopan.rungs.language_model import LanguageModel
 from sopan.text.wordpiece import MASK, UNK, WordPiece
@@ -114,17 +114,6 @@ def fill_blanks(model: LanguageModel, blanks: Iterable[Blank]) -> BlankScores:
         first.append(answers[0] == truth)
         among.append(truth in answers)
     return BlankScores(np.array(first, bool), np.array(among, bool))
-
-
-def compare_blanks(a: BlankScores, b: BlankScores, rng: np.random.Generator) -> dict[str, Json]:
-    """Say by how much model a fills the same blanks better than b: share, 95% interval, exact McNemar p."""
-    low, high = difference_interval(a.first, b.first, rng)
-    return {
-        "difference": float(a.first.mean() - b.first.mean()),
-        "low": low,
-        "high": high,
-        "p": mcnemar(a.first, b.first),
-    }
 
 
 def _share(right: BoolArray) -> dict[str, float]:

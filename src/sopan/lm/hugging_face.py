@@ -181,8 +181,8 @@ def _architecture(model: LanguageModel) -> str:
 def _tokenizer_config(model: LanguageModel) -> Mapping[str, Any]:
     wordpiece = model.wordpiece
     # BertTokenizer knows of stripping all marks or none: other rules are in tokenizer.json alone.
-    bert = wordpiece.accents != "strip-alphabets" and not wordpiece.breaks
-    rules = {"do_lower_case": wordpiece.lowercase, "strip_accents": wordpiece.accents == "strip"}
+    bert = wordpiece.rules.accents != "strip-alphabets" and not wordpiece.rules.breaks
+    rules = {"do_lower_case": wordpiece.rules.lowercase, "strip_accents": wordpiece.rules.accents == "strip"}
     return {
         "tokenizer_class": "BertTokenizer" if bert else "PreTrainedTokenizerFast",
         **(rules | {"tokenize_chinese_chars": True} if bert else {}),

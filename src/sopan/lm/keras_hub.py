@@ -42,7 +42,7 @@ def save_keras_hub(model: LanguageModel, folder: str | Path) -> None:
         SopanError: the disk is full, or the folder cannot be written.
     """
     check_bert(model.config)
-    if model.config.causal or model.wordpiece.accents == "strip-alphabets":
+    if model.config.causal or model.wordpiece.rules.accents == "strip-alphabets":
         kind = "causal BERT" if model.config.causal else "cutting that strips accents from alphabets only"
         raise ConfigError(f"KerasHub has no {kind}", next_step="write it for Hugging Face")
     weights = model.weights()
@@ -80,8 +80,8 @@ def _descriptions(model: LanguageModel) -> dict[str, Json]:
     }
     rules = {
         "vocabulary": None,
-        "lowercase": wordpiece.lowercase,
-        "strip_accents": wordpiece.accents == "strip",
+        "lowercase": wordpiece.rules.lowercase,
+        "strip_accents": wordpiece.rules.accents == "strip",
         "suffix_indicator": CONTINUES,
         "oov_token": UNK,
         "config_file": "tokenizer.json",

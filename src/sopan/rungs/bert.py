@@ -26,13 +26,14 @@ from sklearn.utils.validation import check_is_fitted
 from sopan.errors import ConfigError, DataError
 from sopan.rungs.base import Labels, Memo, check_labels
 from sopan.rungs.bert_evidence import piece_evidence
-from sopan.rungs.bert_network import PieceSummary, build_classifier, freeze, layer_rates, take_weights
+from sopan.rungs.bert_network import HEAD, PieceSummary, build_classifier, freeze, layer_rates
 from sopan.rungs.bert_rules import BERT_RULES
 from sopan.rungs.bert_start import SCRATCH, Adaptation, Start, adapted, check_words, from_nothing
 from sopan.rungs.blocks import EncoderConfig
 from sopan.rungs.layers import computing_in
 from sopan.rungs.network import NetworkRung
 from sopan.rungs.settings import check_settings, weighed_too
+from sopan.rungs.weights import set_weights, weights_of
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.vectors import WordVectors
 from sopan.text.windows import LongTexts, Pool, Windows, cut_windows, kept_pieces, room_of
@@ -192,7 +193,7 @@ class Bert(NetworkRung):
                 seed=self.random_state,
             )
         if weights is not None:
-            take_weights(network, weights)
+            set_weights(network, weights, spared=HEAD)
         self._set_network(network)
         special = {self.wordpiece_.id_of(piece) for piece in SPECIALS}
         self._known = np.array([index not in special for index in range(len(self.wordpiece_))])
@@ -264,15 +265,13 @@ class Bert(NetworkRung):
 
     def state(self) -> RungState:
         """Give the pieces, the encoder's configuration, the buckets and every weight by its path."""
-        arrays = self._arrays()
+        check_is_fitted(self, "network_")
         settings = {
             "buckets": list(self.buckets_),
             "encoder": asdict(self.config_),
-            "lowercase": self.wordpiece_.lowercase,
-            "accents": self.wordpiece_.accents,
-            "breaks": self.wordpiece_.breaks,
+            **self.wordpiece_.choices,
         }
-        return RungState(settings, self.wordpiece_.pieces, arrays)
+        return RungState(settings, self.wordpiece_.pieces, weights_of(self.network_))
 
     def restore(self, state: RungState) -> None:
         """Take back what `state` gave.
@@ -290,7 +289,7 @@ class Bert(NetworkRung):
         self.config_ = EncoderConfig(**settings["encoder"])
         self.buckets_ = tuple(map(int, settings["buckets"]))
         self._assemble(None)
-        self._set_arrays(state.arrays)
+        self._set_weights(state.arrays)
 
     @classmethod
     def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:

@@ -64,7 +64,7 @@ def piece_evidence(
     """
     texts = as_texts([text])
     pieces, windows, logits = wordpiece.cut(text, specials=False), rung.windows(texts), rung.logits(texts)[0]
-    tokens = _words(text, pieces, wordpiece.lowercase)
+    tokens = _words(text, pieces, wordpiece.rules.lowercase)
     added, read = np.zeros((len(tokens.words), len(logits))), np.zeros(len(tokens.words), bool)
     first, last = kept(len(pieces.ids))
     places = np.concatenate([np.arange(first), np.arange(len(pieces.ids) - last, len(pieces.ids))])

@@ -25,7 +25,8 @@ from sopan.rungs.encoder import bert_config
 from sopan.rungs.language_model import LanguageModel
 from sopan.rungs.layers import Precision
 from sopan.rungs.stored_tensors import Stored, read_json, stored_tensors
-from sopan.text.wordpiece import Accents, WordPiece
+from sopan.text.piece_rules import Accents
+from sopan.text.wordpiece import WordPiece
 
 CONFIGS = ("config.json", "bert_config.json")
 HEADS = {

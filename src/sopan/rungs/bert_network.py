@@ -9,14 +9,11 @@ S. Ruder, "Universal Language Model Fine-tuning for Text Classification" (2018),
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import keras
-import numpy.typing as npt
 from keras import ops
 
-from sopan.errors import ModelFolderError
 from sopan.rungs.blocks import EncoderConfig
 from sopan.rungs.encoder import embedding_initializer, encode
 from sopan.rungs.heads import kernel_initializer, seeds
@@ -72,25 +69,7 @@ def build_classifier(
     return keras.Model([ids, seen], body([words(ids), seen]), name="bert")
 
 
-# ---- Weights ---------------------------------------------------------------------------------
-
-
-def take_weights(network: keras.Model, weights: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Give a classifier the weights of a language model by their paths; its own head may stay as it is.
-
-    Raises:
-        ModelFolderError: one is missing, or of another shape.
-    """
-    for weight in network.weights:
-        if weight.path not in weights:
-            if weight.path.startswith(HEAD):
-                continue
-            raise ModelFolderError(f"the language model lacks {weight.path}")
-        if tuple(weight.shape) != weights[weight.path].shape:
-            raise ModelFolderError(
-                f"{weight.path} has shape {weights[weight.path].shape}, not {tuple(weight.shape)}"
-            )
-        weight.assign(weights[weight.path])
+# ---- Learning ---------------------------------------------------------------------------------
 
 
 def layer_rates(depth: int, layer_decay: float) -> tuple[tuple[str, float], ...]:

@@ -61,10 +61,7 @@ class Start:
     def of(cls, preset: BertFolder, dropout: float) -> Self:
         """Take what a folder holds, with a share of dropout of one's own."""
         config = replace(preset.config, dropout=dropout, attention_dropout=dropout)
-        known = preset.wordpiece
-        wordpiece = WordPiece.of(
-            known.pieces, lowercase=known.lowercase, accents=known.accents, breaks=known.breaks
-        )
+        wordpiece = WordPiece.of(preset.wordpiece.pieces, **preset.wordpiece.choices)
         return cls(config, wordpiece, preset.weights, "predict" not in preset.unlearnt)
 
 

@@ -24,6 +24,7 @@ from sopan.rungs.blocks import EncoderConfig
 from sopan.rungs.encoder import embedding_initializer, encode
 from sopan.rungs.heads import kernel_initializer, seeds
 from sopan.rungs.layers import Precision, computing_in
+from sopan.rungs.weights import set_weights, weights_of
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import WordPiece
 from sopan.training.backend import make_forward
@@ -147,7 +148,7 @@ class LanguageModel:
 
     def weights(self) -> dict[str, npt.NDArray[Any]]:
         """Return every weight by its path, as float32."""
-        return {weight.path: ops.convert_to_numpy(weight.value) for weight in self.network.weights}
+        return weights_of(self.network)
 
     def set_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take weights by path; further ones, such as those of heads that this model lacks, are left.
@@ -155,15 +156,7 @@ class LanguageModel:
         Raises:
             ModelFolderError: one is missing, or of another shape.
         """
-        for weight in self.network.weights:
-            if weight.path not in weights:
-                raise ModelFolderError(f"the weights lack {weight.path}")
-            if tuple(weight.shape) != weights[weight.path].shape:
-                raise ModelFolderError(
-                    f"{weight.path} has shape {weights[weight.path].shape}, not {tuple(weight.shape)}"
-                )
-        for weight in self.network.weights:
-            weight.assign(weights[weight.path])
+        set_weights(self.network, weights)
 
     def logits(self, rows: Rows, at: Int32Array) -> Float32Array:
         """Return the logits (P, V) float32 of the pieces at P places in B · T.

@@ -20,11 +20,12 @@ import pyarrow as pa
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
-from sopan.errors import DataError
+from sopan.errors import ModelFolderError
 from sopan.rungs.base import Labels, Reading, Rung
 from sopan.rungs.layers import Precision
 from sopan.rungs.linear import ClassWeight
 from sopan.rungs.settings import Between, OneOf, Rule
+from sopan.rungs.weights import set_weights, weights_of
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import bucket_lengths
 from sopan.text.windows import Windows
@@ -161,25 +162,15 @@ class NetworkRung(Rung):
 
     # ---- keeping -------------------------------------------------------------------------
 
-    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return every weight by its path."""
-        check_is_fitted(self, "network_")
-        return {weight.path: np.array(keras.ops.convert_to_numpy(weight)) for weight in self.network_.weights}
-
-    def _set_arrays(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take back what `_arrays` gave.
+    def _set_weights(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take back the weights that `state` gave.
 
         Raises:
-            DataError: arrays that are not this network's.
+            ModelFolderError: arrays that are not this network's.
         """
-        weights = {weight.path: weight for weight in self.network_.weights}
-        if weights.keys() != arrays.keys():
-            odd = sorted(weights.keys() ^ arrays.keys())
-            raise DataError(f"the arrays are not this network's: {odd[0]!r}")
-        for path, weight in weights.items():
-            if tuple(weight.shape) != arrays[path].shape:
-                raise DataError(f"the array {path!r} has shape {arrays[path].shape}, not {weight.shape}")
-            weight.assign(arrays[path])
+        if odd := sorted(arrays.keys() - weights_of(self.network_).keys()):
+            raise ModelFolderError(f"the network has no {odd[0]!r}")
+        set_weights(self.network_, arrays)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle weights, not networks: what is compiled cannot travel."""

@@ -26,6 +26,7 @@ from sopan.rungs.integrated_gradients import neural_evidence
 from sopan.rungs.layers import Seeds, computing_in
 from sopan.rungs.network import NETWORK_RULES, NetworkRung
 from sopan.rungs.settings import VECTOR_RULES, Between, OneOf, Rule, check_settings
+from sopan.rungs.weights import weights_of
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD, clip
 from sopan.text.encode import cores
@@ -203,14 +204,16 @@ class NeuralRung(NetworkRung):
 
     def state(self) -> RungState:
         """Give the words, the buckets and every weight by its path."""
-        arrays = self._arrays()
-        return RungState({"buckets": list(self.buckets_)}, self.vocabulary_.words, arrays)
+        check_is_fitted(self, "network_")
+        buckets = {"buckets": list(self.buckets_)}
+        return RungState(buckets, self.vocabulary_.words, weights_of(self.network_))
 
     def restore(self, state: RungState) -> None:
         """Take back what `state` gave.
 
         Raises:
-            DataError: arrays that are not this network's.
+            DataError: vectors that are not these words'.
+            ModelFolderError: arrays that are not this network's.
         """
         table = state.arrays["words/embeddings"]
         if len(table) != len(state.words) + FIRST_WORD:
@@ -218,7 +221,7 @@ class NeuralRung(NetworkRung):
         self.vocabulary_ = Vocabulary(state.words, None, self.tokens, self.lowercase)
         self.buckets_ = tuple(map(int, state.settings["buckets"]))
         self._assemble(table[FIRST_WORD:])
-        self._set_arrays(state.arrays)
+        self._set_weights(state.arrays)
 
 
 _RULES: dict[str, Rule] = {

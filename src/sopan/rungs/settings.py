@@ -104,10 +104,18 @@ def check_settings(step: Any, rules: Mapping[str, Rule]) -> None:
     Raises:
         ConfigError: naming the setting, its value and the nearest that can work.
     """
+    check_values({name: getattr(step, name) for name in rules}, rules)
+
+
+def check_values(values: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
+    """Refuse the first value that breaks the rule of its name; each rule has a value.
+
+    Raises:
+        ConfigError: naming the setting, its value and the nearest that can work.
+    """
     for name, rule in rules.items():
-        value = getattr(step, name)
-        if remedy := rule.remedy(value):
-            raise ConfigError(f"{name}={value!r} cannot work", next_step=remedy)
+        if remedy := rule.remedy(values[name]):
+            raise ConfigError(f"{name}={values[name]!r} cannot work", next_step=remedy)
 
 
 REGULARISERS: tuple[dict[str, Any], ...] = (

@@ -14,29 +14,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from sopan.errors import ConfigError, DataError
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.piece_learning import learn_pieces
+from sopan.text.piece_rules import Accents, Rules, try_out
 from sopan.types import Encoded, Int32Array, Int64Array
 
 PAD, UNK, CLS, SEP, MASK = SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 """Pieces that stand for no text; a vocabulary that we train begins with them."""
 CONTINUES = "##"
 """Begins a piece that is not the first of its word."""
-
-Accents = Literal["keep", "strip", "strip-alphabets"]
-"""Which combining marks are dropped: none, all (BERT-uncased), or those of Latin, Greek and Cyrillic."""
-ALPHABET_MARKS = "[\u0300-\u036f]"
-"""Combining Diacritical Marks, which Latin, Greek and Cyrillic letters carry; Indic signs are elsewhere."""
-
-BREAK = "<[bB][rR] ?/?>"
-"""HTML's line break, as `sopan.text.tokenize` knows it too."""
 
 AT_ONCE = 2048
 """Texts are encoded so many at a time: each takes some kilobytes while it is."""
@@ -66,15 +59,11 @@ class WordPiece:
 
     Args:
         tokenizer: of the library, without truncation, padding or a template.
-        lowercase: whether it folds to lower case.
-        accents: which combining marks it drops.
-        breaks: whether HTML's `<br>` is a space to it; BERT reads four words.
+        rules: what it makes of texts before it cuts them.
     """
 
     tokenizer: Tokenizer
-    lowercase: bool
-    accents: Accents
-    breaks: bool = False
+    rules: Rules
 
     # ---- made --------------------------------------------------------------------------------
 
@@ -105,9 +94,9 @@ class WordPiece:
             raise DataError(f"the vocabulary holds {twice!r} twice")
         if lacking := [special for special in SPECIALS if special not in vocabulary]:
             raise DataError(f"the vocabulary lacks {', '.join(lacking)}", next_step="is it a WordPiece one?")
-        chosen: Accents = accents or ("strip" if lowercase else "keep")
+        rules = Rules(lowercase, accents or ("strip" if lowercase else "keep"), breaks)
         model = models.WordPiece(vocabulary, unk_token=UNK, max_input_chars_per_word=100)
-        return cls(_assembled(model, lowercase, chosen, breaks), lowercase, chosen, breaks)
+        return cls(_assembled(model, rules), rules)
 
     @classmethod
     def train(
@@ -128,7 +117,7 @@ class WordPiece:
         if size < 100:
             raise ConfigError(f"a vocabulary of {size} pieces is too small", next_step="give 1,000 or more")
         chosen: Accents = accents or ("strip-alphabets" if lowercase else "keep")
-        tokenizer = _assembled(models.WordPiece(unk_token=UNK), lowercase, chosen, True)
+        tokenizer = _assembled(models.WordPiece(unk_token=UNK), Rules(lowercase, chosen, breaks=True))
         pieces = learn_pieces(tokenizer, texts, size, specials=SPECIALS, continues=CONTINUES)
         if len(pieces) == len(SPECIALS):
             raise DataError("there are no words to make a vocabulary of")
@@ -167,16 +156,10 @@ class WordPiece:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True
-        probe = "" if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str("É कु")
-        lowercase = "é" in probe or "e" in probe
-        accents: Accents = "keep"
-        if "É" not in probe and "é" not in probe:
-            accents = "strip-alphabets" if "कु" in probe else "strip"
         vocabulary = tokenizer.get_vocab(with_added_tokens=False)
         if lacking := [special for special in SPECIALS if special not in vocabulary]:
             raise DataError(f"the vocabulary lacks {', '.join(lacking)}", next_step="is it BERT's?")
-        breaks = tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str("<br />") == " "
-        return cls(tokenizer, lowercase, accents, breaks)
+        return cls(tokenizer, try_out(tokenizer.normalizer))
 
     def with_pieces(self, pieces: Iterable[str]) -> Self:
         """Return the same rules with another vocabulary, in id order."""
@@ -184,9 +167,14 @@ class WordPiece:
         stated["model"]["vocab"] = {piece: index for index, piece in enumerate(pieces)}
         tokenizer = Tokenizer.from_str(json.dumps(stated))
         tokenizer.encode_special_tokens = True
-        return type(self)(tokenizer, self.lowercase, self.accents, self.breaks)
+        return type(self)(tokenizer, self.rules)
 
     # ---- used --------------------------------------------------------------------------------
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """Its rules as `of` takes them."""
+        return {name: getattr(self.rules, name) for name in ("lowercase", "accents", "breaks")}
 
     def __len__(self) -> int:
         return self.tokenizer.get_vocab_size(with_added_tokens=False)
@@ -292,17 +280,9 @@ def _numbered(word_ids: list[int | None], offsets: list[tuple[int, int]]) -> Int
     return np.array(numbers, np.int64)
 
 
-def _assembled(model: models.WordPiece, lowercase: bool, accents: Accents, breaks: bool) -> Tokenizer:
+def _assembled(model: models.WordPiece, rules: Rules) -> Tokenizer:
     tokenizer = Tokenizer(model)
-    bert = normalizers.BertNormalizer(
-        clean_text=True, handle_chinese_chars=True, strip_accents=accents == "strip", lowercase=lowercase
-    )
-    steps: list[normalizers.Normalizer] = [bert]
-    if breaks:
-        steps.insert(0, normalizers.Replace(Regex(BREAK), " "))
-    if accents == "strip-alphabets":
-        steps += [normalizers.NFD(), normalizers.Replace(Regex(ALPHABET_MARKS), ""), normalizers.NFC()]
-    tokenizer.normalizer = bert if len(steps) == 1 else normalizers.Sequence(steps)
+    tokenizer.normalizer = rules.normalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece(prefix=CONTINUES)
     return tokenizer

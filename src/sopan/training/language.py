@@ -7,7 +7,6 @@ A run may be stopped at any moment and goes on to the very bits that it would ha
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -21,14 +20,14 @@ from keras import ops
 
 from sopan.errors import ConfigError
 from sopan.training.backend import Arrays, Stepper, make_stepper
+from sopan.training.kept import Variables, run_digest
 from sopan.training.language_recipe import LanguageRecipe, make_optimizer
 from sopan.training.recipe import DivergedError, Monitor, Progress, Snapshot
+from sopan.training.watch import TELL_SECONDS
 from sopan.types import Json
 
 SNAPSHOT_SECONDS = 120.0
 """A snapshot is kept so often, and at the end."""
-TELL_SECONDS = 0.5
-"""Progress is told at most so often."""
 
 Draw = Callable[[int], tuple[Arrays, Arrays]]
 """From a step's number to its inputs and targets: the same number, the same batch."""
@@ -107,7 +106,7 @@ def train_language(
         identity = _identity(network, recipe, identity)
     optimizer = make_optimizer(recipe)
     stepper = make_stepper(network, language_loss, optimizer, xla=xla, shared=shared)
-    run = _Run(network, optimizer, stepper, recipe, identity, monitor)
+    run = _Run(stepper, Variables(network, optimizer, stepper), recipe, identity, monitor)
     run.resume()
     total = recipe.steps * recipe.accumulate
     with ThreadPoolExecutor(1) as ahead:  # the next batch is drawn while this one is learnt
@@ -128,14 +127,13 @@ class _Run:
 
     def __init__(
         self,
-        network: keras.Model,
-        optimizer: keras.optimizers.Optimizer,
         stepper: Stepper,
+        variables: Variables,
         recipe: LanguageRecipe,
         identity: str,
         monitor: Monitor,
     ):
-        self.network, self.optimizer, self.stepper = network, optimizer, stepper
+        self.stepper, self.variables = stepper, variables
         self.recipe, self.identity, self.monitor = recipe, identity, monitor
         self.batch = 0
         self.losses: list[float] = []
@@ -187,8 +185,6 @@ class _Run:
         checkpoint = self.monitor.checkpoint
         if checkpoint is None or not (last or time.monotonic() - self._kept >= SNAPSHOT_SECONDS):
             return
-        self.stepper.settle()
-        arrays = {f"{i}": np.array(ops.convert_to_numpy(v.value)) for i, v in enumerate(self._variables())}
         position: dict[str, Json] = {
             "run": self.identity,
             "batch": self.batch,
@@ -198,7 +194,7 @@ class _Run:
             "losses": self.losses,
             "looks": [list(look) for look in self.looks],
         }
-        checkpoint.write(Snapshot(arrays, position))
+        checkpoint.write(Snapshot(self.variables.arrays(), position))
         self._kept = time.monotonic()
 
     def resume(self) -> None:
@@ -206,12 +202,8 @@ class _Run:
         snapshot = self.monitor.checkpoint.read() if self.monitor.checkpoint else None
         if snapshot is None:
             return
+        self.variables.go_on(snapshot, self.identity)
         position = snapshot.position
-        if position["run"] != self.identity:
-            raise ConfigError(
-                "the checkpoint is of another run: its texts, settings, seed or versions differ",
-                next_step="run the command as it was, or name another folder",
-            )
         rates = (position["steps"], position["stable_until"]), (self.recipe.steps, self.recipe.stable_until)
         stable = min(until for _, until in rates) * self.recipe.accumulate
         if rates[0] != rates[1] and position["batch"] > stable:
@@ -222,17 +214,9 @@ class _Run:
         self.batch = self._first = position["batch"]
         self.seconds, self.losses = position["seconds"], position["losses"]
         self.looks = [Look(*look) for look in position["looks"]]
-        for i, variable in enumerate(self._variables()):
-            variable.assign(snapshot.arrays[f"{i}"])
-        self.stepper.renew()
-
-    def _variables(self) -> list[Any]:
-        return [*self.network.variables, *self.optimizer.variables]
 
 
 def _identity(network: keras.Model, recipe: LanguageRecipe, data: str) -> str:
     """Return a digest of all that decides how a run goes, but for its length and the machine."""
     plain = {name: value for name, value in asdict(recipe).items() if name not in ("steps", "decay")}
-    shapes = [tuple(variable.shape) for variable in network.variables]
-    about = (plain, data, shapes, keras.__version__, keras.backend.backend())
-    return hashlib.sha256(repr(about).encode()).hexdigest()
+    return run_digest(network, plain, data)

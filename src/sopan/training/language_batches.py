@@ -53,10 +53,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class _Epoch:
+    """One pass over the corpus: its number, its sequences, which of them each row holds, its first batch."""
+
+    number: int
     sequences: Sequences
     rows: list[np.ndarray]
     first: int
-    """Number of its first batch."""
 
     def batches(self, height: int) -> int:
         return len(self.rows) // height
@@ -71,6 +73,9 @@ class Batches:
         task: what is asked.
         seed: decides cuts, packing and blanks.
 
+    Attributes:
+        batches_an_epoch: how many batches the first pass over the corpus gives.
+
     Raises:
         DataError: the corpus does not fill one batch.
     """
@@ -81,35 +86,27 @@ class Batches:
         self.special = np.zeros(len(wordpiece), bool)
         self.special[[wordpiece.specials[name] for name in SPECIALS]] = True
         self.continues = wordpiece.continues if task.whole_words else None
-        self._epochs = [self._plan(0, 0)]
-        if self._epochs[0].batches(task.rows) == 0:
+        self._epoch = self._plan(0, 0)
+        self.batches_an_epoch = self._epoch.batches(task.rows)
+        if self.batches_an_epoch == 0:
             raise DataError(
-                f"the corpus fills {len(self._epochs[0].rows)} rows of {task.length} pieces, "
+                f"the corpus fills {len(self._epoch.rows)} rows of {task.length} pieces, "
                 f"and a batch takes {task.rows}",
                 next_step="give more text, or smaller batches",
             )
 
-    @property
-    def batches_an_epoch(self) -> int:
-        """How many batches the first pass over the corpus gives."""
-        return self._epochs[0].batches(self.task.rows)
-
     def _plan(self, number: int, first: int) -> _Epoch:
         rng = np.random.default_rng([self.seed, number])
         sequences = cut_sequences(self.store.offsets, self.task.length, rng)
-        return _Epoch(sequences, pack(sequences.lengths, self.task.length, rng), first)
+        return _Epoch(number, sequences, pack(sequences.lengths, self.task.length, rng), first)
 
     def _epoch_of(self, batch: int) -> _Epoch:
         """Return the epoch that a batch is in; one epoch at a time is kept."""
-        if batch < self._epochs[-1].first:
-            self._epochs = [self._plan(0, 0)]
-        number = len(self._epochs) - 1
-        while batch >= (end := self._epochs[-1].first + self._epochs[-1].batches(self.task.rows)):
-            number += 1
-            passed = self._epochs[-1]
-            self._epochs[-1] = _Epoch(passed.sequences, [], passed.first)  # its rows are not needed again
-            self._epochs.append(self._plan(number, end))
-        return self._epochs[-1]
+        epoch = self._epoch if batch >= self._epoch.first else self._plan(0, 0)
+        while batch >= (end := epoch.first + epoch.batches(self.task.rows)):
+            epoch = self._plan(epoch.number + 1, end)
+        self._epoch = epoch
+        return epoch
 
     def rows(self, batch: int) -> tuple[Rows, Pairs | None]:
         """Return the rows of a batch, before any blanks."""

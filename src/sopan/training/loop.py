@@ -9,7 +9,6 @@ a position and the variables are all that a snapshot needs.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from typing import Any, NamedTuple
@@ -18,10 +17,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from sopan.errors import ConfigError
 from sopan.text.batch import Batch, Clipped, batches, drop_words, padding_share, plan, row_weights
 from sopan.training.backend import Arrays, Stepper, make_forward, make_stepper
 from sopan.training.forward import read_all
+from sopan.training.kept import Variables, run_digest
 from sopan.training.optimizer import WarmUpDecay, adamw
 from sopan.training.recipe import (
     DivergedError,
@@ -181,6 +180,7 @@ class _Keeper:
         self.position = Position()
         self.best: list[np.ndarray] = []
         self._last = time.monotonic()
+        self._variables = Variables(run.network, run.optimizer, run.stepper)
         self._identity = "" if self.checkpoint is None else _identity(run, validation)
         self._resume()
 
@@ -202,15 +202,9 @@ class _Keeper:
     def restore_best(self) -> None:
         self.run.network.set_weights(self.best)
 
-    def _variables(self) -> list[Any]:
-        return [*self.run.network.variables, *self.run.optimizer.variables]
-
     def _write(self) -> None:
         assert self.checkpoint is not None
-        self.run.stepper.settle()
-        arrays = {
-            f"now.{i}": np.array(ops.convert_to_numpy(v.value)) for i, v in enumerate(self._variables())
-        }
+        arrays = self._variables.arrays()
         arrays |= {f"best.{i}": array for i, array in enumerate(self.best)}
         self.checkpoint.write(Snapshot(arrays, {"run": self._identity} | self.position.as_json()))
         self._last = time.monotonic()
@@ -219,16 +213,9 @@ class _Keeper:
         snapshot = self.checkpoint.read() if self.checkpoint else None
         if snapshot is None:
             return
-        position = dict(snapshot.position)
-        if position.pop("run") != self._identity:
-            raise ConfigError(
-                "the checkpoint is of another run: its texts, settings, seed or versions differ",
-                next_step="run the command as it was, or name another checkpoint folder",
-            )
+        self._variables.go_on(snapshot, self._identity)
+        position = {name: value for name, value in snapshot.position.items() if name != "run"}
         self.position = Position.of_json(position)
-        for i, variable in enumerate(self._variables()):
-            variable.assign(snapshot.arrays[f"now.{i}"])
-        self.run.stepper.renew()
         self.best = [
             snapshot.arrays[f"best.{i}"]
             for i in range(len(self.run.network.weights))
@@ -238,12 +225,8 @@ class _Keeper:
 
 def _identity(run: _Run, validation: tuple[Clipped, Score] | None) -> str:
     """Return a digest of all that decides how a run goes, but for the machine."""
-    digest = hashlib.sha256()
-    shapes = [tuple(variable.shape) for variable in run.network.variables]
-    digest.update(repr((run.recipe, run.buckets, run.seed, run.epochs, len(shapes))).encode())
-    digest.update(repr((keras.__version__, keras.backend.backend(), shapes)).encode())
     parts = [run.examples.texts] + ([validation[0]] if validation else [])
-    for part in parts:
-        digest.update(part.encoded.ids.tobytes() + part.encoded.offsets.tobytes())
-    digest.update(run.examples.labels.tobytes() + run.examples.weights.tobytes())
-    return digest.hexdigest()
+    arrays: list[np.ndarray] = [array for part in parts for array in (part.encoded.ids, part.encoded.offsets)]
+    arrays += [run.examples.labels, run.examples.weights]
+    settings = (run.recipe, run.buckets, run.seed, run.epochs)
+    return run_digest(run.network, settings, *(array.tobytes() for array in arrays))

@@ -12,9 +12,10 @@ from types import MappingProxyType
 import numpy as np
 
 from sopan.errors import DataError
+from sopan.fit.intervals import paired_difference
 from sopan.fit.publish import folder_lock
 from sopan.lm.adapt import grow, new_words
-from sopan.lm.evaluate import Blank, BlankScores, compare_blanks, fill_blanks, make_blanks, sentences
+from sopan.lm.evaluate import Blank, BlankScores, fill_blanks, make_blanks, sentences
 from sopan.rungs.language_model import LanguageModel
 from sopan.rungs.presets import from_preset
 from sopan.text.wordpiece import WordPiece
@@ -79,8 +80,7 @@ def adapt(
     places = {"max_length": before.config.max_length}
     _, settings = chosen_settings(places, chosen, recipe, "random", precision, seed)
     exam = None if labelled is None else Exam(labelled, reading, parts, seed)
-    barred = None if exam is None else exam.held_out()
-    documents = CorpusReading(tuple(map(str, corpus)), reading, held_out, barred)
+    documents = _documents(corpus, reading, held_out, exam)
     place = Workplace.of(out, work)
     with folder_lock(Path(out)):
         tell("pieces", {"stage": "finding new words"})
@@ -141,8 +141,7 @@ def compare_objectives(
         for objective in ("masked", "causal")
     }
     exam = None if labelled is None else Exam(labelled, reading, parts, seed)
-    barred = None if exam is None else exam.held_out()
-    documents = CorpusReading(tuple(map(str, corpus)), reading, held_out, barred)
+    documents = _documents(corpus, reading, held_out, exam)
     with _kept(work) as folder:
         wordpiece = find_vocabulary(documents, vocabulary, True, folder)
         models: dict[str, LanguageModel] = {}
@@ -173,6 +172,14 @@ def compare_objectives(
     return report
 
 
+def _documents(
+    corpus: Sequence[str | Path], reading: Reading, held_out: float, exam: Exam | None
+) -> CorpusReading:
+    """Read a corpus without the texts of an exam."""
+    barred = None if exam is None else exam.held_out()
+    return CorpusReading(tuple(map(str, corpus)), reading, held_out, barred)
+
+
 def _held_out_blanks(corpus: CorpusReading, wordpiece: WordPiece, seed: int) -> list[Blank]:
     """Hide a word in each of some held-out sentences, if there are any."""
     rng = np.random.default_rng([seed, 2])
@@ -182,7 +189,7 @@ def _held_out_blanks(corpus: CorpusReading, wordpiece: WordPiece, seed: int) -> 
 
 def _compared(filled: Mapping[str, BlankScores], a: str, b: str) -> dict[str, Json]:
     """Say how many blanks each model filled right, and by how much a beats b."""
-    difference = compare_blanks(filled[a], filled[b], np.random.default_rng(0))
+    difference = paired_difference(filled[a].first, filled[b].first, np.random.default_rng(0))
     return {name: scores.as_json() for name, scores in filled.items()} | {"difference": difference}
 
 

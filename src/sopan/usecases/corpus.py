@@ -46,11 +46,12 @@ class CorpusReading:
 
     def batches(self, *, held_out: bool) -> Iterator[pa.LargeStringArray]:
         """Stream the documents of one side, some thousands at a time."""
+        barred = None if self.barred is None else _folded(self.barred)
         for path in self.paths:
             for batch in stream_texts(path, **self.reading.unlabelled):
                 texts = batch.column("text")
-                if self.barred is not None:
-                    known = pc.is_in(_folded(texts), value_set=_folded(self.barred))
+                if barred is not None:
+                    known = pc.is_in(_folded(texts), value_set=barred)
                     texts = texts.filter(pc.invert(known))
                 mine = [_apart(text, self.held_out) == held_out for text in texts.to_pylist()]
                 yield texts.filter(pa.array(mine, pa.bool_()))
@@ -69,7 +70,7 @@ class CorpusReading:
     def about(self, wordpiece: WordPiece) -> dict[str, Json]:
         """Return what tells a store of this corpus from others."""
         pieces = zlib.crc32("\n".join(wordpiece.pieces).encode())
-        rules = [wordpiece.lowercase, wordpiece.accents, wordpiece.breaks, pieces]
+        rules = [*wordpiece.rules, pieces]
         return {**self.made_of(), "rules": rules}
 
     def made_of(self) -> dict[str, Json]:

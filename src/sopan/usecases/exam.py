@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from sopan.fit.intervals import difference_interval, mcnemar
-from sopan.fit.tune import Budget, Labelled, tune
-from sopan.text.audit import audit_corpus, remove_leaks
-from sopan.text.split import check_parts
+from sopan.fit.intervals import paired_difference
+from sopan.fit.tune import Budget, tune
 from sopan.types import BoolArray, Json
-from sopan.usecases.inputs import Parts, Reading
+from sopan.usecases.inputs import Parts, Reading, labelled_parts
 
 
 class Exam:
@@ -29,14 +27,8 @@ class Exam:
 
     def __init__(self, data: str | Path, reading: Reading, parts: Parts, seed: int):
         self.seed = seed
-        self.corpus = reading.corpus(data)
-        split = parts.split(self.corpus, seed)
-        self.split = remove_leaks(split, audit_corpus(self.corpus, split))
-        check_parts(self.corpus, self.split)
-        self.train, self.val, self.test = (
-            Labelled(self.corpus.texts.take(pa.array(rows)), self.corpus.labels[rows], self.corpus.classes)
-            for rows in (self.split.train, self.split.val, self.split.test)
-        )
+        corpus = reading.corpus(data)
+        self.train, self.val, self.test = labelled_parts(corpus, parts.clean(corpus, seed))
 
     def held_out(self) -> pa.LargeStringArray:
         """Return the validation and test texts."""
@@ -51,8 +43,6 @@ class Exam:
 
     def report(self, right: Mapping[str, BoolArray], a: str, b: str) -> dict[str, Json]:
         """Say how accurate each was, and by how much a beats b: share, 95% interval, exact McNemar p."""
-        low, high = difference_interval(right[a], right[b], np.random.default_rng(0))
-        gain = float(right[a].mean() - right[b].mean())
-        difference = {"difference": gain, "low": low, "high": high, "p": mcnemar(right[a], right[b])}
+        difference = paired_difference(right[a], right[b], np.random.default_rng(0))
         accuracy = {name: float(each.mean()) for name, each in right.items()}
         return {"tests": len(right[a]), "accuracy": accuracy, "difference": difference}

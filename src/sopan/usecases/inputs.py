@@ -13,9 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from sopan.errors import ConfigError, DataError
+from sopan.fit.tune import Labelled
 from sopan.rungs import STEPS, step_class
+from sopan.text.audit import audit_corpus, remove_leaks
 from sopan.text.read import read_corpus, read_texts
-from sopan.text.split import dedupe_unlabelled, make_split
+from sopan.text.split import check_parts, dedupe_unlabelled, make_split
 from sopan.text.tokenize import TokenRule
 from sopan.types import Corpus, Split
 
@@ -66,9 +68,26 @@ class Parts:
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
         return make_split(corpus, **asdict(self), rng=rng)
 
+    def clean(self, corpus: Corpus, seed: int, rule: TokenRule = "words") -> Split:
+        """Split a corpus and keep from the training texts what leaked into the others.
+
+        Raises:
+            DataError: too few texts are left.
+        """
+        split = self.split(corpus, seed)
+        split = remove_leaks(split, audit_corpus(corpus, split, rule=rule))
+        check_parts(corpus, split)
+        return split
+
 
 DEFAULT_READING = Reading()
 DEFAULT_PARTS = Parts()
+
+
+def labelled_parts(corpus: Corpus, split: Split) -> tuple[Labelled, Labelled, Labelled]:
+    """Return the texts to train, validate and test on, with their labels."""
+    train, val, test = (Labelled.part(corpus, rows) for rows in (split.train, split.val, split.test))
+    return train, val, test
 
 
 def with_unlabelled(

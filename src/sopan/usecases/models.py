@@ -15,12 +15,10 @@ from sopan.fit.artifact import label_names, load_model, save_model
 from sopan.fit.checkpoint import CheckpointFile
 from sopan.fit.predict import evaluate_model, predict_stream, write_predictions
 from sopan.fit.publish import check_replaceable, folder_lock, replacing_file
-from sopan.fit.tune import Budget, Labelled, tune
+from sopan.fit.tune import Budget, tune
 from sopan.rungs.base import Rung
-from sopan.text.audit import audit_corpus, remove_leaks
 from sopan.text.duplicates import fingerprint
 from sopan.text.read import stream_texts
-from sopan.text.split import check_parts
 from sopan.text.tokenize import TokenRule
 from sopan.text.vectors import WordVectors, load_word_vectors, save_projector, save_word2vec
 from sopan.training.recipe import Monitor
@@ -32,6 +30,7 @@ from sopan.usecases.inputs import (
     Reading,
     check_out,
     check_steps,
+    labelled_parts,
     with_unlabelled,
 )
 
@@ -72,14 +71,9 @@ def train(
     limit = Budget.parse(budget)
     with folder_lock(Path(out)):
         corpus = reading.corpus(data)
-        split = parts.split(corpus, seed)
-        split = remove_leaks(split, audit_corpus(corpus, split, rule=tokens))
-        check_parts(corpus, split)
+        split = parts.clean(corpus, seed, tokens)
         corpus, extra = with_unlabelled(corpus, split, unlabelled, reading)
-        train_part, val_part, test_part = (
-            Labelled(corpus.texts.take(pa.array(rows)), corpus.labels[rows], corpus.classes)
-            for rows in (split.train, split.val, split.test)
-        )
+        train_part, val_part, test_part = labelled_parts(corpus, split)
         fixed = {"tokens": tokens, "random_state": seed}
         tuned = tune(
             step,

@@ -6,9 +6,10 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from numbers import Real
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import cast, get_args
 
 import numpy as np
 
@@ -21,8 +22,9 @@ from sopan.lm.pretrain import Pretrained, Pretraining, Start
 from sopan.lm.pretrain import pretrain as run_pretraining
 from sopan.rungs.blocks import EncoderConfig
 from sopan.rungs.encoder import bert_config
-from sopan.rungs.language_model import LanguageModel
+from sopan.rungs.language_model import LanguageModel, Objective
 from sopan.rungs.layers import Precision
+from sopan.rungs.settings import Between, OneOf, Rule, check_values
 from sopan.text.packing import LEAST
 from sopan.text.piece_store import PieceStore, write_store
 from sopan.text.wordpiece import WordPiece
@@ -36,6 +38,16 @@ from sopan.usecases.inputs import DEFAULT_READING, Reading, check_out
 
 Tell = Callable[[str, dict[str, Json]], None]
 """Told the part of the work, and what it says."""
+
+RULES: dict[str, Rule] = {
+    "objective": OneOf(get_args(Objective)),
+    "pairs": OneOf(get_args(PairTask)),
+    "optimizer": OneOf(get_args(OptimizerName)),
+    "learning_rate": Between(Real, 1e-8, 1),
+    "start": OneOf(get_args(Start)),
+    "precision": OneOf(get_args(Precision)),
+}
+"""What the settings of a training that a user chooses by name or by size must keep to."""
 
 
 def pretrain(
@@ -109,17 +121,13 @@ def chosen_settings(
     Raises:
         ConfigError: naming the setting and what can work.
     """
-    objective = _one_of("objective", task.get("objective", "masked"), ("masked", "causal"))
-    pairs = _one_of("pairs", task.get("pairs", "none"), get_args(PairTask))
-    _one_of("optimizer", recipe.get("optimizer", "muon"), get_args(OptimizerName))
-    rate = recipe.get("learning_rate", 1e-3)
-    if not 0 < rate <= 1:
-        raise ConfigError(f"learning_rate={rate} cannot work", next_step="0.001 is usual")
+    task = {"objective": "masked", "pairs": "none", **task}
+    recipe = {"learning_rate": 1e-3, "optimizer": "muon", **recipe}
+    check_values({"start": start, "precision": precision, **task, **recipe}, RULES)
     sizes = {"width": 256, "depth": 4, "heads": 4, "max_length": 256, "dropout": 0.0, **encoder}
     sizes = {"inner": 4 * sizes["width"], "attention_dropout": sizes["dropout"], **sizes}
-    config = replace(bert_config(**sizes), causal=objective == "causal")
-    plain = {name: value for name, value in task.items() if name not in ("objective", "pairs")}
-    asked = Task(causal=config.causal, **{"pairs": pairs, **plain})
+    config = replace(bert_config(**sizes), causal=task["objective"] == "causal")
+    asked = Task(causal=config.causal, **{name: task[name] for name in task if name != "objective"})
     if asked.length > config.max_length:
         raise ConfigError(
             f"rows of {asked.length} pieces are longer than the {config.max_length} places of the encoder",
@@ -129,9 +137,9 @@ def chosen_settings(
     choose_xla(xla)
     return config, Pretraining(
         task=asked,
-        recipe=LanguageRecipe(**{"steps": 1, "optimizer": "muon", **recipe}),
-        start=_one_of("start", start, get_args(Start)),
-        precision=_one_of("precision", precision, get_args(Precision)),
+        recipe=LanguageRecipe(**{"steps": 1, **recipe}),
+        start=cast(Start, start),
+        precision=cast(Precision, precision),
         seed=seed,
         xla=xla,
     )
@@ -252,9 +260,3 @@ def with_steps(
         steps = max(1, round(epochs * batches / settings.recipe.accumulate))
     warm_up = min(settings.recipe.warm_up, max(1, steps // 10))
     return replace(settings, recipe=replace(settings.recipe, steps=steps, warm_up=warm_up))
-
-
-def _one_of(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
-    if value not in choices:
-        raise ConfigError(f"{name}={value!r} cannot work", next_step=f"choices: {', '.join(choices)}")
-    return value
