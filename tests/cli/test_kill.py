@@ -6,6 +6,7 @@ child for each kill; the child runs the command line and is killed at a random m
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -55,42 +56,66 @@ def train(data: Path, folder: Path) -> int:
 
 
 def nursery() -> None:
-    """For each line `WAY DATA FOLDER DELAY` fork a child, kill it DELAY seconds on, say how that went."""
+    """For each line `WAY DATA FOLDER FROM DELAY` fork a child, kill it DELAY seconds on, say how that went.
+
+    FROM is `start`, or `save`: when something new stands beside the folder. The answer: the exit code, the
+    seconds until the save began, and those until the end.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     with TemporaryDirectory() as warm_up:
         train(write_reviews(Path(warm_up) / "reviews.csv", "good", "poor"), Path(warm_up) / "model")
     for line in sys.stdin:
-        way, data, folder, delay = line.rstrip("\n").split("\t")
-        started = time.perf_counter()
+        way, data, folder, since, delay = line.rstrip("\n").split("\t")
+        beside, started = Path(folder).parent, time.perf_counter()
+        before = entries(beside)
         child = os.fork()
         if not child:
             signal.alarm(PATIENCE)
             if way == "step aside":
                 publish._exchange = lambda a, b: False
             os._exit(train(Path(data), Path(folder)))
-        if delay != "never":
-            time.sleep(max(0.0, started + float(delay) - time.perf_counter()))
-            os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), time.perf_counter() - started, file=answers, flush=True)
+        due = started + float(delay) if since == "start" else math.inf
+        saving, ended, status = math.inf, 0, 0
+        while not ended:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            now = time.perf_counter()
+            if saving == math.inf and entries(beside) - before:
+                saving = now
+                due = min(due, now + float(delay) if since == "save" else math.inf)
+            if now >= due and not ended:
+                os.kill(child, signal.SIGKILL)
+                ended, status = os.waitpid(child, 0)
+            time.sleep(0.0005)
+        code = os.waitstatus_to_exitcode(status)
+        print(code, saving - started, time.perf_counter() - started, file=answers, flush=True)
 
 
-Run = Callable[..., tuple[int, float]]
+def entries(folder: Path) -> set[str]:
+    """Return what stands in a folder, but for locks."""
+    return {path.name for path in folder.glob("*") if path.suffix != ".lock"}
+
+
+Run = Callable[..., tuple[int, float, float]]
 
 
 @pytest.fixture(scope="module")
 def warm() -> Iterator[Run]:
-    """Return a function that trains in a child, killed after a delay, and returns (exit code, seconds)."""
+    """Return a function that trains in a child, killed after a delay.
+
+    It returns the exit code, the seconds until the save began, and those until the end.
+    """
     process = subprocess.Popen(
         [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
 
-    def one(way: str, data: Path, folder: Path, delay: float | str = "never") -> tuple[int, float]:
-        process.stdin.write(f"{way}\t{data}\t{folder}\t{delay}\n")
+    def one(
+        way: str, data: Path, folder: Path, since: str = "start", delay: float = math.inf
+    ) -> tuple[int, float, float]:
+        process.stdin.write(f"{way}\t{data}\t{folder}\t{since}\t{delay}\n")
         process.stdin.flush()
-        code, seconds = process.stdout.readline().split()
-        return int(code), float(seconds)
+        code, saving, seconds = process.stdout.readline().split()
+        return int(code), float(saving), float(seconds)
 
     with process:
         yield one
@@ -114,29 +139,29 @@ def reviews(tmp_path) -> list[Path]:
     ]
 
 
-def moments(rng: np.random.Generator, seconds: float, kills: int) -> np.ndarray:
-    """Draw moments to kill at: half over the whole run, half over its last third, where the save is."""
-    return (
-        np.concatenate([rng.uniform(0, 1.1, kills // 2), rng.uniform(0.66, 1.1, kills - kills // 2)])
-        * seconds
-    )
+def moments(rng: np.random.Generator, seconds: float, save: float, kills: int) -> Iterator[tuple[str, float]]:
+    """Draw moments to kill at: half over the whole run, half over the save, from when it is seen to begin."""
+    for number in range(kills):
+        yield ("save", rng.uniform(0, 1.1 * save)) if number % 2 else ("start", rng.uniform(0, 1.1 * seconds))
 
 
 def test_two_hundred_kills_leave_the_old_model_or_the_new(run, reviews, tmp_path):
     """100 for each way to replace a folder."""
     folder = tmp_path / "models" / "bow"
-    expected, seconds = [], []
+    expected, seconds, saves = [], [], []
     for data in [*reviews, *reviews]:
-        code, took = run(data, folder)
+        code, saving, took = run(data, folder)
         assert code == 0
         seconds.append(took)
+        saves.append(took - saving)
         expected.append(load_model(folder).predict_proba(PROBES))
     assert not np.allclose(expected[0], expected[1])
 
     standing, found, left = 1, Counter(), 0
-    for delay in moments(np.random.default_rng(0), float(np.median(seconds)), 100):
+    typical = float(np.median(seconds)), float(np.median(saves))
+    for since, delay in moments(np.random.default_rng(0), *typical, 100):
         wanted = 1 - standing
-        code, _ = run(reviews[wanted], folder, delay)
+        code, *_ = run(reviews[wanted], folder, since, delay)
         left += len(list(folder.parent.iterdir())) > 2
         probabilities = load_model(folder).predict_proba(PROBES)
         was, standing = standing, wanted if np.array_equal(probabilities, expected[wanted]) else standing
@@ -152,11 +177,11 @@ def test_two_hundred_kills_leave_the_old_model_or_the_new(run, reviews, tmp_path
 
 
 def test_a_kill_before_the_first_model_leaves_none_or_one(run, reviews, tmp_path):
-    _, seconds = run(reviews[0], tmp_path / "timed" / "bow")
+    _, saving, seconds = run(reviews[0], tmp_path / "timed" / "bow")
     expected = load_model(tmp_path / "timed" / "bow").predict_proba(PROBES)
-    for place, delay in enumerate(moments(np.random.default_rng(1), seconds, 10)):
+    for place, (since, delay) in enumerate(moments(np.random.default_rng(1), seconds, seconds - saving, 10)):
         folder = tmp_path / f"models{place}" / "bow"
-        run(reviews[0], folder, delay)
+        run(reviews[0], folder, since, delay)
         try:
             np.testing.assert_array_equal(load_model(folder).predict_proba(PROBES), expected)
         except ModelFolderError as error:

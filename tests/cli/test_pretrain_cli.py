@@ -164,6 +164,7 @@ GOOD = ("pretrain", "corpus.csv", "--steps", "2")
         ((*GOOD, "--objective", "causal", "--pairs", "next"), "not asked about pairs"),
         ((*GOOD, "--width", "17", "--heads", "4"), "heads"),
         ((*GOOD, "--length", "64", "--max-length", "32"), "raise max_length"),
+        ((*GOOD, "--length", "64", "--max-length", "96", "--shift", "33"), "reach 97 places"),
         ((*GOOD, "--learning-rate", "0"), "learning_rate=0"),
         ((*GOOD, "--learning-rate", "nan"), "learning_rate=nan"),
         ((*GOOD, "--held-out", "0.9"), "cannot be held out"),

@@ -57,6 +57,24 @@ def test_an_epoch_shows_each_sequence_once_and_the_next_cuts_and_packs_anew():
     assert batches.batches_an_epoch == n  # still that of the first epoch
 
 
+def test_shifted_sequences_differ_from_others_by_the_place_they_begin_at_alone():
+    still, shifted = (Batches(store(), WORDPIECE, task(shift=shift), 0) for shift in (0, 100))
+    begun = set()
+    for number in range(8):
+        (rows, _), (moved, _) = still.rows(number), shifted.rows(number)
+        for name in ("ids", "blocks", "segments"):
+            np.testing.assert_array_equal(getattr(moved, name), getattr(rows, name))
+        by = moved.places - rows.places
+        assert (by[rows.blocks == 0] == 0).all()
+        for row in range(len(by)):
+            for block in range(1, rows.blocks[row].max() + 1):
+                (first,) = set(by[row][rows.blocks[row] == block])
+                begun.add(int(first))
+    assert min(begun) >= 0
+    assert max(begun) <= 100
+    assert len(begun) > 30
+
+
 def test_a_masked_batch_is_what_the_network_takes():
     inputs, targets = Batches(store(), WORDPIECE, task(mask_rate=0.25), 0)(1)
     ids, blocks, places, segments, at = inputs
@@ -123,6 +141,7 @@ def test_a_corpus_that_fills_no_batch_is_refused():
         {"mask_rate": float("nan")},
         {"length": 15},
         {"rows": 0},
+        {"shift": -1},
         {"causal": True, "pairs": "next"},
     ],
 )

@@ -34,6 +34,10 @@ def run(
     max_length: Annotated[int, typer.Option("--max-length", min=16, help="Places that it knows.")] = 256,
     dropout: Annotated[float, typer.Option("--dropout", min=0.0, max=0.95, help="While training.")] = 0.0,
     length: o.RowLength = 128,
+    shift: Annotated[
+        int | None,
+        typer.Option("--shift", min=0, help="Furthest place that a text begins at; unless told, all count."),
+    ] = None,
     rows: o.Rows = 32,
     accumulate: Annotated[int, typer.Option("--accumulate", min=1, help="Batches of a step.")] = 1,
     steps: o.Steps = None,
@@ -74,6 +78,7 @@ def run(
             task={
                 "objective": objective,
                 "length": length,
+                "shift": shift,
                 "rows": rows,
                 "mask_rate": mask_rate,
                 "whole_words": whole_words,

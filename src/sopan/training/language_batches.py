@@ -17,6 +17,7 @@ from sopan.text.pairs import Pairs, make_pairs
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import CLS, MASK, SEP, SPECIALS, WordPiece
 from sopan.training.backend import Arrays
+from sopan.types import Int32Array
 
 PairTask = Literal["none", "next", "order"]
 """Whether the second half of a sequence is asked about: is it the next (BERT), or in order (ALBERT)?"""
@@ -33,6 +34,8 @@ class Task:
         mask_rate: share of the pieces that are blanks.
         whole_words: hide whole words, else single pieces.
         pairs: see `PairTask`.
+        shift: the furthest place that a sequence begins at, drawn anew for each, so that short rows teach far
+            places, too (Kiyono et al. 2021, "SHAPE").
     """
 
     causal: bool = False
@@ -41,12 +44,14 @@ class Task:
     mask_rate: float = 0.15
     whole_words: bool = True
     pairs: PairTask = "none"
+    shift: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.mask_rate < 1:
             raise ConfigError(f"mask_rate={self.mask_rate} cannot work", next_step="0.15 is usual, 0.4 a lot")
-        if self.length < 16 or self.rows < 1:
-            raise ConfigError(f"rows of {self.length} pieces, {self.rows} at a time, cannot work")
+        if self.length < 16 or self.rows < 1 or self.shift < 0:
+            asked = f"rows of {self.length} pieces, {self.rows} at a time, shifted by up to {self.shift}"
+            raise ConfigError(f"{asked}, cannot work")
         if self.causal and self.pairs != "none":
             raise ConfigError("a causal model is not asked about pairs", next_step="leave one of them out")
 
@@ -115,10 +120,19 @@ class Batches:
         members = epoch.rows[start : start + height]
         cls, sep = self.marks[CLS], self.marks[SEP]
         rows = fill_rows(self.store.ids, epoch.sequences, members, self.task.length, cls, sep)
+        if self.task.shift:
+            rows = rows._replace(places=rows.places + self._shifts(batch, rows.blocks))
         if self.task.pairs == "none":
             return rows, None
         rng = np.random.default_rng([self.seed, batch, 1])
         return make_pairs(rows, rng, sep=sep, swap=self.task.pairs == "order")
+
+    def _shifts(self, batch: int, blocks: Int32Array) -> Int32Array:
+        """Draw where each sequence of a batch begins: (B, T) int32; 0 where there is no sequence."""
+        rng = np.random.default_rng([self.seed, batch, 2])
+        drawn = rng.integers(0, self.task.shift + 1, (len(blocks), blocks.max() + 1), dtype=np.int32)
+        drawn[:, 0] = 0
+        return np.take_along_axis(drawn, blocks, axis=1)
 
     def __call__(self, batch: int) -> tuple[Arrays, Arrays]:
         """Return inputs and targets of a batch, as `build_language_model` and `language_loss` take them."""

@@ -127,12 +127,7 @@ def chosen_settings(
     sizes = {"width": 256, "depth": 4, "heads": 4, "max_length": 256, "dropout": 0.0, **encoder}
     sizes = {"inner": 4 * sizes["width"], "attention_dropout": sizes["dropout"], **sizes}
     config = replace(bert_config(**sizes), causal=task["objective"] == "causal")
-    asked = Task(causal=config.causal, **{name: task[name] for name in task if name != "objective"})
-    if asked.length > config.max_length:
-        raise ConfigError(
-            f"rows of {asked.length} pieces are longer than the {config.max_length} places of the encoder",
-            next_step="raise max_length, or lower length",
-        )
+    asked = _asked(task, config)
     check_rows(asked.rows)
     choose_xla(xla)
     return config, Pretraining(
@@ -143,6 +138,20 @@ def chosen_settings(
         seed=seed,
         xla=xla,
     )
+
+
+def _asked(task: Mapping[str, Json], config: EncoderConfig) -> Task:
+    """Return the task; unless told how far to shift sequences, so far that every place is learnt."""
+    given = {name: value for name, value in task.items() if name != "objective" and value is not None}
+    asked = Task(causal=config.causal, **given)
+    room = config.max_length - asked.length
+    if asked.shift > room or room < 0:
+        raise ConfigError(
+            f"the pieces of a row reach {asked.length + asked.shift} places, "
+            f"and the encoder has {config.max_length}",
+            next_step="raise max_length, or lower length or shift",
+        )
+    return asked if "shift" in given else replace(asked, shift=room)
 
 
 def publish(
