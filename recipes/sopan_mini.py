@@ -1,12 +1,13 @@
 """Pre-train `sopan-mini`, the BERT that sopan ships, from the shared data; run anew, it goes on where it was.
 
-    python recipes/sopan_mini.py --data ../shared/data --work runs/sopan-mini --steps 9000,2000
+    python recipes/sopan_mini.py --data ../shared/data --work runs/sopan-mini
 
 1. The corpus: IMDB's reviews without labels, but for copies of labelled ones and for 1% that is held out;
    6,000 articles of the encyclopedia; 700 stretches of books.
-2. From nothing or, with --begin FOLDER, on from a model, whose account becomes part of the new one's.
-   Short rows first (64 pieces): attention finds its neighbours sooner among few. Then rows of 256.
-3. The exam: 2,000 sentences of the held-out reviews, a word of each hidden.
+2. The phases of `PHASES`, each on from the last: in short rows attention finds its neighbours sooner, and
+   rows that begin at a random place (`shift`) teach the far places too. The last phases read reviews alone.
+3. The weights: the mean of those that the last two phases ended with (Wortsman et al. 2022, "Model soups").
+4. The exam: 2,000 sentences of the held-out reviews, a word of each hidden.
 
 What it writes: WORK/sopan-mini, the folder that stands in src/sopan/presets, its card and its log included.
 """
@@ -19,6 +20,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +29,9 @@ import pyarrow.parquet as pq
 from sopan.lm.card import describe_model
 from sopan.lm.evaluate import fill_blanks, make_blanks, sentences
 from sopan.lm.hugging_face import save_hugging_face
+from sopan.rungs.language_model import LanguageModel
 from sopan.rungs.presets import from_preset
+from sopan.types import Json
 from sopan.usecases.adapting import adapt
 from sopan.usecases.pretraining import pretrain
 
@@ -37,11 +41,54 @@ HELD_OUT = 100
 """One review in so many is held out."""
 VOCABULARY = 12_000
 ENCODER = {"width": 256, "depth": 4, "heads": 4, "max_length": 256}
-RECIPE = {"learning_rate": 1e-3, "optimizer": "muon", "decay": 0.25, "judge_every": 250}
 
+
+class Phase(NamedTuple):
+    """What one phase reads, and how the rate goes."""
+
+    reviews_only: bool
+    rows: int
+    length: int
+    mask_rate: float
+    shift: int
+    learning_rate: float
+    warm_up: int
+    decay: float
+    """Share of the steps, the last ones, in which the rate falls to 0."""
+    steps: int
+
+    def options(self, scale: float) -> dict[str, Json]:
+        """Return what `pretrain` and `adapt` are told, for so many of its steps."""
+        return {
+            "task": {name: getattr(self, name) for name in ("rows", "length", "mask_rate", "shift")},
+            "recipe": {
+                "learning_rate": self.learning_rate,
+                "warm_up": round(self.warm_up * scale),
+                "decay": self.decay,
+                "optimizer": "muon",
+                "judge_every": 250,
+            },
+            "steps": max(2, round(self.steps * scale)),
+            "held_out": 0.005,
+            "tell": tell,
+        }
+
+
+PHASES = {
+    "begin": Phase(False, 16, 256, 0.2, 0, 2e-3, 200, 0.0, 750),
+    "neighbours": Phase(False, 64, 64, 0.2, 0, 1e-3, 100, 0.0, 1704),
+    "stretch": Phase(False, 16, 256, 0.2, 0, 1e-3, 20, 0.9, 350),
+    "short": Phase(False, 64, 64, 0.2, 0, 1e-3, 200, 0.25, 5200),
+    "shifted": Phase(True, 64, 64, 0.2, 192, 1e-3, 90, 0.1, 900),
+    "long": Phase(True, 16, 256, 0.15, 0, 8e-4, 50, 0.8, 1000),
+    "more": Phase(True, 64, 64, 0.15, 192, 1e-3, 50, 0.6, 3200),
+    "settle": Phase(True, 64, 64, 0.15, 192, 8e-4, 50, 0.9, 2600),
+    "last": Phase(True, 32, 128, 0.15, 128, 7e-4, 50, 0.9, 1300),
+}
+"""As the shipped weights were made; `docs/log.md` says what each was worth."""
 
 COUNTED = ("step", "pieces", "seconds")
-"""What a look at held-out text counts from the beginning of its part."""
+"""What a look at held-out text counts from the beginning of its phase."""
 
 
 def plain(text: str) -> str:
@@ -61,10 +108,10 @@ def stretches(book: str) -> Iterator[str]:
         yield plain(book[start : start + STRETCH])
 
 
-def make_corpus(data: Path, work: Path) -> tuple[list[Path], Path]:
-    """Write the texts that teach, shuffled, and the held-out reviews; no labelled text is in either."""
-    teach, held_out = work / "corpus.parquet", work / "held_out.parquet"
-    if not (teach.exists() and held_out.exists()):
+def make_corpus(data: Path, work: Path) -> tuple[Path, Path, Path]:
+    """Write all texts that teach, the reviews among them, and the held-out reviews; none is labelled."""
+    everything, alone, held_out = (work / f"{name}.parquet" for name in ("corpus", "reviews", "held_out"))
+    if not (everything.exists() and alone.exists() and held_out.exists()):
         rng = np.random.default_rng(0)
         labelled = {plain(text) for text in column(data / "imdb_labelled.parquet", "review")}
         reviews = dict.fromkeys(map(plain, column(data / "imdb_unlabelled.parquet", "review")))
@@ -76,11 +123,12 @@ def make_corpus(data: Path, work: Path) -> tuple[list[Path], Path]:
             part for book in column(data / "gutenberg_sample.parquet", "text") for part in stretches(book)
         ]
         books = [books[i] for i in rng.permutation(len(books))[:STRETCHES]]
-        texts = [text for text, is_apart in zip(reviews, apart, strict=True) if not is_apart]
-        texts += articles + books
+        teach = [text for text, is_apart in zip(reviews, apart, strict=True) if not is_apart]
+        texts = teach + articles + books
         write(held_out, [text for text, is_apart in zip(reviews, apart, strict=True) if is_apart])
-        write(teach, [texts[i] for i in rng.permutation(len(texts))])
-    return [teach], held_out
+        write(alone, teach)
+        write(everything, [texts[i] for i in rng.permutation(len(texts))])
+    return everything, alone, held_out
 
 
 def column(path: Path, name: str) -> list[str]:
@@ -103,50 +151,50 @@ def tell(part: str, message: dict) -> None:
         print(json.dumps(message["look"]), file=sys.stderr, flush=True)
 
 
+def run_phases(everything: Path, reviews: Path, work: Path, precision: str, scale: float) -> list[Json]:
+    """Run the phases, but for those whose folder is there; return the account of each."""
+    accounts, before = [], None
+    for name, phase in PHASES.items():
+        out, corpus = work / name, [reviews if phase.reviews_only else everything]
+        told = {**phase.options(scale), "precision": precision}
+        if out.exists():
+            pass
+        elif before is None:
+            pretrain(corpus, out, encoder=ENCODER, vocabulary=VOCABULARY, **told)
+        else:
+            adapt(str(before), corpus, out, words=0, **told)
+        accounts.append(json.loads((out / "training.json").read_text()))
+        before = out
+    return accounts
+
+
+def mean_of_last(work: Path) -> LanguageModel:
+    """Return the model whose weights are the mean of those of the last two phases."""
+    one, other = (from_preset(str(work / name)) for name in list(PHASES)[-2:])
+    weights = other.weights()
+    other.set_weights({path: (array + weights[path]) / 2 for path, array in one.weights().items()})
+    return other
+
+
 def main() -> None:
     """Run the recipe."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, default=Path("runs/sopan-mini"))
-    parser.add_argument("--steps", default="9000,2000", help="on rows of 64 pieces, on rows of 256")
-    parser.add_argument("--begin", type=Path, help="the folder of a model to go on from")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the steps: 0.001 to see that it runs")
     parser.add_argument("--precision", default="bfloat16", choices=["float32", "bfloat16"])
     given = parser.parse_args()
-    short, long = map(int, given.steps.split(","))
     given.work.mkdir(parents=True, exist_ok=True)
-    corpus, held_out = make_corpus(given.data, given.work)
-    common = {"precision": given.precision, "tell": tell, "held_out": 0.005}
-    first = {
-        "task": {"length": 64, "rows": 64, "mask_rate": 0.2},
-        "recipe": {**RECIPE, "warm_up": 200},
-        "steps": short,
-    }
-    if given.begin is None:
-        before = {"phases": [], "looks": []}
-        made = pretrain(
-            corpus, given.work / "short", encoder=ENCODER, vocabulary=VOCABULARY, **first, **common
-        )
-    else:
-        before = json.loads((given.begin / "training.json").read_text())
-        made = adapt(str(given.begin), corpus, given.work / "short", words=0, **first, **common)["training"]
-    then = adapt(
-        str(given.work / "short"),
-        corpus,
-        given.work / "long",
-        words=0,
-        task={"length": 256, "rows": 16, "mask_rate": 0.2},
-        recipe={**RECIPE, "learning_rate": 5e-4, "decay": 0.9},
-        steps=long,
-        **common,
-    )["training"]
-    model = from_preset(str(given.work / "long"))
+    everything, reviews, held_out = make_corpus(given.data, given.work)
+    accounts = run_phases(everything, reviews, given.work, given.precision, given.scale)
+    model = mean_of_last(given.work)
     rng = np.random.default_rng(0)
     blanks = make_blanks(sentences(column(held_out, "text"), 2000, rng), model.wordpiece, rng)
     account = {
         "corpus": ["IMDB reviews without labels", "English Wikipedia", "Project Gutenberg"],
-        "settings": made["settings"],
-        "phases": [*before["phases"], made["settings"], then["settings"]],
-        "looks": end_to_end([before["looks"], made["looks"], then["looks"]]),
+        "settings": accounts[-1]["settings"],
+        "phases": [account["settings"] for account in accounts],
+        "looks": end_to_end([account["looks"] for account in accounts]),
         "blanks": fill_blanks(model, blanks).as_json(),
     }
     card = describe_model(model, account, title="sopan-mini")
