@@ -96,10 +96,9 @@ def plain(text: str) -> str:
     return " ".join(text.replace("<br />", " ").split())
 
 
-def write(path: Path, texts: list[str]) -> Path:
+def write(path: Path, texts: list[str]) -> None:
     """Write texts as a Parquet table of one column."""
     pq.write_table(pa.table({"text": pa.array(texts, pa.large_string())}), path)
-    return path
 
 
 def stretches(book: str) -> Iterator[str]:
@@ -156,13 +155,11 @@ def run_phases(everything: Path, reviews: Path, work: Path, precision: str, scal
     accounts, before = [], None
     for name, phase in PHASES.items():
         out, corpus = work / name, [reviews if phase.reviews_only else everything]
-        told = {**phase.options(scale), "precision": precision}
-        if out.exists():
-            pass
-        elif before is None:
-            pretrain(corpus, out, encoder=ENCODER, vocabulary=VOCABULARY, **told)
-        else:
-            adapt(str(before), corpus, out, words=0, **told)
+        options = {**phase.options(scale), "precision": precision}
+        if not out.exists() and before is None:
+            pretrain(corpus, out, encoder=ENCODER, vocabulary=VOCABULARY, **options)
+        elif not out.exists():
+            adapt(str(before), corpus, out, words=0, **options)
         accounts.append(json.loads((out / "training.json").read_text()))
         before = out
     return accounts
@@ -193,8 +190,8 @@ def main() -> None:
     account = {
         "corpus": ["IMDB reviews without labels", "English Wikipedia", "Project Gutenberg"],
         "settings": accounts[-1]["settings"],
-        "phases": [account["settings"] for account in accounts],
-        "looks": end_to_end([account["looks"] for account in accounts]),
+        "phases": [phase["settings"] for phase in accounts],
+        "looks": end_to_end([phase["looks"] for phase in accounts]),
         "blanks": fill_blanks(model, blanks).as_json(),
     }
     card = describe_model(model, account, title="sopan-mini")
