@@ -23,9 +23,12 @@ setup-bench: $(VENV)/.bench
 # PyTorch stands in no lock: on Linux its registry build brings gigabytes of CUDA. Where pip is pointed at a
 # build without CUDA (PIP_FIND_LINKS, or PyTorch's own index), this very command takes that one.
 TORCH := 2.13.0
+# What transformers' Trainer asks for; it asks for PyTorch in turn.
+ACCELERATE := 1.15.0
 setup-peers: $(VENV)/.torch
 $(VENV)/.torch: $(VENV)/.bench
 	$(PIP) install torch==$(TORCH)
+	$(PIP) install --no-deps accelerate==$(ACCELERATE)
 	touch $@
 
 $(VENV)/.runtime: requirements.lock pyproject.toml
