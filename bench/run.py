@@ -17,7 +17,7 @@ from pathlib import Path
 SCRIPTS = {
     "dependencies": ["--smoke"],
     "verdict_honesty": ["--smoke"],
-    "cbow_quality": ["--texts", "400", "--seeds", "1"],
+    "cbow": ["--smoke"],
 }
 """Each measurement, with what makes a smoke of it."""
 

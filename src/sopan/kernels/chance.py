@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.extending import register_jitable
 
 from sopan.types import FloatArray, Int32Array
 
@@ -30,6 +31,11 @@ def kernel(function: Kernel) -> Kernel:
         cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}
     )
     return cast(Kernel, compile_it(function))
+
+
+def as_it_is(function: Kernel) -> Kernel:
+    """Leave a function to Python as it is, and compile it into the kernels that call it."""
+    return register_jitable(function)
 
 
 class Noise(NamedTuple):

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from threadpoolctl import threadpool_limits
 
 from sopan.errors import SopanError
 from sopan.kernels import cbow
+from sopan.kernels.cbow_block import make_rows
 from sopan.kernels.chance import HALF_RANGE, make_noise
+from sopan.kernels.lanes import LANES
 from sopan.rungs.bow import FEW_TEXTS
+from sopan.text.encode import on_every_core
 from sopan.text.unicode import TokenRule
 from sopan.text.vectors import load_word_vectors, usable_vectors
 from sopan.text.vocab import Vocabulary, build_vocabulary
 from sopan.types import Encoded, Float32Array, FloatArray, Int64Array
 
-NOISE_WORDS = 12
-"""Negatives that a block of targets shares, whatever the number that a target is due."""
 NOISE_POWER = 0.75
 """Negatives are drawn in proportion to count ** 0.75 (Mikolov et al. 2013)."""
 LAST_RATE = 1e-4
@@ -42,6 +41,7 @@ class CbowSettings:
         dimension: D, width of a vector.
         window: the most words on either side of a target; each target draws from 1 to `window`.
         negatives: noise words that a target is due.
+        noise_words: how many neighbouring targets share in their place, 16 at most.
         epochs: passes over the corpus; after 0 the vectors are as they were drawn. None: `sensible_epochs`.
         subsample: words more frequent than this are thinned out; 0 keeps them all.
         learning_rate: at the start; it falls in a straight line.
@@ -52,6 +52,7 @@ class CbowSettings:
     dimension: int = 200
     window: int = 40
     negatives: int = 5
+    noise_words: int = 12
     epochs: int | None = None
     subsample: float = 3e-5
     learning_rate: float = 0.1
@@ -158,8 +159,9 @@ def train_word_vectors(
     rank[order] = np.arange(len(order), dtype=np.int32)
     ids, counts = np.where(encoded.ids < 0, np.int32(-1), rank[encoded.ids]), counts[order]
     width = settings.dimension
-    inputs = (rng.random((len(counts), width), dtype=np.float32) - np.float32(0.5)) / np.float32(width)
-    outputs = np.zeros_like(inputs)
+    lanes = -(-width // LANES) * LANES  # columns beyond the width are and stay 0
+    inputs, outputs = (make_rows(len(counts), lanes, np.float32) for _ in range(2))
+    inputs[:, :width] = (rng.random((len(counts), width), dtype=np.float32) - 0.5) / width
     keep = keep_chances(counts, settings.subsample) * HALF_RANGE
     noise = make_noise(counts**NOISE_POWER / (counts**NOISE_POWER).sum())
     epochs = sensible_epochs(len(ids)) if settings.epochs is None else settings.epochs
@@ -174,23 +176,17 @@ def train_word_vectors(
                 rate = settings.learning_rate - fall * passed
                 passed += int(piece[-1] - piece[0])
                 rates = (rate, settings.learning_rate - fall * passed)
-                chances = (keep, noise, NOISE_WORDS, settings.negatives, settings.window)
+                chances = (keep, noise, settings.noise_words, settings.negatives, settings.window)
                 cbow.train_stretch(inputs, outputs, ids, piece, *chances, *rates, seed)
 
     shares = cut(encoded.offsets, settings.threads)
-    # The kernels multiply small matrices: one BLAS thread each, so that sums are always added in one order.
-    with threadpool_limits(1, user_api="blas"):
-        if len(shares) == 1:
-            train_share(shares[0])
-        else:
-            with ThreadPoolExecutor(len(shares)) as threads:
-                list(threads.map(train_share, shares))
+    on_every_core(train_share, shares)
     if not np.isfinite(inputs).all():
         raise SopanError(
             f"the word vectors diverged at a learning rate of {settings.learning_rate}",
             next_step="lower learning_rate",
         )
-    return inputs[rank]
+    return inputs[:, :width][rank]
 
 
 def pieces_of(offsets: Int64Array) -> list[Int64Array]:
