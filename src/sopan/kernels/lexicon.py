@@ -42,7 +42,7 @@ def empty_lexicon(words: int = 4096) -> Lexicon:
 
 @kernel
 def eight_bytes(data: Bytes, at: int, size: int) -> np.int64:
-    """Return the first `size` of the bytes from a place on, at most eight, as one number; the others are 0."""
+    """Return the first `size` bytes from a place on, at most eight, as one number; the others are 0."""
     packed = np.int64(0)
     if at + 8 > len(data):
         for i in range(min(size, 8)):
@@ -225,7 +225,7 @@ def find_words_of_texts(
 
 @kernel
 def room_for(offsets: Int64Array, other_offsets: Int64Array) -> tuple[int, int]:
-    """Return how many words texts may have, in both forms together, and the length of the longest in bytes."""
+    """Return how many words texts may have, in both forms together, and the bytes of the longest text."""
     room = longest = 0
     for i in range(len(offsets) - 1):
         longest = max(longest, offsets[i + 1] - offsets[i])

@@ -20,8 +20,8 @@ from sopan.kernels.count_matrix import join_words
 from sopan.kernels.lexicon import Lexicon, empty_lexicon, find_words_of_texts
 from sopan.kernels.plain import AS_IS, LOWER
 from sopan.kernels.trie import Trie, count_known_ngrams, plant
-from sopan.text.arrow import Texts, as_texts
 from sopan.kernels.words import count_words
+from sopan.text.arrow import Texts, as_texts
 from sopan.text.count_matrix import Columns, count_single_words, stacked
 from sopan.text.encode import (
     SHARE_BYTES,
