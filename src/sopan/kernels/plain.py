@@ -73,22 +73,20 @@ def mark_edges(text: Bytes, kinds: Bytes, edges: Int64Array) -> int:
         kinds: from `plain_kinds`.
         edges: room for T + 2 places.
     """
-    count = 0
-    size = len(text)
+    size, count = len(text), np.int64(0)
     before, here = np.uint8(0), kinds[text[0]] if size > 0 else np.uint8(0)
-    was_inside = np.uint8(0)
+    inside = was_inside = 0
     for i in range(size - 1):
         after = kinds[text[i + 1]]
         joined = (here >> 2) & before & after & (IS_LETTER | IS_NUMBER)
-        inside = (here | joined >> 1 | joined >> 2) & 1
+        inside = int((here | joined >> 1 | joined >> 2) & 1)
         edges[count] = i
         count += inside ^ was_inside
         before, here, was_inside = here, after, inside
-    inside = here & 1
     edges[count] = size - 1
-    count += inside ^ was_inside
+    count += (here & 1) ^ was_inside
     edges[count] = size
-    return (count + 1) // 2
+    return int(count + 1) // 2
 
 
 @kernel

@@ -196,8 +196,8 @@ def count_ngrams(
             if not len(kept):
                 raise no_words(rule, len(words), pruning)
             features = words if len(kept) == len(words) else words.take(pa.array(kept))
-            spelling = _spelling(features, np.arange(len(kept), dtype=np.int32)[:, None])
-            return NgramCounter(features, rule, lowercase, analyzer, ngram_range, spelling), counts
+            made_of = _spelling(features, np.arange(len(kept), dtype=np.int32)[:, None])
+            return NgramCounter(features, rule, lowercase, analyzer, ngram_range, made_of), counts
         stream, bounds = stream_of(encoded.ids, encoded.offsets)
         del encoded
     else:
