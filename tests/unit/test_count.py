@@ -8,7 +8,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from sopan.errors import ConfigError, DataError
-from sopan.kernels.count import sort_ids
+from sopan.kernels.words import sort_ids
 from sopan.text import count_matrix, encode, ngrams
 from sopan.text.ngrams import NgramCounter, count_ngrams
 
@@ -58,6 +58,19 @@ def test_features_may_stand_in_any_order():
 def test_only_lengths_within_the_range_are_counted():
     counter = NgramCounter(as_features("a", "a b"), ngram_range=(2, 2))
     assert counter.transform(["a b"]).toarray().tolist() == [[0, 1]]
+
+
+def test_a_pair_is_no_feature_where_single_words_are_counted():
+    counter = NgramCounter(as_features("b a", "b"), ngram_range=(1, 1))
+    assert counter.transform(["b b a", "a"]).toarray().tolist() == [[0, 2], [0, 0]]
+
+
+def test_a_counter_that_counted_and_one_of_the_same_features_count_alike():
+    for settings in ({"min_df": 2}, {"ngram_range": (1, 2), "min_df": 2}, {"max_features": 2}):
+        counter, _ = count_ngrams([*TEXTS, "a b c", "Ünï c"], **settings)
+        again = NgramCounter(counter.features, ngram_range=settings.get("ngram_range", (1, 1)))
+        new = ["c b a b", "ünï unseen a b"]
+        assert counter.transform(new).toarray().tolist() == again.transform(new).toarray().tolist()
 
 
 def test_no_texts_give_no_rows():

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from sopan.errors import ConfigError, DataError
-from sopan.kernels.lexicon import AS_IS, LOWER, empty_lexicon, find_words, key_of
+from sopan.kernels.lexicon import empty_lexicon, find_words, key_of
 from sopan.text import encode
 from sopan.text.encode import read_only, strings
 from sopan.text.vocab import Vocabulary, build_vocabulary
@@ -102,10 +102,10 @@ def test_a_lexicon_grows_and_tells_every_word_from_every_other():
     alphabet = np.frombuffer(b"\0\1ab", np.uint8)
     words = list({bytes(rng.choice(alphabet, size)) for size in rng.integers(0, 24, 5000)})
     ids = np.empty(len(words), np.int32)
-    lexicon = find_words(empty_lexicon(1), *_ranges(words), AS_IS, True, ids)
+    lexicon = find_words(empty_lexicon(1), *_ranges(words), True, ids)
     assert ids.tolist() == list(range(len(words)))
     again = np.empty(len(words), np.int32)
-    find_words(lexicon, *_ranges(words[::-1]), AS_IS, False, again)
+    find_words(lexicon, *_ranges(words[::-1]), False, again)
     assert again.tolist() == list(range(len(words)))[::-1]
 
 
@@ -113,25 +113,16 @@ def test_words_of_one_hash_are_told_apart():
     """Two long words are given one key by hand: the lexicon still compares their bytes."""
     words = [b"a-long-word-0", b"a-long-word-1"]
     ids = np.empty(2, np.int32)
-    lexicon = find_words(empty_lexicon(), *_ranges(words[:1]), AS_IS, True, ids[:1])
-    key = key_of(_ranges(words[:1])[0], AS_IS)
+    lexicon = find_words(empty_lexicon(), *_ranges(words[:1]), True, ids[:1])
+    key = key_of(_ranges(words[:1])[0], 0, len(words[0]))
     slot = int(np.flatnonzero(lexicon.slots[0::2] == key)[0])
-    other_key = key_of(_ranges(words[1:])[0], AS_IS)
+    other_key = key_of(_ranges(words[1:])[0], 0, len(words[1]))
     lexicon.slots[2 * slot : 2 * slot + 2] = 0
     home = int(np.flatnonzero(_slots_after_adding(words[1])[0::2] == other_key)[0])
     lexicon.slots[2 * home], lexicon.slots[2 * home + 1] = other_key, 1  # word 0 under word 1's key
-    find_words(lexicon, *_ranges(words), AS_IS, False, ids)
+    find_words(lexicon, *_ranges(words), False, ids)
     assert ids[1] == -1
 
 
 def _slots_after_adding(word: bytes) -> np.ndarray:
-    return find_words(empty_lexicon(), *_ranges([word]), AS_IS, True, np.empty(1, np.int32)).slots
-
-
-def test_folding_is_for_ascii_capitals_alone():
-    assert bytes(LOWER[np.frombuffer(b"AZ[az@\xc3\x89", np.uint8)]) == b"az[az@\xc3\x89"
-    ids = np.empty(5, np.int32)
-    words = [b"Word", b"wORD", b"Words", b"LONGER than Eight", b"longer THAN eight"]
-    lexicon = find_words(empty_lexicon(), *_ranges(words), LOWER, True, ids)
-    assert ids.tolist() == [0, 0, 1, 2, 2]
-    assert bytes(lexicon.pool[: lexicon.bounds[3]]) == b"wordwordslonger than eight"
+    return find_words(empty_lexicon(), *_ranges([word]), True, np.empty(1, np.int32)).slots

@@ -13,10 +13,9 @@ from __future__ import annotations
 import numpy as np
 
 from sopan.kernels.segment import doubled, kernel
+from sopan.kernels.words import sort_ids
 from sopan.types import Int32Array, Int64Array
 
-FEW = 32
-"""Up to so many ids are sorted by insertion."""
 END = -1
 """Closes a sequence in a stream. Other negative ids are unknown words: no n-gram holds one."""
 
@@ -79,39 +78,6 @@ def place_words(
                 cursors[word] = at + 1
                 places[at] = i
                 texts[at] = text
-
-
-@kernel
-def sort_ids(ids: Int32Array, spare: Int32Array, limit: int) -> Int32Array:
-    """Sort ids: a few by insertion, more of them byte by byte from the lowest (LSD radix sort).
-
-    Args:
-        ids, spare: (n,) int32; one of them is returned, both are overwritten.
-        limit: above all ids, which are 0 or more.
-    """
-    if len(ids) <= FEW:
-        for i in range(1, len(ids)):
-            value, to = ids[i], i
-            while to > 0 and ids[to - 1] > value:
-                ids[to] = ids[to - 1]
-                to -= 1
-            ids[to] = value
-        return ids
-    shift = 0
-    starts = np.empty(257, np.int64)
-    while limit > 1 << shift:
-        starts[:] = 0
-        for value in ids:
-            starts[((value >> shift) & 255) + 1] += 1
-        for digit in range(256):
-            starts[digit + 1] += starts[digit]
-        for value in ids:
-            digit = (value >> shift) & 255
-            spare[starts[digit]] = value
-            starts[digit] += 1
-        ids, spare = spare, ids
-        shift += 8
-    return ids
 
 
 @kernel

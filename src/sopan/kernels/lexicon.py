@@ -6,19 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sopan.kernels.plain import plain_kinds, plain_words
 from sopan.kernels.segment import Bytes, doubled, kernel, segment_runs, segment_words
 from sopan.types import BoolArray, Int32Array, Int64Array
 
 MIX = -7046029254386353131  # 2**64 / golden ratio, odd, as a signed number
 SHORT = 7
 """Words of so many bytes or fewer are told apart by their key alone."""
-
-AS_IS = np.arange(256, dtype=np.uint8)
-"""Folding that changes no byte."""
-LOWER = AS_IS.copy()
-"""Folding of ASCII capitals."""
-LOWER[ord("A") : ord("Z") + 1] += 32
-AS_IS.flags.writeable = LOWER.flags.writeable = False
 
 
 class Lexicon(NamedTuple):
@@ -47,21 +41,34 @@ def empty_lexicon(words: int = 4096) -> Lexicon:
 
 
 @kernel
-def key_of(word: Bytes, fold: Bytes) -> np.int64:
-    """Return 64 bits for folded bytes: their number and themselves if short, else a negative hash."""
+def eight_bytes(data: Bytes, at: int, size: int) -> np.int64:
+    """Return the first `size` bytes from a place on, at most eight, as one number; the others are 0."""
     packed = np.int64(0)
-    if len(word) <= SHORT:
-        for byte in word:
-            packed = packed << 8 | np.int64(fold[byte])
-        return np.int64(len(word)) << 56 | packed
-    mixed = np.int64(len(word))
-    for i in range(len(word)):
-        packed = packed << 8 | np.int64(fold[word[i]])
-        if i & 7 == 7 or i == len(word) - 1:
-            mixed = (mixed ^ packed) * np.int64(MIX)
-            mixed ^= mixed >> 32
-            packed = np.int64(0)
-    return mixed | np.int64(-9223372036854775808)
+    if at + 8 > len(data):
+        for i in range(min(size, 8)):
+            packed |= np.int64(data[at + i]) << (8 * i)
+        return packed
+    first = np.uint64(at)  # unsigned, so that no place could be counted from the end: this becomes one load
+    for i in range(8):
+        packed |= np.int64(data[first + np.uint64(i)]) << (8 * i)
+    return packed if size >= 8 else packed & ((np.int64(1) << (8 * size)) - 1)
+
+
+@kernel
+def key_of(data: Bytes, start: int, end: int) -> np.int64:
+    """Return 64 bits for bytes: their number and themselves if they are few, else a negative hash."""
+    size = end - start
+    packed = eight_bytes(data, start, size)
+    if size <= SHORT:
+        return np.int64(size) << 56 | packed
+    mixed = np.int64(size)
+    while True:
+        mixed = (mixed ^ packed) * np.int64(MIX)
+        mixed ^= mixed >> 32
+        start += 8
+        if start >= end:
+            return mixed | np.int64(-9223372036854775808)
+        packed = eight_bytes(data, start, end - start)
 
 
 @kernel
@@ -72,12 +79,13 @@ def first_slot(key: np.int64, slots: Int64Array) -> np.int64:
 
 
 @kernel
-def same_bytes(word: Bytes, fold: Bytes, known: Bytes) -> bool:
-    """Say whether a word, folded, equals a known one."""
-    if len(word) != len(known):
+def same_bytes(data: Bytes, start: int, end: int, pool: Bytes, begin: int, finish: int) -> bool:
+    """Say whether data[start:end] equals pool[begin:finish]."""
+    size = end - start
+    if size != finish - begin:
         return False
-    for i in range(len(word)):  # noqa: SIM110 - numba compiles no generators here
-        if fold[word[i]] != known[i]:
+    for done in range(0, size, 8):
+        if eight_bytes(data, start + done, size - done) != eight_bytes(pool, begin + done, size - done):
             return False
     return True
 
@@ -103,7 +111,6 @@ def find_while_room(
     data: Bytes,
     starts: Int64Array,
     ends: Int64Array,
-    fold: Bytes,
     add: bool,
     ids: Int32Array,
     keys: Int64Array,
@@ -113,23 +120,23 @@ def find_while_room(
     slots, pool, bounds, size = lexicon
     mask = len(slots) // 2 - 1
     for i in range(done, len(starts)):
-        word, key = data[starts[i] : ends[i]], keys[i]
+        key, start, end = keys[i], starts[i], ends[i]
         at = first_slot(key, slots)
         known = slots[2 * at + 1] - 1
         while known >= 0 and not (
             slots[2 * at] == key
-            and (key >= 0 or same_bytes(word, fold, pool[bounds[known] : bounds[known + 1]]))
+            and (key >= 0 or same_bytes(data, start, end, pool, bounds[known], bounds[known + 1]))
         ):
             at = (at + 1) & mask
             known = slots[2 * at + 1] - 1
         if known < 0 and add:
             known = size[0]
             begin = bounds[known]
-            if 2 * (known + 1) > mask or begin + len(word) > len(pool):
+            if 2 * (known + 1) > mask or begin + end - start > len(pool):
                 return i
-            for j in range(len(word)):
-                pool[begin + j] = fold[word[j]]
-            bounds[known + 1] = begin + len(word)
+            for j in range(end - start):
+                pool[begin + j] = data[start + j]
+            bounds[known + 1] = begin + end - start
             slots[2 * at], slots[2 * at + 1] = key, known + 1
             size[0] = known + 1
         ids[i] = known
@@ -138,21 +145,14 @@ def find_while_room(
 
 @kernel
 def find_words(
-    lexicon: Lexicon,
-    data: Bytes,
-    starts: Int64Array,
-    ends: Int64Array,
-    fold: Bytes,
-    add: bool,
-    ids: Int32Array,
+    lexicon: Lexicon, data: Bytes, starts: Int64Array, ends: Int64Array, add: bool, ids: Int32Array
 ) -> Lexicon:
-    """Write the id of each word data[starts[i]:ends[i]], folded byte by byte.
+    """Write the id of each word data[starts[i]:ends[i]].
 
     Args:
         lexicon: known words; changed if `add`.
         data: UTF-8 bytes.
         starts, ends: (n,) byte ranges.
-        fold: (256,) uint8: `LOWER` for ASCII texts, which may hold capitals, else `AS_IS`.
         add: give new words the next ids; else they are -1.
         ids: (n,) int32, written.
 
@@ -161,10 +161,10 @@ def find_words(
     """
     keys = np.empty(len(starts), np.int64)
     for i in range(len(starts)):  # in a loop of its own, so that the table's cache misses below overlap
-        keys[i] = key_of(data[starts[i] : ends[i]], fold)
+        keys[i] = key_of(data, starts[i], ends[i])
     done = 0
     while True:
-        done = find_while_room(lexicon, data, starts, ends, fold, add, ids, keys, done)
+        done = find_while_room(lexicon, data, starts, ends, add, ids, keys, done)
         if done == len(starts):
             return lexicon
         lexicon = grown(lexicon, ends[done] - starts[done])
@@ -198,28 +198,39 @@ def find_words_of_texts(
     Returns:
         The lexicon to use from now on, ids (T,), and offsets into them (N + 1,).
     """
-    room = longest = 0
-    for i in range(len(is_ascii)):
-        longest = max(longest, offsets[i + 1] - offsets[i])
-        room += (offsets[i + 1] - offsets[i]) // 2 + 1
-    for k in range(len(other_offsets) - 1):
-        longest = max(longest, other_offsets[k + 1] - other_offsets[k])
-        room += (other_offsets[k + 1] - other_offsets[k]) // 2 + 1
+    room, longest = room_for(offsets, other_offsets)
+    kinds = plain_kinds(classes, shortest)
+    text, edges = np.empty(longest, np.uint8), np.empty(longest + 2, np.int64)
     starts, ends = np.empty(longest // 2 + 1, np.int64), np.empty(longest // 2 + 1, np.int64)
     ids = np.empty(room, np.int32)
     bounds = np.zeros(len(is_ascii) + 1, np.int64)
     total = k = 0
     for i in range(len(is_ascii)):
         if is_ascii[i]:
-            source, low, high, folded = data, offsets[i], offsets[i + 1], fold
+            whole = data[offsets[i] : offsets[i + 1]]
+            n = plain_words(whole, kinds, shortest, fold, text, edges, starts, ends)
+            lexicon = find_words(lexicon, text, starts[:n], ends[:n], add, ids[total : total + n])
         else:
-            source, low, high, folded = others, other_offsets[k], other_offsets[k + 1], AS_IS
+            low, high = other_offsets[k], other_offsets[k + 1]
             k += 1
-        if shortest == 0:
-            n = segment_words(source, low, high, classes, starts, ends)
-        else:
-            n = segment_runs(source, low, high, classes, shortest, starts, ends)
-        lexicon = find_words(lexicon, source, starts[:n], ends[:n], folded, add, ids[total : total + n])
+            if shortest == 0:
+                n = segment_words(others, low, high, classes, starts, ends)
+            else:
+                n = segment_runs(others, low, high, classes, shortest, starts, ends)
+            lexicon = find_words(lexicon, others, starts[:n], ends[:n], add, ids[total : total + n])
         total += n
         bounds[i + 1] = total
     return lexicon, ids[:total].copy(), bounds
+
+
+@kernel
+def room_for(offsets: Int64Array, other_offsets: Int64Array) -> tuple[int, int]:
+    """Return how many words texts may have, in both forms together, and the bytes of the longest text."""
+    room = longest = 0
+    for i in range(len(offsets) - 1):
+        longest = max(longest, offsets[i + 1] - offsets[i])
+        room += (offsets[i + 1] - offsets[i]) // 2 + 1
+    for k in range(len(other_offsets) - 1):
+        longest = max(longest, other_offsets[k + 1] - other_offsets[k])
+        room += (other_offsets[k + 1] - other_offsets[k]) // 2 + 1
+    return room, longest

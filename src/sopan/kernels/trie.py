@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sopan.kernels.count import END, sort_ids
+from sopan.kernels.count import END
 from sopan.kernels.lexicon import first_slot
 from sopan.kernels.segment import doubled, kernel
+from sopan.kernels.words import sort_ids
 from sopan.types import Int32Array, Int64Array
 
 
@@ -38,13 +39,16 @@ def step_to(slots: Int64Array, node: np.int64, word: int) -> np.int64:
 
 
 @kernel
-def add_step(slots: Int64Array, node: np.int64, word: int, target: np.int64) -> None:
-    """Let a word that leads nowhere yet lead to a node."""
+def add_step(slots: Int64Array, node: np.int64, word: int, target: np.int64) -> np.int64:
+    """Return the node that a word leads to; if it leads nowhere yet, to `target`."""
     key = node << 32 | np.int64(word)
     at = first_slot(key, slots)
     while slots[2 * at + 1] != 0:
+        if slots[2 * at] == key:
+            return np.int64(slots[2 * at + 1] - 1)
         at = (at + 1) & (len(slots) // 2 - 1)
     slots[2 * at], slots[2 * at + 1] = key, target + 1
+    return target
 
 
 @kernel
@@ -78,15 +82,10 @@ def plant(ids: Int32Array, offsets: Int64Array, order: Int64Array, words: int) -
             fresh += 1
         node = np.int64(roots[ids[low]])
         for i in range(low + 1, high - 1):
-            target = step_to(slots, node, ids[i])
-            if target < 0:
-                target = fresh
-                fresh += 1
-                add_step(slots, node, ids[i], target)
-            node = target
-        if step_to(slots, node, ids[high - 1]) >= 0:
+            node = add_step(slots, node, ids[i], fresh)
+            fresh += node == fresh
+        if add_step(slots, node, ids[high - 1], np.int64(f)) != f:
             repeated = f
-        add_step(slots, node, ids[high - 1], np.int64(f))
     return Trie(roots, slots), repeated
 
 

@@ -11,8 +11,9 @@ from scipy.sparse import csr_matrix
 
 from sopan.kernels.count import find_ngrams, place_words, tally_words
 from sopan.kernels.count_matrix import place_rows, tally_rows
+from sopan.kernels.words import count_words, tally_texts
 from sopan.text.encode import cores, on_every_core, shares_of
-from sopan.types import Int32Array, Int64Array
+from sopan.types import Encoded, Int32Array, Int64Array
 
 SHARE_WORDS = 1 << 16
 """Least number of words for which another thread is worth its start."""
@@ -93,6 +94,44 @@ class Columns:
 
         on_every_core(place, list(zip(jobs, cursors, strict=True)))
         return csr(data, indices, indptr, int(kept.sum()))
+
+
+def count_single_words(
+    encoded: Encoded, words: int, least: int, most: int, limit: int | None
+) -> tuple[Int64Array, csr_matrix]:
+    """Count the words of N texts, each on its own.
+
+    Args:
+        encoded: the texts as ids below `words`.
+        least, most: numbers of texts that a word must stand in.
+        limit: keep only so many words, the most frequent.
+
+    Returns:
+        The K words that are kept, ascending, and the matrix (N, K) int64.
+    """
+    ids, offsets = encoded.ids, encoded.offsets
+    shares = shares_of(offsets, SHARE_WORDS, cores())
+    kept = np.arange(words)
+    if least > 1 or most < len(offsets) - 1 or limit is not None:
+        tallies = on_every_core(lambda s: tally_texts(ids, offsets[s.start : s.stop + 1], words), shares)
+        texts, totals = (np.sum(each, axis=0) for each in zip(*tallies, strict=True))
+        kept = np.flatnonzero((least <= texts) & (texts <= most))
+        if limit is not None and limit < len(kept):
+            kept = np.sort(kept[(-totals[kept]).argsort()[:limit]])
+    columns = np.full(words, -1, np.int32)
+    columns[kept] = np.arange(len(kept), dtype=np.int32)
+    return kept, stacked(
+        on_every_core(lambda s: count_words(ids, offsets[s.start : s.stop + 1], columns, len(kept)), shares),
+        len(kept),
+    )
+
+
+def stacked(parts: list[tuple[Int64Array, Int32Array, Int64Array]], columns: int) -> csr_matrix:
+    """Put matrices by rows (indptr, indices, data) one below the other."""
+    lengths = [np.zeros(1, np.int64), *(np.diff(indptr) for indptr, _, _ in parts)]
+    indices = np.concatenate([indices for _, indices, _ in parts])
+    data = np.concatenate([data for _, _, data in parts])
+    return csr(data, indices, np.cumsum(np.concatenate(lengths)), columns)
 
 
 def write_places(tallies: list[Int64Array]) -> tuple[Int64Array, list[Int64Array]]:

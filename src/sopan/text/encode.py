@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopan.errors import ConfigError, DataError
-from sopan.kernels.lexicon import AS_IS, LOWER, Lexicon, empty_lexicon, find_words, find_words_of_texts
+from sopan.kernels.lexicon import Lexicon, empty_lexicon, find_words, find_words_of_texts
+from sopan.kernels.plain import AS_IS, LOWER
 from sopan.kernels.segment import Bytes
 from sopan.text.unicode import TokenRule, normal_form, regex_word_classes, word_classes
 from sopan.types import BoolArray, Encoded, Int64Array
@@ -142,7 +143,7 @@ def index_words(
     for other, _ in parts[1:]:
         bounds = other.bounds[: other.size[0] + 1]
         ids = np.empty(other.size[0], np.int32)
-        lexicon = find_words(lexicon, read_only(other.pool), bounds[:-1], bounds[1:], AS_IS, True, ids)
+        lexicon = find_words(lexicon, read_only(other.pool), bounds[:-1], bounds[1:], True, ids)
         renamed.append(ids)
     words = strings(lexicon.pool, lexicon.bounds[: lexicon.size[0] + 1])
     order = pc.array_sort_indices(words).to_numpy()
@@ -163,7 +164,7 @@ def lexicon_of(words: pa.LargeStringArray) -> Lexicon:
     data, offsets = Buffers.of(words)
     ids = np.empty(len(words), np.int32)
     starts, ends = offsets[:-1].copy(), offsets[1:].copy()  # writable, as everywhere else: see `read_only`
-    lexicon = find_words(empty_lexicon(len(words)), data, starts, ends, AS_IS, True, ids)
+    lexicon = find_words(empty_lexicon(len(words)), data, starts, ends, True, ids)
     if lexicon.size[0] < len(words):
         twice = words[int(np.flatnonzero(ids != np.arange(len(ids)))[0])]
         raise ConfigError(f"the vocabulary holds {twice.as_py()!r} twice")

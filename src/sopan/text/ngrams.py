@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
 from typing import Literal
@@ -17,16 +17,19 @@ from sopan.errors import ConfigError
 from sopan.kernels.characters import padded_words
 from sopan.kernels.count import END, stream_of
 from sopan.kernels.count_matrix import join_words
-from sopan.kernels.lexicon import AS_IS, LOWER, Lexicon, empty_lexicon, find_words_of_texts
+from sopan.kernels.lexicon import Lexicon, empty_lexicon, find_words_of_texts
+from sopan.kernels.plain import AS_IS, LOWER
 from sopan.kernels.trie import Trie, count_known_ngrams, plant
+from sopan.kernels.words import count_words
 from sopan.text.arrow import Texts, as_texts
-from sopan.text.count_matrix import Columns, csr
+from sopan.text.count_matrix import Columns, count_single_words, stacked
 from sopan.text.encode import (
     SHARE_BYTES,
     Buffers,
     check_texts,
     cores,
     index_words,
+    lexicon_of,
     look_up,
     normal_pieces,
     on_every_core,
@@ -49,6 +52,22 @@ UNKNOWN = -2
 
 
 @dataclass(frozen=True, eq=False)
+class Spelling:
+    """What F n-grams are made of.
+
+    Args:
+        names: finds the ids of words; of characters, they are a table by code point, (0x110000,) int32.
+        known: number of ids.
+        ids, offsets: n-gram f is ids[offsets[f]:offsets[f + 1]].
+    """
+
+    names: Lexicon | Int32Array
+    known: int
+    ids: Int32Array
+    offsets: Int64Array
+
+
+@dataclass(frozen=True, eq=False)
 class NgramCounter:
     """A fixed list of n-grams, to be counted in any texts.
 
@@ -58,6 +77,7 @@ class NgramCounter:
             the normal form, and whether line-break tags are spaces; words are what white space separates.
         analyzer: words or characters.
         ngram_range: lengths of the shortest and the longest n-gram.
+        spelling: the features' words or characters, where they are known; else they are read off.
     """
 
     features: pa.LargeStringArray
@@ -65,6 +85,7 @@ class NgramCounter:
     lowercase: bool = True
     analyzer: Analyzer = "word"
     ngram_range: tuple[int, int] = (1, 1)
+    spelling: Spelling | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -78,20 +99,20 @@ class NgramCounter:
         """
         array = as_texts(texts)
         check_texts(array, self.rule)
+        self._index  # noqa: B018 - made once, before the threads ask for it
         shares = shares_of(Buffers.of(array).offsets, SHARE_BYTES, cores())
         rows = on_every_core(
             lambda share: self._count(array.slice(share.start, share.stop - share.start)), shares
         )
-        lengths = [np.zeros(1, np.int64), *(np.diff(indptr) for indptr, _, _ in rows)]
-        indptr = np.cumsum(np.concatenate(lengths))
-        indices = np.concatenate([indices for _, indices, _ in rows])
-        return csr(np.concatenate([data for _, _, data in rows]), indices, indptr, len(self))
+        return stacked(rows, len(self))
 
     def _count(self, texts: pa.LargeStringArray) -> tuple[Int64Array, Int32Array, Int64Array]:
         """Count the features in one thread's share of the texts: indptr, indices, data."""
         names, trie = self._index
         if isinstance(names, Lexicon):
             encoded = look_up(texts, names, self.rule, self.lowercase)
+            if self.ngram_range == (1, 1):
+                return count_words(encoded.ids, encoded.offsets, trie.roots, len(self))
             stream, bounds = stream_of(encoded.ids, encoded.offsets)
         else:
             points, bounds = character_stream(texts, self.rule, self.lowercase)
@@ -101,30 +122,39 @@ class NgramCounter:
 
     @cached_property
     def _index(self) -> tuple[Lexicon | Int32Array, Trie]:
-        """Return ids for words (or for code points: (0x110000,) int32), and the features' trie over them."""
-        names: Lexicon | Int32Array
-        if self.analyzer == "word":
-            nothing = Buffers.of(pa.array([], pa.large_string()))
-            names, ids, offsets = find_words_of_texts(
-                empty_lexicon(len(self)), *Buffers.of(self.features), np.ones(len(self), np.bool_), *nothing,
-                space_classes(), 1, AS_IS, True,
-            )  # fmt: skip
-            known = int(names.size[0])
-        else:
-            points = np.frombuffer("".join(self.features.to_pylist()).encode("utf-32-le"), np.int32)
-            names = np.full(CODE_POINTS, UNKNOWN, np.int32)
-            alphabet = np.unique(points)
-            names[alphabet] = np.arange(len(alphabet), dtype=np.int32)
-            known, ids = len(alphabet), names[points]
-            lengths = pc.utf8_length(self.features).to_numpy()
-            offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-        lengths = np.diff(offsets)
+        """Return ids for words or characters, and the features' trie over them."""
+        spelling = self.spelling or (_spell_words if self.analyzer == "word" else _spell)(self.features)
+        lengths = np.diff(spelling.offsets)
         if not lengths.all():
             raise ConfigError(f"feature {int(lengths.argmin())} is empty")
-        trie, repeated = plant(ids, offsets, np.argsort(lengths, kind="stable"), known)
+        order = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
+        by_length = np.concatenate([np.empty(0, np.int64), *order])
+        trie, repeated = plant(spelling.ids, spelling.offsets, by_length, spelling.known)
         if repeated >= 0:
             raise ConfigError(f"the features hold {self.features[repeated].as_py()!r} twice")
-        return names, trie
+        return spelling.names, trie
+
+
+def _spell_words(features: pa.LargeStringArray) -> Spelling:
+    """Read off the words, which spaces separate."""
+    is_ascii = pc.string_is_ascii(features)
+    others = Buffers.of(features.filter(pc.invert(is_ascii)))
+    names, ids, offsets = find_words_of_texts(
+        empty_lexicon(len(features)), *Buffers.of(features), is_ascii.to_numpy(zero_copy_only=False),
+        *others, space_classes(), 1, AS_IS, True,
+    )  # fmt: skip
+    return Spelling(names, int(names.size[0]), ids, offsets)
+
+
+def _spell(features: pa.LargeStringArray) -> Spelling:
+    """Read off the characters."""
+    points = np.frombuffer("".join(features.to_pylist()).encode("utf-32-le"), np.int32)
+    names = np.full(CODE_POINTS, UNKNOWN, np.int32)
+    alphabet = np.unique(points)
+    names[alphabet] = np.arange(len(alphabet), dtype=np.int32)
+    lengths = pc.utf8_length(features).to_numpy()
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    return Spelling(names, len(alphabet), names[points], offsets)
 
 
 def count_ngrams(
@@ -158,20 +188,36 @@ def count_ngrams(
     array = as_texts(texts)
     check_texts(array, rule)
     least, most = _check_settings(len(array), analyzer, ngram_range, min_df, max_df, max_features)
+    pruning = f"min_df={min_df} and max_df={max_df}"
     if analyzer == "word":
         words, encoded = index_words(array, rule, lowercase)
+        if ngram_range[1] == 1:
+            kept, counts = count_single_words(encoded, len(words), least, most, max_features)
+            if not len(kept):
+                raise no_words(rule, len(words), pruning)
+            features = words if len(kept) == len(words) else words.take(pa.array(kept))
+            made_of = _spelling(features, np.arange(len(kept), dtype=np.int32)[:, None])
+            return NgramCounter(features, rule, lowercase, analyzer, ngram_range, made_of), counts
         stream, bounds = stream_of(encoded.ids, encoded.offsets)
         del encoded
     else:
         stream, bounds = character_stream(array, rule, lowercase)
         words, stream = _alphabet(stream)
     columns = Columns.find(stream, bounds, len(words), ngram_range, analyzer == "char_wb", least, most)
-    kept = columns.most_frequent(max_features)
-    if not kept.any():
-        raise no_words(rule, len(words), f"min_df={min_df} and max_df={max_df}")
-    ngrams = np.concatenate([part.ngrams for part in columns.parts])[kept]
+    chosen = columns.most_frequent(max_features)
+    if not chosen.any():
+        raise no_words(rule, len(words), pruning)
+    ngrams = np.concatenate([part.ngrams for part in columns.parts])
+    ngrams = ngrams if chosen.all() else ngrams[chosen]
     features = strings(*join_words(ngrams, *Buffers.of(words), analyzer == "word"))
-    return NgramCounter(features, rule, lowercase, analyzer, ngram_range), columns.matrix(kept)
+    spelling = _spelling(words, ngrams) if analyzer == "word" else None
+    return NgramCounter(features, rule, lowercase, analyzer, ngram_range, spelling), columns.matrix(chosen)
+
+
+def _spelling(words: pa.LargeStringArray, ngrams: Int32Array) -> Spelling:
+    """Note what F n-grams (F, longest), filled up with -1, are made of."""
+    offsets = np.concatenate([[0], np.cumsum((ngrams >= 0).sum(axis=1))])
+    return Spelling(lexicon_of(words), len(words), ngrams[ngrams >= 0], offsets)
 
 
 def character_stream(
