@@ -1,7 +1,7 @@
 """Every runtime gives what the Keras network gives, whatever the network and the texts.
 
-The Keras network, which computes every place of every layer, is the slow reference: of the last layer of which
-only the first place is computed where nothing else is read (`cls`), and of all that runtimes fuse.
+The Keras network computes every place of every layer. It is the slow reference of all that runtimes fuse, and
+of the last layer, of which they compute the first place alone where nothing else is read (`cls`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A model that is served without Keras gives what the step itself gives, and refuses what the step refuses."""
+"""A model that is served without Keras gives what the step gives, and refuses what the step refuses."""
 
 from __future__ import annotations
 

@@ -24,14 +24,14 @@ def run(
         str,
         typer.Option(
             "--format",
-            help="Of word vectors: word2vec, projector. Of networks: savedmodel, keras, onnx, openvino.",
+            help="Of word vectors: word2vec, projector. Else: savedmodel, keras, onnx, openvino.",
         ),
     ] = "word2vec",
     texts: Annotated[
         Path | None,
         typer.Option(
             "--texts",
-            help="Texts to check what is written on; to calibrate int8, other texts than those to measure.",
+            help="Texts to check it on, and to calibrate int8.",
         ),
     ] = None,
     precision: Annotated[

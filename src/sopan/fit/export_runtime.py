@@ -1,4 +1,4 @@
-"""A model folder that also holds its network as a graph in OpenVINO's format, in the precision it is to serve in.
+"""A model folder that also holds its network as a graph of OpenVINO's, in the precision that it serves in.
 
     model folder, texts -> [calibrated on one half] -> network.xml, network.bin -> compared on the other half
 

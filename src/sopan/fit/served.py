@@ -118,7 +118,7 @@ def load_served(
         if chosen == "int8" and saved.config.get("served", {}).get("precision") != "int8":
             raise ConfigError(
                 f"{folder} holds no network of bytes",
-                next_step=f"sopan export {folder} --format openvino --precision int8 --texts FILE --out OTHER",
+                next_step=f"sopan export {folder} --format openvino --precision int8 --texts F --out G",
             )
         if named != "keras":
             return _served(saved, step, named, chosen)

@@ -107,7 +107,7 @@ def openvino_graph(network: Network, outputs: tuple[Output, ...]) -> Any:
 
 
 def write_graph(graph: Any, path: Path) -> None:
-    """Write a graph as `path`, an .xml, and its weights as the .bin beside it, in float32 or bytes as they are."""
+    """Write a graph as `path`, an .xml, and its weights, as they are, as the .bin beside it."""
     openvino.save_model(graph, path, compress_to_fp16=False)
 
 

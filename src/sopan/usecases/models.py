@@ -196,8 +196,8 @@ def export(
             `savedmodel`, which takes raw strings, Keras' own `keras`, `onnx`, or `openvino`: a model folder
             that serves in another precision.
         out: a file (word2vec, keras, onnx) or a folder.
-        texts: a table of texts on which a SavedModel must agree with ours before it is written, and on which a
-            graph of OpenVINO's is calibrated and compared.
+        texts: a table of texts on which a SavedModel must agree with ours before it is written, or on which
+            a graph of OpenVINO's is calibrated and compared: `served` in its config.json says how it did.
         precision: of the graph of OpenVINO's.
         reading: how to read them.
 
