@@ -210,5 +210,5 @@ def test_memory_stays_flat_over_texts_of_every_shape():
             assert len(list(program.run(rectangles))) == 4
         return psutil.Process().memory_info().rss
 
-    before = read(100)
-    assert read(300) - before < 16e6
+    before = read(60)
+    assert read(120) - before < 16e6
