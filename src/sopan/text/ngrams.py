@@ -22,12 +22,12 @@ from sopan.kernels.plain import AS_IS, LOWER
 from sopan.kernels.trie import Trie, count_known_ngrams, plant
 from sopan.kernels.words import count_words
 from sopan.text.arrow import Texts, as_texts
+from sopan.text.cores import cores
 from sopan.text.count_matrix import Columns, count_single_words, stacked
 from sopan.text.encode import (
     SHARE_BYTES,
     Buffers,
     check_texts,
-    cores,
     index_words,
     lexicon_of,
     look_up,
