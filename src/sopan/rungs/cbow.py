@@ -28,7 +28,7 @@ from sopan.rungs.linear import ClassWeight, LinearModel, fit_standardised
 from sopan.rungs.pool import Pooling, bag, common_component, pool, without_component, word_weights
 from sopan.rungs.settings import VECTOR_RULES, Between, OneOf, Rule, check_settings
 from sopan.text.arrow import Texts, as_texts
-from sopan.text.encode import cores
+from sopan.text.cores import cores
 from sopan.text.unicode import TokenRule
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary

@@ -29,7 +29,7 @@ from sopan.rungs.settings import VECTOR_RULES, Between, OneOf, Rule, check_setti
 from sopan.rungs.weights import weights_of
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD, clip
-from sopan.text.encode import cores
+from sopan.text.cores import cores
 from sopan.text.unicode import TokenRule
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
