@@ -29,9 +29,13 @@ TEXT = (
 )
 LENGTH = 256
 """Pieces that KerasHub pads the text to; it has one length for all texts. The others read what is there."""
-WARM_BARS = {"keras_hub": 8.0, "pipeline": 2.0}
+WARM_BARS = {"keras_hub": 8.0, "pipeline": 2.0, "pipeline in float32": 2.0}
 COLD_BARS = {"keras_hub": 5.0, "pipeline": 5.0}
-NAMES = {"keras_hub": "KerasHub predict", "pipeline": "transformers pipeline, bfloat16"}
+NAMES = {
+    "keras_hub": "KerasHub predict",
+    "pipeline": "transformers pipeline, bfloat16",
+    "pipeline in float32": "transformers pipeline, float32",
+}
 
 
 def main() -> None:
@@ -53,6 +57,7 @@ def makes(folders: Folders) -> dict[str, Callable[[], bert_peers.Read]]:
     return {
         "sopan": partial(make_ours, folders.sopan, LENGTH, "bfloat16"),
         "pipeline": partial(bert_peers.make_pipeline, folders.hugging_face, LENGTH),
+        "pipeline in float32": partial(bert_peers.make_pipeline, folders.hugging_face, LENGTH, "float32"),
         "keras_hub": partial(bert_peers.make_keras_hub, folders.keras_hub, LENGTH),
     }
 
@@ -108,7 +113,9 @@ def cold(folders: Folders, options: argparse.Namespace) -> None:
         "keras_hub": _program("bert_peers", "make_keras_hub", folders.keras_hub),
     }
     found = contest(
-        {name: partial(starts_of, program) for name, program in programs.items()}, rounds=options.cold_rounds
+        {name: partial(starts_of, program) for name, program in programs.items()},
+        rounds=options.cold_rounds,
+        warm_up=0 if options.smoke else 1,
     )
     check({name: results[0] for name, results in found.results.items()})
     rows = [("contender", "seconds"), *((name, f"{found.median(name):.2f}") for name in programs)]

@@ -13,7 +13,7 @@ def make_ours(folder: Path, length: int, precision: str) -> Read:
     """Return what reads texts with a model folder in a precision: float32, bfloat16 or int8."""
     import sopan  # noqa: PLC0415
 
-    model = sopan.load(folder).set_params(max_length=length)
+    model = sopan.load(folder).set_params(max_length=length, precision=precision)
 
     def read(texts: Sequence[str]) -> np.ndarray:
         return np.asarray(model.predict_texts(texts).probabilities[:, 1])
