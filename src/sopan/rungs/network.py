@@ -23,7 +23,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ModelFolderError
-from sopan.rungs.base import Labels, Reading, Rung
+from sopan.rungs.base import Labels, Rung
 from sopan.rungs.layers import Precision
 from sopan.rungs.linear import ClassWeight
 from sopan.rungs.settings import Between, OneOf, Rule
@@ -33,13 +33,14 @@ from sopan.runtime.program import Program, read_texts
 from sopan.runtime.table import compile_network
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import Clipped, bucket_lengths
+from sopan.text.intake import Intake, read_through
 from sopan.text.windows import Windows
 from sopan.training.backend import make_forward
 from sopan.training.forward import read_all
 from sopan.training.loop import train
 from sopan.training.recipe import Examples, Monitor, Recipe, Trained
 from sopan.training.score import scorer
-from sopan.types import BoolArray, Float32Array, FloatArray, Int32Array
+from sopan.types import Float32Array, FloatArray, Reading
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -79,21 +80,18 @@ class NetworkRung(Rung):
 
     # ---- written by each kind of step ----------------------------------------------------
 
+    @property
     @abstractmethod
-    def windows(self, texts: pa.LargeStringArray) -> Windows:
-        """Turn n texts into what the network reads of them."""
-
-    @abstractmethod
-    def knows(self, ids: Int32Array) -> BoolArray:
-        """Say which of the network's ids (T,) stand for words that the step knows."""
+    def intake(self) -> Intake:
+        """How texts come to the network, and its logits back to them."""
 
     @abstractmethod
     def recipe(self) -> Recipe:
         """Say how the network is trained."""
 
-    def pooled(self, logits: FloatArray, windows: Windows) -> FloatArray:
-        """Bring the logits of windows (W, C) together for each text: (N, C)."""
-        return windows.pooled(logits)
+    def windows(self, texts: pa.LargeStringArray) -> Windows:
+        """Turn n texts into what the network reads of them."""
+        return self.intake.windows(texts)
 
     # ---- learning ------------------------------------------------------------------------
 
@@ -140,7 +138,7 @@ class NetworkRung(Rung):
         windows = self.windows(as_texts(texts))
         place = {name: index for index, name in enumerate(self.classes_.tolist())}
         score = scorer(np.array([place[name] for name in np.asarray(names).tolist()]))
-        return windows.clipped, lambda logits: score(self.pooled(logits, windows))
+        return windows.clipped, lambda logits: score(self.intake.pooled(logits, windows))
 
     def training(self) -> Trained | None:
         """See `Rung.training`; a saved model no longer knows."""
@@ -157,12 +155,12 @@ class NetworkRung(Rung):
     def read_some(self, texts: pa.LargeStringArray) -> Reading:
         """See `Rung.read_some`."""
         check_is_fitted(self, "network_")
-        windows = self.windows(texts)
-        encoded = windows.clipped.encoded
-        logits = self._read("logits", windows.clipped, len(self.classes_))
-        of_word = np.repeat(windows.of, windows.clipped.lengths)
-        known = np.bincount(of_word[self.knows(encoded.ids)], minlength=len(texts))
-        return Reading(self.pooled(logits, windows), windows.truncated, known == 0)
+        classes = len(self.classes_)
+        return read_through(self.intake, texts, lambda clipped: self._read("logits", clipped, classes))
+
+    def read(self, X: Texts) -> Reading:
+        """See `Rung.read`; texts are cut while the network reads, however many there are."""
+        return self.read_some(as_texts(X))
 
     def _read(self, output: Output, clipped: Clipped, width: int) -> FloatArray:
         """Return one output (W, K) for W windows, by the runtime of this process."""

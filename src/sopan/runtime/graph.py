@@ -105,7 +105,9 @@ class Graph:
         for x, kernel, bias in zip((asks, seen, seen), kernels, biases, strict=True):
             apart = self.ops.reshape(self.ops.dense(x, kernel, bias), (0, 0, heads, len(bias) // heads))
             parts.append(self.ops.transpose(apart, (0, 2, 1, 3)))
-        context = self.ops.transpose(self.ops.attend(*parts, hide, len(biases[0]) // heads), (0, 2, 1, 3))
+        query, key, value = parts
+        context = self.ops.attend(query, key, value, hide, len(biases[0]) // heads)  # (B, H, Q, K)
+        context = self.ops.transpose(context, (0, 2, 1, 3))
         return self.ops.reshape(context, (0, 0, len(biases[0])))
 
     def hidden(self, mask: Tensor, causal: bool) -> Tensor:
