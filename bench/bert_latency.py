@@ -55,7 +55,7 @@ def main() -> None:
 
 def makes(folders: Folders) -> dict[str, Callable[[], bert_peers.Read]]:
     return {
-        "sopan": partial(make_ours, folders.sopan, LENGTH, "bfloat16"),
+        "sopan": partial(make_ours, folders.sopan(LENGTH), "bfloat16"),
         "pipeline": partial(bert_peers.make_pipeline, folders.hugging_face, LENGTH),
         "pipeline in float32": partial(bert_peers.make_pipeline, folders.hugging_face, LENGTH, "float32"),
         "keras_hub": partial(bert_peers.make_keras_hub, folders.keras_hub, LENGTH),
@@ -108,9 +108,9 @@ def calls_of(make: Callable[[], bert_peers.Read], calls: int) -> Work:
 def cold(folders: Folders, options: argparse.Namespace) -> None:
     """Report the time from starting an interpreter to its first answer."""
     programs = {
-        "sopan": _program("bert_ours", "make_ours", folders.sopan, "bfloat16"),
-        "pipeline": _program("bert_peers", "make_pipeline", folders.hugging_face),
-        "keras_hub": _program("bert_peers", "make_keras_hub", folders.keras_hub),
+        "sopan": _program("bert_ours", "make_ours", folders.sopan(LENGTH), "bfloat16"),
+        "pipeline": _program("bert_peers", "make_pipeline", folders.hugging_face, LENGTH),
+        "keras_hub": _program("bert_peers", "make_keras_hub", folders.keras_hub, LENGTH),
     }
     found = contest(
         {name: partial(starts_of, program) for name, program in programs.items()},
@@ -133,12 +133,11 @@ def cold(folders: Folders, options: argparse.Namespace) -> None:
         )
 
 
-def _program(module: str, make: str, folder: Path, *more: str) -> str:
-    given = ", ".join(map(repr, (LENGTH, *more)))
+def _program(module: str, make: str, folder: Path, given: str | int) -> str:
     return (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from pathlib import Path\n"
         f"from {module} import {make}\n"
-        f"print(float({make}(Path({str(folder)!r}), {given})([{TEXT!r}])[0]))"
+        f"print(float({make}(Path({str(folder)!r}), {given!r})([{TEXT!r}])[0]))"
     )
 
 

@@ -1,6 +1,6 @@
 """The encoders that the BERT benches race on: one set of weights, written as each contender wants them.
 
-    made("4x256") -> Folders(sopan, hugging_face, keras_hub), made once and kept in bench/out
+    made("4x256") -> Folders(home), made once and kept in bench/out
 
 Texts are cut by BERT's own rules (folded, accents stripped), which every contender has, not by sopan-mini's.
 
@@ -21,6 +21,7 @@ from reviews import made_up, reviews
 
 OUT = Path(__file__).with_name("out")
 PLACES = 512
+LENGTHS = (64, 256, PLACES)
 LEARNT = 2000
 """Reviews that the 4x256 is fine-tuned on."""
 SIZES = {"tiny": (2, 32, 128), "4x256": (4, 256, 1024), "6x384": (6, 384, 1536)}
@@ -29,23 +30,33 @@ HEADS = {"tiny": 2, "4x256": 4, "6x384": 6}
 
 
 class Folders(NamedTuple):
-    """The same classifier three times.
+    """The same classifier for each contender.
 
     Args:
-        sopan: a model folder.
-        hugging_face: what `BertForSequenceClassification` loads.
-        keras_hub: a preset of the backbone; `logits.npz` beside it holds what its classifier adds.
+        home: what holds the others.
     """
 
-    sopan: Path
-    hugging_face: Path
-    keras_hub: Path
+    home: Path
+
+    def sopan(self, length: int) -> Path:
+        """Return our model folder, of the model that reads so many pieces, one of `LENGTHS`."""
+        return self.home / f"sopan-{length}"
+
+    @property
+    def hugging_face(self) -> Path:
+        """What `BertForSequenceClassification` loads."""
+        return self.home / "hugging_face"
+
+    @property
+    def keras_hub(self) -> Path:
+        """A preset of the backbone; `logits.npz` in it holds what its classifier adds."""
+        return self.home / "keras_hub"
 
 
 def made(shape: str) -> Folders:
     """Return a classifier's folders, made if they are not there."""
     home = OUT / f"bert-{shape}"
-    folders = Folders(home / "sopan", home / "hugging_face", home / "keras_hub")
+    folders = Folders(home)
     if not (home / "done").exists():
         rung = _fine_tuned(home) if shape == "4x256" else _random(shape)
         _write(rung, folders)
@@ -68,7 +79,7 @@ def _fine_tuned(home: Path) -> Any:
     save_hugging_face(start, home / "start", card="# sopan-mini with 512 places\n")
     texts, labels = reviews("train", LEARNT)
     rung = Bert(preset=str(home / "start"), summary="cls", long_texts="head", epochs=2, precision="bfloat16")
-    return rung.fit(texts, labels).set_params(precision="float32", max_length=PLACES)
+    return rung.fit(texts, labels).set_params(precision="float32")
 
 
 def _random(shape: str) -> Any:
@@ -107,7 +118,8 @@ def _write(rung: Any, folders: Folders) -> None:
     from sopan.lm.keras_hub import save_keras_hub  # noqa: PLC0415
     from sopan.rungs.language_model import LanguageModel  # noqa: PLC0415
 
-    save_model(rung, folders.sopan, data={}, metrics={})
+    for length in LENGTHS:
+        save_model(rung.set_params(max_length=length), folders.sopan(length), data={}, metrics={})
     weights = dict(rung.state().arrays)
     logits = {kind: weights.pop(f"logits/{kind}") for kind in ("kernel", "bias")}
     model = LanguageModel.make(rung.config_, rung.wordpiece_, seed=0, pairs=True)

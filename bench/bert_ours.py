@@ -9,11 +9,11 @@ import numpy as np
 from bert_peers import Read
 
 
-def make_ours(folder: Path, length: int, precision: str) -> Read:
+def make_ours(folder: Path, precision: str) -> Read:
     """Return what reads texts with a model folder in a precision: float32, bfloat16 or int8."""
-    import sopan  # noqa: PLC0415
+    from sopan.fit.served import load_served  # noqa: PLC0415
 
-    model = sopan.load(folder).set_params(max_length=length, precision=precision)
+    model = load_served(folder, precision=precision)
 
     def read(texts: Sequence[str]) -> np.ndarray:
         return np.asarray(model.predict_texts(texts).probabilities[:, 1])

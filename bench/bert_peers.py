@@ -61,16 +61,15 @@ def make_torch(folder: Path, length: int, *, tokens: int = TORCH_TOKENS) -> Read
     """PyTorch by hand in bfloat16: `bert_torch`, texts sorted by length, batches cut by pieces."""
     import torch  # noqa: PLC0415
     from bert_torch import Classifier  # noqa: PLC0415
-    from transformers import AutoTokenizer  # noqa: PLC0415
 
     torch.set_num_threads(THREADS)
-    tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    tokenizer = _tokenizer(folder, length)
     model = Classifier(folder, torch.bfloat16)
 
     @torch.inference_mode()
     def read(texts: Sequence[str]) -> np.ndarray:
         found = np.empty(len(texts), np.float32)
-        for rows, ids, mask in _batches(tokenizer, texts, length, tokens):
+        for rows, ids, mask in _batches(tokenizer, texts, tokens):
             seen = None if mask.all() else torch.from_numpy(mask.astype(bool))
             found[rows] = model(torch.from_numpy(ids), seen).softmax(-1)[:, 1].numpy()
         return found
@@ -81,16 +80,15 @@ def make_torch(folder: Path, length: int, *, tokens: int = TORCH_TOKENS) -> Read
 def make_onnx(folder: Path, length: int, *, tokens: int = ONNX_TOKENS) -> Read:
     """ONNX Runtime in float32 on the graph that `exported` made, sorted and cut like `make_torch`."""
     import onnxruntime  # noqa: PLC0415
-    from transformers import AutoTokenizer  # noqa: PLC0415
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
     session = onnxruntime.InferenceSession(exported(folder), options, providers=["CPUExecutionProvider"])
-    tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    tokenizer = _tokenizer(folder, length)
 
     def read(texts: Sequence[str]) -> np.ndarray:
         found = np.empty(len(texts), np.float32)
-        for rows, ids, mask in _batches(tokenizer, texts, length, tokens):
+        for rows, ids, mask in _batches(tokenizer, texts, tokens):
             (logits,) = session.run(None, {"input_ids": ids, "attention_mask": mask})
             found[rows] = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
         return found
@@ -136,24 +134,28 @@ def exported(folder: Path) -> str:
     return str(target)
 
 
+def _tokenizer(folder: Path, length: int) -> Any:
+    """Return the fast tokenizer itself, which spares what transformers wraps around each text."""
+    from tokenizers import Tokenizer  # noqa: PLC0415
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(length)
+    return tokenizer
+
+
 def _batches(
-    tokenizer: Any, texts: Sequence[str], length: int, tokens: int
+    tokenizer: Any, texts: Sequence[str], tokens: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield rows (B,), ids (B, T) and mask (B, T) of about `tokens` pieces, the longest texts first."""
-    ids = tokenizer(
-        list(texts),
-        truncation=True,
-        max_length=length,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-    )["input_ids"]
+    ids = [found.ids for found in tokenizer.encode_batch_fast(list(texts))]
     lengths = np.array([len(row) for row in ids])
     order = np.argsort(-lengths, kind="stable")
+    padding = tokenizer.token_to_id("[PAD]")
     start = 0
     while start < len(order):
         width = int(lengths[order[start]])
         rows = order[start : start + max(1, tokens // width)]
-        batch = np.full((len(rows), width), tokenizer.pad_token_id, np.int64)
+        batch = np.full((len(rows), width), padding, np.int64)
         for place, row in enumerate(rows):
             batch[place, : lengths[row]] = ids[row]
         yield rows, batch, (np.arange(width) < lengths[rows, None]).astype(np.int64)

@@ -72,7 +72,7 @@ def race(shape: str, folders: Folders, length: int, options: argparse.Namespace)
     count = options.rounds * options.texts
     texts, _ = made_up(count) if options.smoke else reviews("test", count)
     contenders = {
-        precision: partial(make_ours, folders.sopan, length, precision) for precision in ("bfloat16", "int8")
+        precision: partial(make_ours, folders.sopan(length), precision) for precision in ("bfloat16", "int8")
     } | {
         "torch": partial(bert_peers.make_torch, folders.hugging_face, length),
         "onnx": partial(bert_peers.make_onnx, folders.hugging_face, length),
@@ -181,7 +181,7 @@ def int8_cost(shape: str, folders: Folders) -> None:
     """Report what int8 costs in accuracy: the same labelled reviews read in float32 and in int8."""
     texts, labels = reviews("test", JUDGED, start=5 * ROUND)
     truth = np.array(labels) == sorted(set(labels))[1]
-    contenders = {name: partial(make_ours, folders.sopan, 256, name) for name in ("float32", "int8")}
+    contenders = {name: partial(make_ours, folders.sopan(256), name) for name in ("float32", "int8")}
     found = contest(
         {name: partial(rounds_of, make, texts, JUDGED) for name, make in contenders.items()}, rounds=1
     )

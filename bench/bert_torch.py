@@ -1,4 +1,4 @@
-"""A BERT classifier in PyTorch by hand, as fast as PyTorch does it here: what the bar "by hand" is set against.
+"""A BERT classifier in PyTorch by hand, as fast as PyTorch does it here.
 
 Queries, keys and values come of one product; attention is PyTorch's fused one, without a mask where no text
 is padded; after the last attention only the first piece is read on, since the classifier sees nothing else.

@@ -70,7 +70,7 @@ def _compiled(rows: int, inner: int, columns: int, precision: str) -> Any:
     kernel = np.random.default_rng(1).random((inner, columns), np.float32) - 0.5
     given = op.parameter([rows, inner], np.float32)
     if precision == "int8":
-        left = op.fake_quantize(given, *map(np.float32, (-1, 1, -1, 1)), levels=256)
+        left = op.fake_quantize(given, *map(np.float32, (-1.28, 1.27, -1.28, 1.27)), levels=256)
         right = op.multiply(
             op.convert(op.constant((kernel * 254).astype(np.int8)), "f32"), np.float32(1 / 254)
         )
