@@ -21,7 +21,7 @@ from typing import Any
 import bert_peers
 import numpy as np
 from bert_models import PLACES, SIZES, Folders, made
-from bert_ours import make_ours
+from bert_ours import make_ours, precisions
 from limit import limits
 from measure import Contest, Work, contest, report, table
 from reviews import made_up, reviews
@@ -63,7 +63,7 @@ def main() -> None:
         folders = made(shape)
         for length in options.lengths:
             race(shape, folders, length, options)
-        if not options.smoke:
+        if not options.smoke and "int8" in precisions():
             int8_cost(shape, folders)
 
 
@@ -72,7 +72,7 @@ def race(shape: str, folders: Folders, length: int, options: argparse.Namespace)
     count = options.rounds * options.texts
     texts, _ = made_up(count) if options.smoke else reviews("test", count)
     contenders = {
-        precision: partial(make_ours, folders.sopan(length), precision) for precision in ("bfloat16", "int8")
+        precision: partial(make_ours, folders.sopan(length), precision) for precision in precisions()
     } | {
         "torch": partial(bert_peers.make_torch, folders.hugging_face, length),
         "onnx": partial(bert_peers.make_onnx, folders.hugging_face, length),
@@ -157,7 +157,7 @@ def tell(
         rows.append((name, f"{rate:.1f}", f"{rate * pieces.mean():,.0f}", f"{far:.4f}", f"{same:.2%}"))
     table(f"{shape}, at most {length} pieces ({pieces.mean():.0f} on average)", rows)
     for (peer, precision), bar in BARS.items():
-        if peer not in rates or peer in options.without:
+        if not {peer, precision} <= rates.keys() or peer in options.without:
             continue
         limit = ceiling[precision] / per_text
         report(
