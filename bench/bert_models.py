@@ -24,6 +24,8 @@ PLACES = 512
 LENGTHS = (64, 256, PLACES)
 LEARNT = 2000
 """Reviews that the 4x256 is fine-tuned on."""
+SHOWN = 600
+"""Other training reviews, half of which say how large the numbers of an int8 network grow."""
 SIZES = {"tiny": (2, 32, 128), "4x256": (4, 256, 1024), "6x384": (6, 384, 1536)}
 """Depth, width and inner width."""
 HEADS = {"tiny": 2, "4x256": 4, "6x384": 6}
@@ -62,6 +64,21 @@ def made(shape: str) -> Folders:
         _write(rung, folders)
         (home / "done").touch()
     return folders
+
+
+def in_bytes(folders: Folders, length: int) -> Path:
+    """Return our model folder whose network is of bytes, exported if it is not there.
+
+    It is shown training reviews that the network did not learn from, as a user has them at hand.
+    """
+    target = folders.home / f"sopan-{length}-int8"
+    if not target.exists():
+        from sopan.fit.export_runtime import export_openvino  # noqa: PLC0415
+        from sopan.text.arrow import as_texts  # noqa: PLC0415
+
+        texts, _ = reviews("train", SHOWN, start=LEARNT)
+        export_openvino(folders.sopan(length), target, as_texts(texts), "int8")
+    return target
 
 
 def _fine_tuned(home: Path) -> Any:

@@ -9,13 +9,6 @@ import numpy as np
 from bert_peers import Read
 
 
-def precisions() -> tuple[str, ...]:
-    """Return the precisions below float32 that OpenVINO reads our models in, as far as sopan offers them."""
-    from sopan.runtime.table import RUNTIMES  # noqa: PLC0415
-
-    return tuple(precision for precision in RUNTIMES["openvino"].precisions if precision != "float32")
-
-
 def make_ours(folder: Path, precision: str) -> Read:
     """Return what reads texts with a model folder in a precision: float32, bfloat16 or int8."""
     from sopan.fit.served import load_served  # noqa: PLC0415

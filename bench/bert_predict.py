@@ -20,8 +20,8 @@ from typing import Any
 
 import bert_peers
 import numpy as np
-from bert_models import PLACES, SIZES, Folders, made
-from bert_ours import make_ours, precisions
+from bert_models import PLACES, SIZES, Folders, in_bytes, made
+from bert_ours import make_ours
 from limit import limits
 from measure import Contest, Work, contest, report, table
 from reviews import made_up, reviews
@@ -63,7 +63,7 @@ def main() -> None:
         folders = made(shape)
         for length in options.lengths:
             race(shape, folders, length, options)
-        if not options.smoke and "int8" in precisions():
+        if not options.smoke:
             int8_cost(shape, folders)
 
 
@@ -72,7 +72,8 @@ def race(shape: str, folders: Folders, length: int, options: argparse.Namespace)
     count = options.rounds * options.texts
     texts, _ = made_up(count) if options.smoke else reviews("test", count)
     contenders = {
-        precision: partial(make_ours, folders.sopan(length), precision) for precision in precisions()
+        precision: partial(make_ours, folder, precision)
+        for precision, folder in ours(folders, length, options.smoke).items()
     } | {
         "torch": partial(bert_peers.make_torch, folders.hugging_face, length),
         "onnx": partial(bert_peers.make_onnx, folders.hugging_face, length),
@@ -90,6 +91,11 @@ def race(shape: str, folders: Folders, length: int, options: argparse.Namespace)
     )
     agreement = compare(found)
     tell(shape, length, found, agreement, pieces_of(folders, texts, length), options)
+
+
+def ours(folders: Folders, length: int, smoke: bool) -> dict[str, Path]:
+    """Return our model folder by precision; int8 takes long to export, and is left out of a smoke."""
+    return {"bfloat16": folders.sopan(length)} | ({} if smoke else {"int8": in_bytes(folders, length)})
 
 
 def rounds_of(make: Any, texts: Sequence[str], size: int) -> Work:
@@ -181,7 +187,10 @@ def int8_cost(shape: str, folders: Folders) -> None:
     """Report what int8 costs in accuracy: the same labelled reviews read in float32 and in int8."""
     texts, labels = reviews("test", JUDGED, start=5 * ROUND)
     truth = np.array(labels) == sorted(set(labels))[1]
-    contenders = {name: partial(make_ours, folders.sopan(256), name) for name in ("float32", "int8")}
+    contenders = {
+        "float32": partial(make_ours, folders.sopan(256), "float32"),
+        "int8": partial(make_ours, in_bytes(folders, 256), "int8"),
+    }
     found = contest(
         {name: partial(rounds_of, make, texts, JUDGED) for name, make in contenders.items()}, rounds=1
     )
