@@ -90,7 +90,7 @@ def keep(name: str, found: list[dict[str, Any]]) -> None:
         if there != here:
             print("the machine or a library has changed: older results are dropped", file=sys.stderr)
             kept = []
-    kept = [line for line in kept if line["script"] != name] + found
+    kept = [line for line in kept if line["script"] in SCRIPTS and line["script"] != name] + found
     kept.sort(key=lambda line: list(SCRIPTS).index(line["script"]))
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text("".join(f"{json.dumps(line)}\n" for line in (here, *kept)))
