@@ -24,7 +24,7 @@ from bert_ours import make_ours
 from measure import Work, contest, report, table
 
 TEXT = (
-    "I went in expecting very little, and yet the story, slow as it is at first, won me over completely: "
+    "I went in there expecting very little, and yet the story, slow as it is at first, won me over completely: "
     "warm, funny, beautifully acted, and over far too soon."
 )
 LENGTH = 256
