@@ -24,8 +24,8 @@ from bert_ours import make_ours
 from measure import Work, contest, report, table
 
 TEXT = (
-    "I went in there expecting very little, and yet the story, slow as it is at first, won me over completely: "
-    "warm, funny, beautifully acted, and over far too soon."
+    "I went in there expecting very little, and yet the story, slow as it is at first, won me over "
+    "completely: warm, funny, beautifully acted, and over far too soon."
 )
 LENGTH = 256
 """Pieces that KerasHub pads the text to; it has one length for all texts. The others read what is there."""
