@@ -115,8 +115,8 @@ def report(
     *,
     peer_name: str,
     ours: float,
-    peer: float,
-    ratio: float,
+    peer: float | None,
+    ratio: float | None,
     bar: float | None,
     unit: str,
     limit: float | None = None,
@@ -128,8 +128,8 @@ def report(
     Args:
         bench: the measurement.
         peer_name: against whom.
-        ours, peer: in `unit`.
-        ratio: how many times better ours is, whichever way `unit` counts.
+        ours, peer: in `unit`; no peer: None.
+        ratio: how many times better ours is, whichever way `unit` counts; None without a peer.
         bar: the ratio that was aimed at; None: none was.
         unit: such as `texts/s` or `ms`.
         limit: what the machine could do at most, in `unit`; None: not known.

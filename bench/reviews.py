@@ -1,0 +1,31 @@
+"""The texts that the BERT benches race on: IMDB reviews, as `sopan data imdb` has them, or made-up ones."""
+
+from __future__ import annotations
+
+import random
+
+COMMON = "the a film story actor was is and of very in it that scene music plot end with for"
+MARKS = {"negative": "bad dull boring awful worst", "positive": "good great lovely superb best"}
+
+
+def reviews(part: str, count: int, *, start: int = 0) -> tuple[list[str], list[str]]:
+    """Return `count` reviews of a part of the talk's split (train, val or test), and their labels."""
+    import pyarrow.compute as pc  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    from sopan.text.datasets import fetch  # noqa: PLC0415
+
+    table = pq.read_table(fetch("imdb"))
+    rows = table.filter(pc.equal(table["talk"], part)).slice(start, count)
+    return rows["text"].to_pylist(), rows["label"].to_pylist()
+
+
+def made_up(count: int, *, words: int = 60, seed: int = 0) -> tuple[list[str], list[str]]:
+    """Return texts of a few words' vocabulary, `words` long at most, and their labels, without any file."""
+    rng = random.Random(seed)
+    labels = [rng.choice(sorted(MARKS)) for _ in range(count)]
+    texts = [
+        " ".join(rng.choices(COMMON.split() + MARKS[label].split(), k=rng.randint(words // 4, words)))
+        for label in labels
+    ]
+    return texts, labels
