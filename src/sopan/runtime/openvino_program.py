@@ -57,17 +57,19 @@ class OpenVINOProgram:
         if len(few) < 2:
             yield from ((batch, self._one(batch)) for batch in few)
             return
-        done: deque[tuple[Batch, tuple[Float32Array, ...]]] = deque()
-        queue = openvino.AsyncInferQueue(self._streams, 2 * cores())
-        queue.set_callback(lambda request, batch: done.append((batch, _outputs(request))))
+        idle = [self._streams.create_infer_request() for _ in range(2 * cores())]
+        busy: deque[tuple[Any, Batch]] = deque()
         try:
             for batch in chain(few, waiting):
-                queue.start_async([batch.ids, batch.mask], batch, share_inputs=True)
-                while done:
-                    yield done.popleft()
+                if not idle:
+                    yield _finished(busy, idle)
+                busy.append((idle.pop(), batch))
+                busy[-1][0].start_async([batch.ids, batch.mask], share_inputs=True)
+            while busy:
+                yield _finished(busy, idle)
         finally:
-            queue.wait_all()
-        yield from done
+            for request, _ in busy:
+                request.wait()
 
     def _one(self, batch: Batch) -> tuple[Float32Array, ...]:
         with self._alone:
@@ -109,6 +111,18 @@ def openvino_graph(network: Network, outputs: tuple[Output, ...]) -> Any:
 def write_graph(graph: Any, path: Path) -> None:
     """Write a graph as `path`, an .xml, and its weights, as they are, as the .bin beside it."""
     openvino.save_model(graph, path, compress_to_fp16=False)
+
+
+def _finished(busy: deque[tuple[Any, Batch]], idle: list[Any]) -> tuple[Batch, tuple[Float32Array, ...]]:
+    """Wait for the request that was begun first, and let it go.
+
+    Not by `AsyncInferQueue`: its callbacks take Python's lock in OpenVINO's threads, and who lets go of a
+    program, holding that lock, waits for those threads. Now and then both waited for ever.
+    """
+    request, batch = busy.popleft()
+    request.wait()
+    idle.append(request)
+    return batch, _outputs(request)
 
 
 def _outputs(request: Any) -> tuple[Float32Array, ...]:
