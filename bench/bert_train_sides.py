@@ -232,6 +232,7 @@ def trainer(path: str, n: int, precision: str, task: str) -> Work:
         disable_tqdm=True,
     )
     learner = hf.Trainer(model, given, data_collator=collate, train_dataset=rows)
+    learner.remove_callback(hf.PrinterCallback)
     pieces = int(clipped.lengths.sum())
     return lambda number: {"pieces": pieces, "loss": learner.train().training_loss}
 
