@@ -1,6 +1,6 @@
-"""The operations that networks are written in, done at once by NumPy: for a look at what passes between.
-words.
-One text at a time, a graph is worth no compiling; and here what attends can be kept, which no runtime gives.
+"""The operations that networks are written in, done at once by NumPy: for a look at what attends.
+
+Of one short text a graph is worth no compiling; and here the weights can be kept, which no runtime gives.
 """
 
 from __future__ import annotations
