@@ -12,7 +12,7 @@ from serving import STEPS, Server, spread
 
 from sopan import usecases
 from sopan.fit.explain import lead, occlude
-from sopan.usecases.served.reasons import log_odds, occlusion
+from sopan.usecases.served.reasons import log_odds, occlusions
 from sopan.usecases.served.step import ServedStep
 
 TEXT = "The baker waters the roses, and stirs zzz soup."
@@ -70,7 +70,8 @@ def test_exact_reasons_are_those_of_explain(server: Server, run_folder: Path, st
 
 def test_occlusion_is_what_the_slow_reference_finds(run_folder: Path) -> None:
     step = ServedStep.load(run_folder / "models" / "cbow")
-    rung, found = step.rung, occlusion(step, TEXT)
+    rung, (other, found) = step.rung, occlusions(step, [TEXTS[0], TEXT])
+    assert other.tokens.words[0] == "the"
     evidence = rung.evidence(TEXT)
     support = lead(evidence.contributions, evidence.logits, rung.temperature_)
     best = int(found.prediction.probabilities[0].argmax())
@@ -87,7 +88,7 @@ def test_occlusion_is_what_the_slow_reference_finds(run_folder: Path) -> None:
 
 def test_long_texts_lose_several_words_at_a_time(run_folder: Path) -> None:
     long = " ".join(TEXTS * 3)
-    found = occlusion(ServedStep.load(run_folder / "models" / "cbow"), long, most_read=5_000)
+    (found,) = occlusions(ServedStep.load(run_folder / "models" / "cbow"), [long], most_read=5_000)
     read = np.flatnonzero(found.read)
     assert found.span == -(-(len(read) ** 2) // 5_000) > 1
     first = read[: found.span]
