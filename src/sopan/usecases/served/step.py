@@ -38,13 +38,10 @@ EXACT = ("bow", "cbow")
 ABOUT = {
     "bow": ("words as features", "similarity between words, and their order"),
     "cbow": ("similarity between words", "order, and a word's meaning in its context"),
-    "attention": (
-        "order, and which words matter",
-        "words that see each other: each is read by passing it on",
-    ),
-    "self_attention": ("words that see each other", "position and depth"),
-    "transformer": ("position and depth", "knowledge from texts without labels"),
-    "bert": ("what texts without labels teach", "nothing that is here: larger models, more text"),
+    "attention": ("order, and which words matter", "words that see each other"),
+    "self_attention": ("words that see each other", "position, depth"),
+    "transformer": ("position, depth", "knowledge from unlabelled text"),
+    "bert": ("unlabelled text", "–"),
 }
 """What a step adds and lacks, where no run says it: a network's own file would bring Keras in."""
 
