@@ -34,6 +34,8 @@ SCRIPTS: dict[str, list[str]] = {
     "dependencies": ["--smoke"],
     "verdict_honesty": ["--smoke"],
     "cbow": ["--smoke"],
+    "cbow_quality": ["--texts", "400", "--seeds", "1"],
+    "room": ["--smoke"],
 }
 """Each measurement, with what makes a smoke of it."""
 PEERS = (
