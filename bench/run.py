@@ -34,7 +34,6 @@ SCRIPTS: dict[str, list[str]] = {
     "dependencies": ["--smoke"],
     "verdict_honesty": ["--smoke"],
     "cbow": ["--smoke"],
-    "cbow_quality": ["--texts", "400", "--seeds", "1"],
     "room": ["--smoke"],
 }
 """Each measurement, with what makes a smoke of it."""
