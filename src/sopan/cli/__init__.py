@@ -30,6 +30,7 @@ from sopan.cli import (
     presets,
     pretrain,
     score,
+    serve,
     train,
 )
 from sopan.errors import SopanError
@@ -57,6 +58,7 @@ for command in (
     adapt,
     fill,
     score,
+    serve,
     generate,
 ):
     app.command(command.__name__.rpartition(".")[2])(command.run)

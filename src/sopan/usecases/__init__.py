@@ -34,8 +34,10 @@ _HOMES = {
     "pretrain": "pretraining",
     "score_file": "language",
     "score_text": "language",
+    "Served": "served.models",
     "train": "models",
     "write_explanation": "explaining",
+    "write_word_map": "served.maps",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605  # a list, as sorted makes
 

@@ -1,0 +1,199 @@
+"""What a request may be: how large, of which type, and which JSON. Nothing of it is ever repeated in an error."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import HTTPException, Request, Response
+from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
+
+MOST_BYTES = 256 << 10
+MOST_TEXTS = 32
+MOST_CHARACTERS = 10_000
+SECONDS = 10.0
+"""From the first byte of a request to its answer."""
+DEEPEST = 32
+"""Levels of lists and objects."""
+MOST_DIGITS = 400
+"""Of a number: those of the largest float, and some."""
+
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_SUSPICIOUS = re.compile(r"\\u(?:0000|[dD][89abAB])")
+
+
+class Refusal(HTTPException):
+    """A request that is not answered: its status, one sentence, and one word for programs."""
+
+    def __init__(
+        self, status: int, error: str, error_type: str, headers: dict[str, str] | None = None, **more: Any
+    ) -> None:
+        super().__init__(status, error, headers)
+        self.content = {"error": error, "error_type": error_type, **more}
+
+
+def not_json(what: str) -> Refusal:
+    """Return the refusal of a body that is not the JSON that is taken here."""
+    return Refusal(400, f"the body is not JSON that is taken here: {what}", "invalid_json")
+
+
+class StrictRequest(Request):
+    """A request whose body is counted while it comes, and read as strict JSON.
+
+    FastAPI asks `body` and then `json`.
+    """
+
+    async def body(self) -> bytes:
+        """Read the body.
+
+        Raises:
+            Refusal: 413 too large, 408 too slow, 415 another type than JSON.
+        """
+        if not hasattr(self, "_body"):
+            self._check_type()
+            try:
+                async with asyncio.timeout(SECONDS):
+                    self._body = await self._counted()
+            except TimeoutError as error:
+                raise Refusal(408, "the body did not come in time", "timeout", {"Connection": "close"}) from error
+            except ClientDisconnect as error:
+                raise not_json("it broke off") from error
+            if not self._body:
+                raise not_json("it is empty")
+        return self._body
+
+    async def json(self) -> Any:
+        """Read the body as JSON.
+
+        Raises:
+            Refusal: 400, it is not JSON, or not strict.
+        """
+        return strict_json(await self.body())
+
+    def _check_type(self) -> None:
+        kind, _, parameters = self.headers.get("content-type", "").partition(";")
+        charset = parameters.strip().lower().replace('"', "")
+        if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
+            raise Refusal(415, "send application/json, in UTF-8", "unsupported_media_type")
+
+    async def _counted(self) -> bytes:
+        told = self.headers.get("content-length", "0")
+        if not told.isdigit() or int(told[:20]) > MOST_BYTES:
+            raise _too_large()
+        parts, size = [], 0
+        async for part in self.stream():
+            size += len(part)
+            if size > MOST_BYTES:
+                raise _too_large()
+            parts.append(part)
+        return b"".join(parts)
+
+
+def _too_large() -> Refusal:
+    return Refusal(
+        413, f"the body is larger than {MOST_BYTES:,} bytes", "too_large", {"Connection": "close"}
+    )
+
+
+class StrictRoute(APIRoute):
+    """A route whose requests are strict."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See `APIRoute`."""
+        handle = super().get_route_handler()
+
+        async def strictly(request: Request) -> Response:
+            return await handle(StrictRequest(request.scope, request.receive))
+
+        return strictly
+
+
+# ---- JSON ----------------------------------------------------------------------------------------
+
+
+def strict_json(content: bytes) -> Any:
+    """Read JSON as RFC 8259 has it, and as little surprising as can be.
+
+    Raises:
+        Refusal: 400. No UTF-8, no JSON, `NaN` or `Infinity`, a key twice, more than `DEEPEST` levels, a number
+            of more than `MOST_DIGITS` digits or too large, a lone surrogate, NUL.
+    """
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise not_json("it is not UTF-8") from error
+    if text.count("[") + text.count("{") > DEEPEST and _depth(text) > DEEPEST:
+        raise not_json(f"it has more than {DEEPEST} levels")
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_constant,
+            parse_int=_integer,
+            parse_float=_float,
+        )
+    except (ValueError, RecursionError) as error:
+        raise not_json("it cannot be read") from error
+    if _SUSPICIOUS.search(text):
+        _check_characters(value)
+    return value
+
+
+def _depth(text: str) -> int:
+    deepest = level = 0
+    for found in _BRACKETS.finditer(text):
+        mark = found[0]
+        if mark in "[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif mark in "]}":
+            level -= 1
+    return deepest
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise not_json("a key stands twice in an object")
+    return found
+
+
+def _constant(name: str) -> Any:
+    raise not_json("NaN and Infinity are no numbers of JSON")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise not_json(f"a number has more than {MOST_DIGITS} digits")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    if len(digits) > MOST_DIGITS:
+        raise not_json(f"a number has more than {MOST_DIGITS} digits")
+    value = float(digits)
+    if not math.isfinite(value):
+        raise not_json("a number is too large")
+    return value
+
+
+def _check_characters(value: Any) -> None:
+    if isinstance(value, str):
+        if "\0" in value:
+            raise not_json("a text holds NUL")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise not_json("a text holds a lone surrogate") from error
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            _check_characters(key)
+            _check_characters(each)
+    elif isinstance(value, list):
+        for each in value:
+            _check_characters(each)

@@ -1,0 +1,123 @@
+"""What Prometheus is told: requests, batches, the queue, the child."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sopan.serve.asking import Desk
+from sopan.serve.queueing import QUICK, SLOW
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 2, 5, 10)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class Metrics:
+    """The counters of one server; a registry of its own, so that two may live in one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        of_route = ("route", "method", "status")
+        self.requests = Counter("sopan_requests", "Requests answered.", of_route, registry=self.registry)
+        self.seconds = Histogram(
+            "sopan_request_seconds", "From request to answer.", ("route",), buckets=SECONDS, registry=self.registry
+        )
+        self.batches = Histogram(
+            "sopan_batch_jobs", "Jobs of a batch.", ("class",), buckets=SIZES, registry=self.registry
+        )
+        self.batch_seconds = Histogram(
+            "sopan_batch_seconds", "Of a batch in the child.", ("class",), buckets=SECONDS, registry=self.registry
+        )
+        self.tokens = Counter("sopan_tokens", "Padded tokens computed.", ("class",), registry=self.registry)
+
+    def observe_batch(self, kind: str, tokens: int, jobs: int, seconds: float) -> None:
+        """Count a batch."""
+        self.batches.labels(kind).observe(jobs)
+        self.batch_seconds.labels(kind).observe(seconds)
+        self.tokens.labels(kind).inc(tokens)
+
+    def watch(self, desk: Desk) -> None:
+        """Read the state of queue and child whenever the metrics are asked for."""
+        self.registry.register(_State(desk))  # type: ignore[arg-type]  # a collector by its method
+
+
+class _State:
+    """Gauges that are read, not kept."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def collect(self) -> Any:
+        """Return what is so now."""
+        desk, child = self._desk, self._desk.supervisor.child
+        yield GaugeMetricFamily("sopan_ready", "Whether questions are answered.", value=float(desk.ready))
+        yield GaugeMetricFamily("sopan_waiting", "Jobs that wait or are computed.", value=desk.dispatcher.waiting)
+        restarts = desk.supervisor.restarts
+        yield GaugeMetricFamily("sopan_child_restarts", "Children that were lost.", value=restarts)
+        rss = 0 if child is None else child.rss
+        yield GaugeMetricFamily("sopan_child_resident_bytes", "Memory of the child.", value=rss)
+        yield GaugeMetricFamily("sopan_known_hits", "Answers that were known already.", value=desk.known_hits)
+        speed = GaugeMetricFamily("sopan_tokens_per_second", "Measured speed.", labels=("class",))
+        for kind in (QUICK, SLOW):
+            speed.add_metric((kind,), desk.dispatcher.speed(kind))
+        yield speed
+
+
+class Measured:
+    """A layer that counts requests by the route that answered them.
+
+    Args:
+        app: what answers.
+        metrics: where to.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app, self.metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")  # never the path itself: anyone makes those up
+            self.metrics.requests.labels(route, scope["method"], status).inc()
+            self.metrics.seconds.labels(route).observe(time.perf_counter() - started)
+
+
+def metrics_route(metrics: Metrics) -> APIRouter:
+    """Make the route."""
+    router = APIRouter(tags=["health"])
+
+    @router.get(
+        "/metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus."}},
+    )
+    async def read() -> Response:
+        """Tell Prometheus."""
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    # A registered gauge is enough for a process collector of our own memory where /proc is there.
+    return router
+
+
+def door_memory(registry: CollectorRegistry, read: Any) -> None:
+    """Add the door's own memory, read when asked."""
+    gauge = Gauge("sopan_door_resident_bytes", "Memory of the door.", registry=registry)
+    gauge.set_function(read)

@@ -1,0 +1,283 @@
+"""All that is served, loaded once: the models of a run, lowest step first, and a language model.
+
+A question is a JSON object with `op` and the fields of the API; an answer is a JSON object, or a refusal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sopan.errors import InputError, ModelFolderError
+from sopan.fit.artifact import label_names, load_model
+from sopan.fit.manifest import MANIFEST
+from sopan.rungs import STEPS
+from sopan.types import Json, Prediction
+from sopan.usecases.served.language import Speaker
+from sopan.usecases.served.reasons import EXACT, reasons
+from sopan.usecases.served.records import Records, read_config, read_records
+from sopan.usecases.served.views import ATTENDING, view
+
+DECIMALS = 6
+"""Of every number that is told."""
+GOLDEN = "It was not good, it was wonderful: ছবিটা খুব ভালো।"
+"""A sentence that every model must answer, and answer alike twice, before it is served."""
+
+Question = Mapping[str, Json]
+Answer = dict[str, Json]
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """One fitted step.
+
+    Args:
+        step: its name, with its variant.
+        folder: where it was loaded from.
+        rung: what predicts.
+        hash: 16 hexadecimal digits of the SHA-256 of its manifest, which holds the hash of every file.
+    """
+
+    step: str
+    folder: Path
+    rung: Any
+    hash: str
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The C names of the classes."""
+        return label_names(self.rung.classes_)
+
+    @property
+    def has(self) -> list[str]:
+        """What the step can be asked besides a prediction."""
+        name = self.rung.name
+        found = {
+            "exact": name in EXACT,
+            "features": name == "bow",
+            "vectors": hasattr(type(self.rung), "word_vectors"),
+            "embed": name != "bow",
+            "attention": name in ATTENDING,
+            "pieces": name == "bert",
+        }
+        return [what for what, there in found.items() if there]
+
+    def said(self, prediction: Prediction, row: int) -> dict[str, Json]:
+        """Tell one row of a prediction."""
+        probabilities = prediction.probabilities[row]
+        best = int(probabilities.argmax())
+        return {
+            "step": self.step,
+            "label": self.labels[best],
+            "confidence": round(float(probabilities[best]), DECIMALS),
+            "probabilities": dict(zip(self.labels, np.round(probabilities, DECIMALS).tolist(), strict=True)),
+            "truncated": bool(prediction.truncated[row]),
+            "no_known_words": bool(prediction.no_known_words[row]),
+        }
+
+
+class Served:
+    """The models of a folder and a language model, ready to be asked.
+
+    Args:
+        folder: as `sopan compare` or `sopan train` wrote it.
+        language_model: a preset, a folder of a BERT or its name on the hub; None: there is none to ask.
+
+    Raises:
+        SopanError: there is no model there, it was altered, or it fails on `GOLDEN`.
+    """
+
+    def __init__(self, folder: str | Path, language_model: str | None) -> None:
+        self.folder = Path(folder)
+        self.records: Records = read_records(self.folder)
+        self.models = [_load(path) for path in self.records.models]
+        self.models.sort(key=lambda model: list(STEPS).index(model.step.partition(":")[0]))
+        self.speaker = None if language_model is None else Speaker(language_model)
+        self._check()
+        self._ops: dict[str, Callable[[Question], Answer]] = {
+            "explain": self._explain,
+            "tokens": self._tokens,
+            "neighbors": self._neighbors,
+            "embed": self._embed,
+            "disagreements": self._disagreements,
+            "fill": lambda question: self._language().fill(question),
+            "score": lambda question: self._language().score(question),
+        }
+
+    @cached_property
+    def hash(self) -> str:
+        """16 hexadecimal digits that tell all that is served from anything else."""
+        parts = [f"{model.step}={model.hash}" for model in self.models]
+        parts += [] if self.speaker is None else [self.speaker.hash]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def describe(self) -> Answer:
+        """Say what is served: the fields of `GET /run`, but for the limits; and each model's folder."""
+        steps = [
+            {
+                "step": model.step,
+                "adds": model.rung.adds,
+                "lacks": model.rung.lacks,
+                "hash": model.hash,
+                "has": model.has,
+                "folder": str(model.folder.resolve()),
+                "labels": list(model.labels),
+                **self.records.scores(model.step, model.folder),
+            }
+            for model in self.models
+        ]
+        return {
+            "model": self.hash,
+            **self.records.about(),
+            "labels": list(self.models[-1].labels),
+            "steps": steps,
+            "language_model": None if self.speaker is None else self.speaker.name,
+        }
+
+    # ---- asking --------------------------------------------------------------------------
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer questions, all predictions together; each answer has `model`, or `status` and `error`."""
+        answers: dict[int, Answer] = {}
+        predictions = [i for i, question in enumerate(questions) if question["op"] == "predict"]
+        if len(predictions) > 1:
+            together = self._guarded(lambda: self._predict([questions[i] for i in predictions]))
+            if isinstance(together, list):
+                answers = dict(zip(predictions, together, strict=True))
+        for i, question in enumerate(questions):
+            if i not in answers:  # one that fails alone must not take the others with it
+                answers[i] = self._alone(question)
+        return [answers[i] for i in range(len(questions))]
+
+    def _alone(self, question: Question) -> Answer:
+        if question["op"] == "predict":
+            found = self._guarded(lambda: self._predict([question])[0])
+        else:
+            found = self._guarded(lambda: self._ops[question["op"]](question))
+        return found if isinstance(found, dict) else {"status": 500, "error": "the model failed"}
+
+    def _guarded(self, work: Callable[[], Any]) -> Any:
+        """Do it, with `model` put to the answers; a failure becomes an answer that tells nothing of the text."""
+        try:
+            found = work()
+        except InputError as error:
+            return {"status": 422, "error": error.what, "error_type": "input"}
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+            return {"status": 500, "error": "the model failed", "error_type": "internal"}
+        if isinstance(found, list):
+            return [{"model": self.hash, **each} for each in found]
+        return {"model": self.hash, **found}
+
+    def _predict(self, questions: Sequence[Question]) -> list[Answer]:
+        """Let every step read the texts of all questions that ask it at once."""
+        found: list[list[dict[str, Json]]] = [[{"steps": []} for _ in q["texts"]] for q in questions]
+        for model in self.models:
+            asked = [i for i, q in enumerate(questions) if q["steps"] is None or model.step in q["steps"]]
+            texts = [text for i in asked for text in questions[i]["texts"]]
+            if not texts:
+                continue
+            prediction = model.rung.predict_texts(texts)
+            row = 0
+            for i in asked:
+                for result in found[i]:
+                    result["steps"].append(model.said(prediction, row))
+                    row += 1
+        return [{"results": results} for results in found]
+
+    def _explain(self, question: Question) -> Answer:
+        return {"steps": [self._reasons(model, question["text"]) for model in self._asked(question)]}
+
+    def _reasons(self, model: ServedModel, text: str) -> dict[str, Json]:
+        why = reasons(model.rung, text)
+        return model.said(why.prediction, 0) | why.as_json(DECIMALS)
+
+    def _tokens(self, question: Question) -> Answer:
+        steps = self._asked(question)
+        return {
+            "steps": [
+                {"step": model.step, **view(model.rung, question["text"], attention=question["attention"])}
+                for model in steps
+            ]
+        }
+
+    def _neighbors(self, question: Question) -> Answer:
+        word, steps = question["word"], []
+        for model in self._asked(question, "vectors"):
+            vectors = self._vectors(model)
+            spelt = next((form for form in (word, word.lower()) if form in vectors), None)
+            near = [] if spelt is None else vectors.nearest(spelt, question["top"])
+            steps.append(
+                {
+                    "step": model.step,
+                    "known": spelt is not None,
+                    "neighbors": [{"word": w, "cosine": round(cosine, DECIMALS)} for w, cosine in near],
+                }
+            )
+        return {"word": word, "steps": steps}
+
+    def _vectors(self, model: ServedModel) -> Any:
+        """Return a model's word vectors, made once: their directions and places are kept with them."""
+        if model.step not in self._kept_vectors:
+            self._kept_vectors[model.step] = model.rung.word_vectors
+        return self._kept_vectors[model.step]
+
+    @cached_property
+    def _kept_vectors(self) -> dict[str, Any]:
+        return {}
+
+    def _embed(self, question: Question) -> Answer:
+        steps = []
+        for model in self._asked(question, "embed"):
+            vectors = np.asarray(model.rung.transform(question["texts"]), np.float64)
+            steps.append(
+                {
+                    "step": model.step,
+                    "dimension": vectors.shape[1],
+                    "vectors": np.round(vectors, DECIMALS).tolist(),
+                }
+            )
+        return {"steps": steps}
+
+    def _disagreements(self, question: Question) -> Answer:
+        return self.records.disagreements(question.get("a"), question.get("b"))
+
+    def _language(self) -> Speaker:
+        if self.speaker is None:
+            raise InputError("no language model is served here")
+        return self.speaker
+
+    def _asked(self, question: Question, need: str | None = None) -> list[ServedModel]:
+        """Return the models that a question is about, of those that have what it needs."""
+        steps = question["steps"]
+        if steps is not None and need is not None and any(
+            model.step in steps and need not in model.has for model in self.models
+        ):
+            raise InputError("one of these steps has no such thing: see `has` in /run")
+        return [
+            model
+            for model in self.models
+            if (steps is None or model.step in steps) and (need is None or need in model.has)
+        ]
+
+    def _check(self) -> None:
+        """Hold that every model answers the golden sentence, and answers it alike twice."""
+        for model in self.models:
+            first, second = (model.rung.predict_texts([GOLDEN]).probabilities for _ in range(2))
+            if not np.isfinite(first).all() or not np.allclose(first, second, atol=1e-6):
+                raise ModelFolderError("the model does not answer alike twice", where=str(model.folder))
+
+
+def _load(folder: Path) -> ServedModel:
+    rung = load_model(folder)
+    config = read_config(folder)
+    digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:16]
+    return ServedModel(str(config["step"]), folder, rung, digest)

@@ -1,0 +1,104 @@
+"""How a step sees a text: its words or pieces, its bag, and its attention."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from sopan.fit.explain import NOT_A_CAUSE
+from sopan.rungs.evidence import contributions_of
+from sopan.rungs.linear import LinearModel
+from sopan.text.tokenize import tokenize
+from sopan.types import Json, Tokens
+from sopan.usecases.served.words import Seen, pieces_seen, seen
+
+ATTENDING = ("attention", "self_attention", "transformer", "bert")
+"""Steps that attend."""
+MOST_ATTENDED = 64
+"""Words whose attention is shown: a page draws their square, in each head of each layer."""
+MOST_FEATURES = 300
+"""Of a text's bag, told."""
+
+KINDS = {"word": "words", "char_wb": "characters"}
+
+
+def view(rung: Any, text: str, *, attention: bool) -> dict[str, Json]:
+    """Return what `/tokens` tells of one text and one step.
+
+    Raises:
+        DataError: the text is not valid Unicode.
+    """
+    found = {"kind": "pieces" if rung.name == "bert" else "words", "features": None, "attention": None}
+    if rung.name == "bow":
+        found["features"], words = _bag(rung, text)
+    else:
+        words = pieces_seen(rung, text) if rung.name == "bert" else seen(rung, text)
+    found["tokens"] = _tokens(words)
+    if attention and rung.name in ATTENDING:
+        found["attention"] = _attention(rung, text)
+    return found
+
+
+def _tokens(words: Seen) -> list[dict[str, Json]]:
+    tokens = words.tokens
+    columns = (tokens.words, tokens.starts.tolist(), tokens.ends.tolist(), words.known.tolist())
+    return [
+        {"text": word, "start": start, "end": end, "known": known}
+        for word, start, end, known in zip(*columns, strict=True)
+    ]
+
+
+def _bag(rung: Any, text: str) -> tuple[dict[str, Json], Seen]:
+    """Tell the features that a text has, each with its value and what it adds to the logits."""
+    features = rung.transform([text])
+    held = LinearModel(rung.model_.weights[features.indices], rung.model_.bias)
+    n = len(features.data)
+    diagonal = sp.csr_array((features.data, np.arange(n), np.arange(n + 1)), shape=(n, n))
+    parts = contributions_of(held, diagonal) / getattr(rung, "temperature_", 1.0)  # (n, C)
+    names, kinds = np.empty(n, object), np.empty(n, object)
+    counters = [block.counter for block in rung.blocks_]
+    for counter, (low, high) in zip(counters, pairwise(np.cumsum([0, *map(len, counters)])), strict=True):
+        ours = (features.indices >= low) & (features.indices < high)
+        names[ours] = counter.features.take(features.indices[ours] - low).to_pylist()
+        kinds[ours] = KINDS[counter.analyzer]
+    order = np.argsort(-np.abs(parts).max(axis=1, initial=0.0), kind="stable")[:MOST_FEATURES]
+    items = [
+        {
+            "feature": str(names[i]),
+            "kind": str(kinds[i]),
+            "value": round(float(features.data[i]), 6),
+            "contributions": np.round(parts[i], 6).tolist(),
+        }
+        for i in order.tolist()
+    ]
+    told = {
+        "total": n,
+        "vocabulary": int(features.shape[1]),
+        "classes": [str(label) for label in np.asarray(rung.classes_).tolist()],
+        "items": items,
+    }
+    tokens = tokenize(text, counters[0].rule, lowercase=counters[0].lowercase)
+    single = {name for name, kind in zip(names, kinds, strict=True) if kind == "words" and " " not in name}
+    known = np.array([word in single for word in tokens.words], bool)
+    return told, Seen(tokens, known, known)
+
+
+def _attention(rung: Any, text: str) -> dict[str, Json] | None:
+    """Give each layer's weights over the first words of a text."""
+    tokens = seen(rung, text).tokens
+    if len(tokens.words) > MOST_ATTENDED:
+        text = text[: int(tokens.ends[MOST_ATTENDED - 1])]
+    found = rung.evidence(text)
+    if not found.attention:
+        return None
+    layers = [np.round(layer.astype(np.float64), 4).tolist() for layer in found.attention]
+    return {"caution": NOT_A_CAUSE, "words": _spelt(found.tokens, found.attended.tolist()), "layers": layers}
+
+
+def _spelt(tokens: Tokens, chosen: list[int]) -> list[dict[str, Json]]:
+    return [
+        {"text": tokens.words[i], "start": int(tokens.starts[i]), "end": int(tokens.ends[i])} for i in chosen
+    ]
