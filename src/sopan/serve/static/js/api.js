@@ -3,7 +3,7 @@
 import { h, byId } from "./dom.js";
 import { number, t } from "./i18n.js";
 
-const TRIES = 6;
+const PATIENCE = { 429: 30, 503: 90 }; // seconds in all; a server that starts may take longer than a busy one
 const LONGEST_WAIT = 15;
 
 export class Failed extends Error {
@@ -16,8 +16,9 @@ export class Failed extends Error {
 /** Whether a question was dropped because another took its place. */
 export const dropped = (error) => error.name === "AbortError";
 
-async function ask(path, options = {}) {
-  for (let tries = 1; ; tries++) {
+async function ask(path, { quiet = false, ...options } = {}) {
+  const started = performance.now();
+  for (;;) {
     let answer;
     try {
       answer = await fetch(path, options);
@@ -26,12 +27,13 @@ async function ask(path, options = {}) {
       throw new Failed(t("error.unreachable"));
     }
     if (answer.ok) {
-      notice("");
+      if (!quiet) notice("");
       return answer.json();
     }
     const wait = Number(answer.headers.get("Retry-After"));
-    if ((answer.status !== 429 && answer.status !== 503) || !wait || tries === TRIES) throw await failure(answer);
-    notice(t("busy", { seconds: number(Math.max(1, Math.round(wait))) }));
+    const waited = (performance.now() - started) / 1000;
+    if (!wait || !(waited + wait < PATIENCE[answer.status])) throw await failure(answer);
+    if (!quiet) notice(t(answer.status === 429 ? "busy" : "loading", { seconds: number(Math.max(1, Math.round(wait))) }));
     await pause(Math.min(wait, LONGEST_WAIT), options.signal);
   }
 }
@@ -71,11 +73,11 @@ const post = (path, body, { signal, token } = {}) =>
 const kept = new Map();
 const MOST_KEPT = 60;
 
-function once(path, body) {
+function once(path, body, options) {
   const key = path + JSON.stringify(body ?? null);
   if (!kept.has(key)) {
     if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value);
-    const answer = body === undefined ? ask(path) : post(path, body);
+    const answer = body === undefined ? ask(path, options) : post(path, body);
     kept.set(key, answer);
     answer.catch(() => kept.delete(key));
   }
@@ -89,7 +91,7 @@ export const api = {
   tokens: (text, steps, attention) => once("/tokens", { text, steps, attention }).then((answer) => answer.steps),
   neighbors: (word, top, steps) => once("/neighbors", { word, top, ...(steps ? { steps } : {}) }).then((answer) => answer.steps),
   embed: (texts, step) => once("/embed", { texts, steps: [step] }).then((answer) => answer.steps[0].vectors),
-  vectors: (step, view) => once(`/vectors?${new URLSearchParams({ step, view })}`),
+  vectors: (step, view) => once(`/vectors?${new URLSearchParams({ step, view })}`, undefined, { quiet: true }),
   disagreements: (a, b) => once(`/disagreements${a ? `?${new URLSearchParams(b ? { a, b } : { a })}` : ""}`),
   fill: (text, top, leftOnly) => once("/fill", { text, top, left_only: leftOnly }),
   score: (text) => once("/score", { text }).then((answer) => answer.results[0]),

@@ -13,11 +13,13 @@ export function ticks(low, high, about = 5) {
   return found;
 }
 
-/** Powers of ten inside [low, high]. */
+/** Powers of ten inside [low, high], or 1, 2 and 5 times those where they are few. */
 export function decades(low, high) {
+  const steps = high / low < 30 ? [1, 2, 5] : [1];
   const found = [];
-  for (let power = Math.ceil(Math.log10(low)); power <= Math.floor(Math.log10(high)); power++) found.push(10 ** power);
-  return found;
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++)
+    for (const step of steps) found.push(Number((step * 10 ** power).toPrecision(6)));
+  return found.filter((at) => at >= low && at <= high);
 }
 
 const places = (value) => (value >= 1 || value === 0 ? 0 : Math.min(4, Math.ceil(-Math.log10(value))));
@@ -45,7 +47,7 @@ export function costChart(dots, { label, xTitle, yTitle, onpick }) {
   const x = (value) => EDGE.left + ((WIDTH - EDGE.left - EDGE.right) * Math.log(value / xLow)) / Math.log(xHigh / xLow);
   const y = (value) => HEIGHT - EDGE.bottom - ((HEIGHT - EDGE.top - EDGE.bottom) * (value - yLow)) / (yHigh - yLow);
   const svg = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "group", "aria-label": label });
-  for (const at of ticks(yLow, yHigh))
+  for (const at of ticks(yLow, yHigh, 6))
     svg.append(
       s("line", { class: "grid", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y(at), y2: y(at) }),
       s("text", { x: EDGE.left - 10, y: y(at) + 5, "text-anchor": "end" }, number(at, 2)),

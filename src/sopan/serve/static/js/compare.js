@@ -13,6 +13,8 @@ const COSTS = {
   size: (step) => (step.artifact_bytes ? step.artifact_bytes / 1e6 : null),
 };
 
+const FEW = 6;
+
 const few = (value) => number(value, value >= 100 || !value ? 0 : value >= 1 ? 1 : 2);
 
 const COLUMNS = [
@@ -61,28 +63,39 @@ function chart(run, cost, onpick) {
   return costChart(dots, { label: t("compare.chart"), xTitle: t(`cost.${cost}`), yTitle: t("column.accuracy"), onpick });
 }
 
+/** One answer to a text, and the steps that gave it. */
+function answer(label, steps, text, picked) {
+  const right = label === text.label;
+  return h(
+    "li",
+    { class: right ? "right" : "wrong" },
+    h("span", { "aria-hidden": "true" }, right ? "✓ " : "✗ "),
+    h("span", { class: "unseen" }, t(right ? "compare.right" : "compare.wrong")),
+    h("strong", {}, bdi(visible(label))),
+    " ",
+    steps.map((step, i) => [i ? ", " : "", h("span", { class: picked.includes(step) ? "picked" : "" }, `${fullName(step)} ${number(text.confidence[step], 2)}`)]),
+  );
+}
+
 function disagreement(text, picked) {
-  const answers = Object.entries(text.predicted).map(([step, label]) => {
-    const right = label === text.label;
-    return h(
-      "li",
-      { class: `${right ? "right" : "wrong"}${picked.includes(step) ? " picked" : ""}` },
-      h("span", { "aria-hidden": "true" }, right ? "✓ " : "✗ "),
-      h("span", { class: "unseen" }, t(right ? "compare.right" : "compare.wrong")),
-      fullName(step),
-      ": ",
-      bdi(visible(label)),
-      ` ${number(text.confidence[step], 2)}`,
-    );
-  });
+  const labels = [...new Set(Object.values(text.predicted))].sort((a, b) => (b === text.label) - (a === text.label));
+  const steps = Object.keys(text.predicted);
+  const answers = labels.map((label) => answer(label, steps.filter((step) => text.predicted[step] === label), text, picked));
   return h(
     "li",
     {},
     h("blockquote", { dir: "auto" }, visible(text.text)),
-    h("p", { class: "small soft" }, t("compare.given"), " ", h("strong", {}, bdi(visible(text.label)))),
     h("ul", { class: "said-by" }, answers),
-    h("button", { type: "button", onclick: () => state.set({ sentence: text.text, view: "climb" }) }, t("compare.climb")),
+    h("button", { type: "button", class: "link", onclick: () => state.set({ sentence: text.text, view: "climb" }) }, t("compare.climb")),
   );
+}
+
+/** The first few, and the rest on demand. */
+function list(items) {
+  const place = h("ol", { class: "texts" }, items.slice(0, FEW));
+  if (items.length <= FEW) return place;
+  const more = h("button", { type: "button", onclick: () => (place.append(...items.slice(FEW)), items[FEW].querySelector("button").focus(), more.remove()) }, t("compare.more", { n: number(items.length - FEW) }));
+  return [place, more];
 }
 
 async function disagreements(picked) {
@@ -102,13 +115,20 @@ async function disagreements(picked) {
   return [
     h("h2", { tabindex: "-1" }, t(b ? "compare.two" : a ? "compare.one" : "compare.any", { a: a && fullName(a), b: b && fullName(b) })),
     counts.map((pair) => h("p", {}, line(pair))),
-    texts.length ? h("ol", { class: "texts" }, texts.map((text) => disagreement(text, picked))) : h("p", { class: "soft" }, t("compare.none")),
+    texts.length ? list(texts.map((text) => disagreement(text, picked))) : h("p", { class: "soft" }, t("compare.none")),
   ];
 }
 
 /** A sentence of the verdict; step names stand between backticks. */
 const verdictLine = (line) =>
   h("p", { class: "lead", lang: "en" }, line.split(/`([^`]*)`/).map((part, i) => (i % 2 ? h("strong", {}, part.includes(" ") ? part : fullName(part)) : part)));
+
+/** How it ended, and the rest for those who want it. */
+function verdict(lines) {
+  const ends = lines.length > 2 ? [lines[0], lines.at(-1)] : lines;
+  const rest = lines.slice(1, -1);
+  return [ends.map(verdictLine), lines.length > 2 && h("details", {}, h("summary", {}, t("compare.verdict")), rest.map(verdictLine))];
+}
 
 export function show(run, place) {
   const measured = run.steps.some((step) => step.accuracy !== null);
@@ -137,7 +157,7 @@ export function show(run, place) {
     place,
     title,
     run.data?.test ? h("p", { class: "soft" }, t("compare.data", { train: number(run.data.train), val: number(run.data.val), test: number(run.data.test) })) : null,
-    (run.verdict ?? []).map(verdictLine),
+    verdict(run.verdict ?? []),
     leaderboard(run),
     h("h2", {}, t("compare.cost")),
     h("p", { class: "soft" }, t("compare.pick")),

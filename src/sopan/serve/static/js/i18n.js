@@ -29,13 +29,16 @@ export const has = (key) => key in catalogue;
 export function number(value, digits = 0) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   decimals[digits] ??= new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
-  return decimals[digits].format(value);
+  return decimals[digits].format(value).replace("-", "−");
 }
 
 export const percent = (share, digits = 0) => `${number(100 * share, digits)}%`;
 
 /** A number with its sign, a true minus. */
-export const signed = (value, digits = 2) => (value < 0 ? "−" : "+") + number(Math.abs(value), digits);
+export function signed(value, digits = 2) {
+  const size = number(Math.abs(value), digits);
+  return size === number(0, digits) ? size : (value < 0 ? "−" : "+") + size;
+}
 
 export function translate(root) {
   for (const node of root.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);

@@ -123,6 +123,7 @@ async function start() {
   theme.start();
   await language(state.get().lang || (navigator.language.startsWith("bn") ? "bn" : "en"));
   byId("language").addEventListener("click", () => state.set({ lang: Object.keys(LANGUAGES).find((one) => one !== lang()) }));
+  clear(byId("step"), h("p", { class: "waiting" }, t("waiting")));
   try {
     run = await api.run();
   } catch (error) {

@@ -16,7 +16,7 @@ const place = (value) => ((value + 1.06) / 2.12) * SIZE;
  * Returns the node and `mark(main, others)`, which names words: the main ones in the accent, the others beside them.
  */
 export function wordMap(map, { onpick, wide = false } = {}) {
-  const height = wide ? 0.52 * SIZE : SIZE;
+  const height = (wide ? 0.52 : 0.68) * SIZE;
   const squeeze = height / SIZE;
   const x = map.words.map((_, i) => place(map.x[i]));
   const y = map.words.map((_, i) => (SIZE - place(map.y[i])) * squeeze);

@@ -37,7 +37,7 @@ function refresh(run) {
     clear(place, h("p", { class: "soft" }, t("words.pick")));
     return;
   }
-  into(place, async () => [h("h2", {}, t("words.near"), " ", bdi(visible(word))), h("div", { class: "sides three" }, await neighbors(run, word))]);
+  into(place, async () => [h("h2", {}, t("words.near"), " ", bdi(visible(word))), await neighbors(run, word)]);
 }
 
 function drawMap(run, place) {
@@ -45,7 +45,7 @@ function drawMap(run, place) {
     place,
     async () => {
       const map = await api.vectors(chosen.step, chosen.view);
-      current = wordMap(map, { onpick: look, wide: true });
+      current = wordMap(map, { onpick: look });
       if (!state.get().word) current.mark([], landmarks(map));
       else refresh(run);
       const of = { shown: number(map.words.length), of: number(map.of) };
@@ -101,8 +101,7 @@ export function show(run, place) {
       steps.length > 1 && choice(t("words.step"), steps, fullName, chosen.step, (step) => again({ step })),
       choice(t("words.view"), ["tsne", "pca"], (view) => t(`words.${view}`), chosen.view, (view) => again({ view })),
     ),
-    mapped,
-    h("section", { id: "near", "aria-live": "polite" }),
+    h("div", { class: "mapped" }, mapped, h("section", { id: "near", "aria-live": "polite" })),
   );
   drawMap(run, mapped);
   refresh(run);

@@ -48,9 +48,10 @@ export async function draw(run, text) {
       "p",
       { class: "vector" },
       h("span", { class: "big" }, number(features.vocabulary)),
-      ` ${t("bow.places")} `,
+      t("bow.places"),
+      " ",
       h("span", { class: "big accent" }, number(features.total)),
-      ` ${t("bow.filled")}`,
+      t("bow.filled"),
     ),
     h("p", { class: "zeros", "aria-hidden": "true" }, strip(items)),
     h("p", { class: "soft small" }, t("bow.how", { label: visible(said.label) })),
@@ -64,5 +65,6 @@ export async function draw(run, text) {
 /** The row of numbers as a reader might picture it: what is not 0 stands out, in what order the zeros lie is left open. */
 function strip(items) {
   const shown = items.slice(0, 6);
-  return shown.flatMap((item) => ["0 0 0 … ", h("b", {}, number(item.value, 2)), " "]).concat("0 0 0 …");
+  const zeros = `${number(0)} ${number(0)} ${number(0)} …`;
+  return shown.flatMap((item) => [`${zeros} `, h("b", {}, number(item.value, 2)), " "]).concat(zeros);
 }

@@ -85,30 +85,44 @@ function picker(words, name, choose) {
 
 export async function draw(run, text) {
   const step = (canDo(run, "vectors")[0] ?? stepsOf(run, "cbow")[0]).step;
-  const [[seen], map] = await Promise.all([api.tokens(text, [step], false), api.vectors(step, "tsne")]);
+  const [seen] = await api.tokens(text, [step], false);
   const words = seen.tokens.filter((token) => token.known).map((token) => token.text);
   const distinct = [...new Set(words)];
   if (!words.length) return [h("h3", {}, t("cbow.title")), h("p", { class: "soft" }, t("cbow.empty"))];
   const near = h("div", {});
-  const { node, mark, has } = wordMap(map, { wide: true, onpick: (word) => look(word) });
+  const plane = h("div", { class: "plane" });
+  let marked = [[], []];
+  let mark = () => {};
   const look = (word) =>
     into(near, async () => {
       const [found] = await api.neighbors(word, TOP, [step]);
-      mark([word, ...distinct], found.neighbors.map((one) => one.word));
+      marked = [[word, ...distinct], found.neighbors.map((one) => one.word)];
+      mark(...marked);
       return [h("h4", {}, t("cbow.near"), " ", bdi(visible(word))), neighborList(found, number, look)];
     });
+  const draw = async () => {
+    const map = await api.vectors(step, "tsne");
+    const drawn = wordMap(map, { wide: true, onpick: look });
+    ({ mark } = drawn);
+    mark(...marked);
+    return [drawn.node, legend(map, distinct.filter((word) => !drawn.has(word)))];
+  };
   const chosen = picker(distinct, t("cbow.pick"), (i) => look(distinct[i]));
-  const off = distinct.filter((word) => !has(word));
-  const nodes = [
+  chosen.pick(longest(distinct));
+  into(plane, draw, { waiting: t("words.waiting") });
+  return [
     h("h3", {}, t("cbow.title")),
-    h("p", { class: "soft" }, t("cbow.how", { shown: number(map.words.length), of: number(map.of) })),
     chosen.node,
-    h("div", { class: "mapped" }, node, near),
-    off.length > 0 && h("p", { class: "soft small" }, t("cbow.off"), " ", off.slice(0, 12).map((word, i) => [i ? ", " : "", bdi(visible(word))])),
+    h("div", { class: "mapped" }, plane, near),
     words.length > 1 && predicting(step, words),
   ];
-  chosen.pick(longest(distinct));
-  return nodes;
+}
+
+/** What the map holds, and which of the sentence's words it lacks. */
+function legend(map, off) {
+  const list = off.slice(0, 12).map((word, i) => [i ? ", " : " ", bdi(visible(word))]);
+  const told = h("p", { class: "soft small" }, t("cbow.how", { shown: number(map.words.length), of: number(map.of) }));
+  return [told, off.length > 0 && h("p", { class: "soft small" }, t("cbow.off"), list)];
 }
 
 const longest = (words) => words.reduce((best, word, i) => (word.length > words[best].length ? i : best), 0);

@@ -34,7 +34,8 @@ function missing(run, steps, key) {
 function unpaired(run, idea) {
   const pair = PAIRS[idea];
   if (!pair || stepsOf(run, idea).length > 1) return null;
-  return missing(run, [...new Set([...run.steps.map((step) => step.step), ...pair])], `pair.${idea}`);
+  const steps = IDEAS.flatMap((one) => (one === idea ? pair : stepsOf(run, one).map((step) => step.step)));
+  return missing(run, steps, `pair.${idea}`);
 }
 
 /** Show a step's section for a sentence. */

@@ -25,10 +25,10 @@ export const watch = (listener) => listeners.push(listener);
 
 /** Take the stage: everyone who follows sees this page's sentence and step from now on. */
 export async function take(given) {
-  heard(await api.show({ presenting: true, ...shown() }, given));
-  token = given;
+  const told = await api.show({ presenting: true, ...shown() }, given);
+  token = given; // before it is heard: who presents does not follow
+  heard(told);
   sessionStorage.setItem("sopan-token", given);
-  tell();
 }
 
 export async function leave() {
@@ -55,7 +55,7 @@ function heard(told) {
   if (room && told.version < room.version) return;
   if ("yours" in told) yours = told.yours;
   if (!told.poll) yours = null;
-  if (told.presenting && !room?.presenting) following = true;
+  if (told.presenting && !room?.presenting) following = state.get().view !== "present"; // whoever knocks is let in
   room = told;
   if (following) follow();
   tell();
