@@ -89,7 +89,7 @@ export function show(run, place) {
     field,
     h("button", { type: "submit", class: "go" }, t("words.find")),
   );
-  const mapped = h("div", { class: "whole" });
+  const mapped = h("div", { class: "map-place" });
   clear(
     place,
     h("h1", {}, t("words.title")),

@@ -90,7 +90,7 @@ export async function draw(run, text) {
   const distinct = [...new Set(words)];
   if (!words.length) return [h("h3", {}, t("cbow.title")), h("p", { class: "soft" }, t("cbow.empty"))];
   const near = h("div", {});
-  const plane = h("div", { class: "plane" });
+  const plane = h("div", { class: "map-place" });
   let marked = [[], []];
   let mark = () => {};
   const look = (word) =>

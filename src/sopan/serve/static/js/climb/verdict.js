@@ -44,7 +44,10 @@ function one(text, said, several) {
     levels: said.words.map((word) => level(word.support, most)),
     unread: (i) => !said.words[i].read,
     label: (i) => `${visible(said.words[i].word)}, ${said.words[i].read ? signed(said.words[i].support) : t("verdict.not_read")}`,
-    onpoint: (i) => (readout.textContent = tell(said.words[i], said)),
+    onpoint: (i) => {
+      readout.textContent = tell(said.words[i], said);
+      readout.dataset.told = "";
+    },
   });
   return h(
     "section",
@@ -68,5 +71,5 @@ export async function verdicts(run, idea, text) {
     h("span", { class: "w unread" }, t("legend.unread")),
     h("span", { class: "soft" }, t(said.some((each) => each.method === "exact") ? "legend.exact" : "legend.occlusion")),
   );
-  return h("div", { class: "verdicts" }, said.map((each) => one(text, each, said.length > 1)), legend);
+  return [h("div", { class: said.length > 1 ? "verdicts pair" : "verdicts" }, said.map((each) => one(text, each, said.length > 1))), legend];
 }

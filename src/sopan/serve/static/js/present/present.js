@@ -2,7 +2,7 @@
 
 import { Failed } from "../api.js";
 import { clear, h } from "../dom.js";
-import { number, t } from "../i18n.js";
+import { t } from "../i18n.js";
 import * as state from "../state.js";
 import * as deck from "./deck.js";
 import * as room from "./room.js";
@@ -41,7 +41,6 @@ function pollButtons(run) {
 
 function stage(run) {
   return [
-    h("p", { class: "lead" }, t("present.on", { here: number(room.now()?.here ?? 0) })),
     h(
       "div",
       { class: "choices" },
@@ -72,7 +71,7 @@ export function show(run, place) {
   if (!shown) {
     let before = "";
     room.watch((now) => {
-      const key = JSON.stringify([room.onStage(), now?.presenting, now?.poll?.open, room.onStage() && now?.here]);
+      const key = JSON.stringify([room.onStage(), now?.presenting, now?.poll?.open]);
       if (state.get().view === "present" && key !== before) shown();
       before = key;
     });
