@@ -64,4 +64,8 @@ export function mark(step) {
   }
 }
 
-export const climb = (run, text) => api.predict(text).then((said) => (draw(run, said, true), said));
+/** Let a sentence climb, unless another has taken its place meanwhile. */
+export async function climb(run, text) {
+  const said = await api.predict(text);
+  if (state.get().sentence === text) draw(run, said, true);
+}

@@ -6,7 +6,7 @@ import { number, t } from "../i18n.js";
 import * as state from "../state.js";
 import * as room from "./room.js";
 
-const LAST = IDEAS.length + 1;
+const LAST = room.LAST_SLIDE;
 const FORWARD = ["ArrowRight", "ArrowDown", "PageDown", " "];
 const BACK = ["ArrowLeft", "ArrowUp", "PageUp"];
 
@@ -15,12 +15,11 @@ let slide = 0;
 
 export const isOpen = () => document.body.classList.contains("deck");
 
-/** Slide 0 is the sentence and the flight, then one for each step, then what the run measured. */
+/** Show a slide; the room hears of it through the state. */
 function go(to) {
   slide = Math.min(LAST, Math.max(0, to));
   document.body.dataset.slide = slide === 0 ? "title" : slide === LAST ? "compare" : "step";
   state.set(slide === LAST ? { view: "compare" } : { view: "climb", ...(slide ? { step: IDEAS[slide - 1] } : {}) });
-  room.show({ slide });
   window.scrollTo({ top: 0 });
   controls();
 }

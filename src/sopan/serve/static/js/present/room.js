@@ -7,6 +7,9 @@ import { number, t } from "../i18n.js";
 import * as state from "../state.js";
 import { pollPanel } from "./poll.js";
 
+/** Slide 0 is the sentence and the flight, then one for each step, then what the run measured. */
+export const LAST_SLIDE = IDEAS.length + 1;
+
 let run;
 let room = null;
 let yours = null;
@@ -47,7 +50,11 @@ export async function show(patch) {
   }
 }
 
-const shown = () => ({ text: state.get().sentence, step: state.get().step });
+/** What the room is to see: a sentence, and a slide, of which the last is what the run measured. */
+function shown() {
+  const { sentence, step, view } = state.get();
+  return { text: sentence, step, slide: view === "compare" ? LAST_SLIDE : IDEAS.indexOf(step) + 1 };
+}
 
 /* ---- listening -------------------------------------------------------------------------------------- */
 
@@ -65,7 +72,7 @@ function follow() {
   if (onStage() || !room?.presenting) return;
   applying = true;
   const step = IDEAS.includes(ideaOf(room.step ?? "")) ? ideaOf(room.step) : state.get().step;
-  state.set({ view: "climb", step, ...(room.text ? { sentence: room.text } : {}) });
+  state.set({ view: room.slide === LAST_SLIDE ? "compare" : "climb", step, ...(room.text ? { sentence: room.text } : {}) });
   applying = false;
 }
 
