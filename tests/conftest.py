@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,3 +46,21 @@ def chromium() -> str:
     if not found:
         missing("Chromium")
     return str(found)
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of small models, for what serves runs."""
+    from serving import make_run
+
+    return make_run(tmp_path_factory.mktemp("served") / "run")
+
+
+@pytest.fixture(scope="session")
+def server(run_folder: Path) -> Iterator[Any]:
+    """A `serving.Server` of that run."""
+    from serving import TOKEN, serving
+
+    with serving(run_folder, "--port", "0", "--token", TOKEN, "--lm", "none") as running:
+        running.until_ready()
+        yield running

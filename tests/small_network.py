@@ -7,12 +7,12 @@ import numpy as np
 from keras import layers, ops
 
 from sopan.rungs.attend import attend
-from sopan.rungs.base import Reading, Rung, check_labels
+from sopan.rungs.base import Rung, check_labels
 from sopan.rungs.integrated_gradients import neural_evidence
 from sopan.text.arrow import as_texts
 from sopan.text.batch import FIRST_WORD, clip
 from sopan.text.vocab import build_vocabulary
-from sopan.types import RungState
+from sopan.types import Reading, RungState
 
 
 @keras.saving.register_keras_serializable("small")

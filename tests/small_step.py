@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from sopan.rungs import STEPS
-from sopan.rungs.base import Reading, Rung, check_labels
+from sopan.rungs.base import Rung, check_labels
 from sopan.text.arrow import as_texts
-from sopan.types import Evidence, RungState, Tokens
+from sopan.types import Evidence, Reading, RungState, Tokens
 
 TEXTS = [
     "a warm and funny film",

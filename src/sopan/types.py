@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -134,6 +134,20 @@ class Encoded:
             raise DataError(f"word ids from {low} to {high} do not fit a vocabulary of {n_words} words")
 
 
+class Reading(NamedTuple):
+    """What a step makes of n texts.
+
+    Args:
+        logits: (n, C) float64, finite, before the temperature.
+        truncated: (n,) bool, the step did not read the whole text.
+        no_known_words: (n,) bool, the step knew no word of the text.
+    """
+
+    logits: FloatArray
+    truncated: BoolArray
+    no_known_words: BoolArray
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """What a fitted step says of N texts.
@@ -147,6 +161,11 @@ class Prediction:
     probabilities: FloatArray
     truncated: BoolArray
     no_known_words: BoolArray
+
+    @classmethod
+    def of(cls, reading: Reading, temperature: float) -> Self:
+        """Turn logits into probabilities: softmax over the temperature (Guo et al. 2017)."""
+        return cls(softmax(reading.logits / temperature), reading.truncated, reading.no_known_words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,3 +208,9 @@ class RungState:
     settings: Mapping[str, Json]
     words: tuple[str, ...] = ()
     arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Turn logits (N, C) into probabilities (N, C), safely for any finite input."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

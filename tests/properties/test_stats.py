@@ -13,7 +13,7 @@ from sopan.comparison.verdict import compare_pairs, explain, recommend
 from sopan.fit.calibrate import COLDEST, HOTTEST, fit_temperature
 from sopan.fit.intervals import accuracy_interval, difference_interval, holm, macro_f1_interval, mcnemar
 from sopan.fit.metrics import macro_f1, measure
-from sopan.rungs.base import softmax
+from sopan.types import softmax
 
 few = settings(max_examples=40, deadline=None)  # each example draws 10,000 resamples
 shares = st.floats(0, 1)

@@ -8,7 +8,7 @@ import pytest
 from sopan.errors import DataError
 from sopan.fit.calibrate import COLDEST, HOTTEST, fit_temperature
 from sopan.fit.metrics import measure
-from sopan.rungs.base import softmax
+from sopan.types import softmax
 
 
 def calibrated_logits(n: int, n_classes: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

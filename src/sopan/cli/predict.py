@@ -26,7 +26,7 @@ def run(
 ) -> None:
     """Classify one text, or stream a file of any size to a file of predictions."""
     from sopan import usecases  # noqa: PLC0415
-    from sopan.cli.show import show_prediction  # noqa: PLC0415
+    from sopan.cli.show_prediction import show_prediction  # noqa: PLC0415
 
     if (words is None) == (file is None):
         raise typer.BadParameter("give either one TEXT or --file F --out G")

@@ -43,15 +43,3 @@ def show_scores(scores: dict[str, Any], title: str) -> None:
         figures = (f"{row[key]:.3f}" for key in ("precision", "recall", "f1"))
         table.add_row(Text(escape_for_display(row["class"])), *figures, f"{row['support']:,}")
     out.print(table)
-
-
-def show_prediction(answer: dict[str, Any]) -> None:
-    """Print one text's classes, most probable first, and what the model did not read."""
-    ranked = sorted(answer["probabilities"].items(), key=lambda item: -item[1])
-    for name, probability in ranked[:10]:
-        bar = "█" * round(probability * 30)
-        out.print(Text(f"{probability:7.4f}  {escape_for_display(name):<20} {bar}"))
-    if answer["no_known_words"]:
-        out.print("The model knows no word of this text: these are only the classes' base rates.")
-    if answer["truncated"]:
-        out.print("The text is longer than the model reads: its end was left out.")

@@ -22,11 +22,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ModelFolderError
 from sopan.fit.card import model_card
-from sopan.fit.config import describe, label_names, rebuild
-from sopan.fit.manifest import MANIFEST, Buffer, parse_json, read_folder, write_manifest
-from sopan.fit.publish import read_published, replacing_folder
-from sopan.fit.tensors import read_tensors, write_tensors
-from sopan.fit.words import decode_words, encode_words
+from sopan.fit.config import describe, rebuild
+from sopan.fit.manifest import write_manifest
+from sopan.fit.publish import replacing_folder
+from sopan.fit.saved import label_names, read_saved
+from sopan.fit.tensors import write_tensors
+from sopan.fit.words import encode_words
 from sopan.rungs.base import Rung
 from sopan.types import Json
 
@@ -86,17 +87,7 @@ def load_model(folder: str | Path, *, memory_map: bool = False) -> Rung:
     Raises:
         ModelFolderError: there is no model, it was damaged, or this version of sopan cannot read it.
     """
-    asked = Path(folder)
-
-    def read(found: Path) -> dict[str, Buffer]:
-        _check_there(found, asked)
-        return read_folder(found, memory_map=memory_map)
-
-    files = read_published(asked, read)
-    config = parse_json(files["config.json"], asked / "config.json")
-    words = decode_words(files["vocab.txt"], asked / "vocab.txt")
-    arrays = read_tensors(files["model.safetensors"], asked / "model.safetensors")
-    return rebuild(config, words, arrays, asked / "config.json")
+    return rebuild(read_saved(folder, memory_map=memory_map))
 
 
 def _to_json(config: Mapping[str, Json]) -> bytes:
@@ -111,16 +102,3 @@ def _numpy_scalar(value: Any) -> Json:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-def _check_there(folder: Path, asked: Path) -> None:
-    """Tell the commonest mistakes apart: a wrong path, a comparison's folder, an untrained one."""
-    models = sorted(found.name for found in (folder / "models").glob("[!.]*"))
-    if models and not (folder / MANIFEST).exists():
-        choices = ", ".join(str(asked / "models" / name) for name in models)
-        raise ModelFolderError(
-            f"{asked} is a comparison, not a model", next_step=f"choose one of its models: {choices}"
-        )
-    if not (folder / "config.json").exists():
-        what = f"no config.json in {asked}" if folder.is_dir() else f"there is no model folder {asked}"
-        raise ModelFolderError(what, next_step=f"train one with: sopan train STEP DATA --out {asked}")

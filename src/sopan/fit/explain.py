@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sopan.rungs.base import Rung, softmax
-from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, Int64Array, Tokens
+from sopan.rungs.base import Rung
+from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, Int64Array, Tokens, softmax
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 """Of a text's words, how many are taken out or left: DeYoung et al. (2020), section 4."""

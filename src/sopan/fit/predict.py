@@ -16,11 +16,11 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from sopan.errors import ConfigError, DataError
-from sopan.fit.artifact import label_names
 from sopan.fit.intervals import accuracy_interval, macro_f1_interval
 from sopan.fit.metrics import measure
 from sopan.fit.publish import replacing_file
-from sopan.rungs.base import Rung
+from sopan.fit.saved import label_names
+from sopan.fit.served import Predictor
 from sopan.types import Int64Array, Json, Prediction
 
 ROW_GROUP = 32_768
@@ -47,12 +47,12 @@ class Labelled(Protocol):
 
 
 def evaluate_model(
-    rung: Rung, labelled: Labelled, *, rng: np.random.Generator | None = None
+    model: Predictor, labelled: Labelled, *, rng: np.random.Generator | None = None
 ) -> dict[str, Json]:
     """Measure a fitted step on labelled texts; labels are matched by name.
 
     Args:
-        rung: a fitted step.
+        model: a fitted step, or one that is served.
         labelled: N texts with labels, none that the step has not learned.
         rng: draws the bootstrap samples of the intervals; seeded with 0 unless given.
 
@@ -63,9 +63,9 @@ def evaluate_model(
     Raises:
         DataError: a label that the model does not know.
     """
-    names = label_names(rung.classes_)
+    names = label_names(model.classes_)
     labels = _by_name(labelled, names)
-    prediction = rung.predict_texts(labelled.texts)
+    prediction = model.predict_texts(labelled.texts)
     return score(prediction, labels, names, rng or np.random.default_rng(0))
 
 
@@ -109,18 +109,18 @@ def _some(items: Sequence[str], limit: int = 10) -> str:
     return ", ".join(items[:limit]) + rest
 
 
-def prediction_schema(rung: Rung) -> pa.Schema:
+def prediction_schema(model: Predictor) -> pa.Schema:
     """Return the columns that `predict_stream` gives."""
-    probabilities = [(f"p_{name}", pa.float64()) for name in label_names(rung.classes_)]
+    probabilities = [(f"p_{name}", pa.float64()) for name in label_names(model.classes_)]
     flags = [("truncated", pa.bool_()), ("no_known_words", pa.bool_())]
     return pa.schema([("row", pa.int64()), ("predicted", pa.string()), *probabilities, *flags])
 
 
-def predict_stream(rung: Rung, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def predict_stream(model: Predictor, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Predict texts batch by batch, holding one batch at a time.
 
     Args:
-        rung: a fitted step.
+        model: a fitted step, or one that is served.
         batches: with columns `row` (int64) and `text` (large_string). If it keeps a list `cut_rows` of the
             rows whose text was cut while reading, as `TextStream` does, these count as truncated too.
 
@@ -128,10 +128,10 @@ def predict_stream(rung: Rung, batches: Iterator[pa.RecordBatch]) -> Iterator[pa
         As many rows: `row`, `predicted` (the label's name), `p_<label>` for each label (float64, sum 1),
         `truncated` and `no_known_words` (bool).
     """
-    schema = prediction_schema(rung)
-    names = pa.array(label_names(rung.classes_))
+    schema = prediction_schema(model)
+    names = pa.array(label_names(model.classes_))
     for batch in batches:
-        prediction = rung.predict_texts(batch.column("text"))
+        prediction = model.predict_texts(batch.column("text"))
         best = pa.array(prediction.probabilities.argmax(axis=1))
         cut = np.isin(batch.column("row"), getattr(batches, "cut_rows", []))
         columns = [

@@ -13,8 +13,8 @@ import pyarrow as pa
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, SopanError
-from sopan.fit.config import label_names
 from sopan.fit.publish import replacing_file, replacing_folder
+from sopan.fit.saved import label_names
 from sopan.rungs.base import Rung
 from sopan.rungs.bert import Bert
 from sopan.rungs.neural import NeuralRung

@@ -16,10 +16,10 @@ from sopan.errors import ConfigError, DataError
 from sopan.fit.calibrate import fit_temperature
 from sopan.fit.metrics import measure
 from sopan.rungs import make_step, step_class
-from sopan.rungs.base import Memo, Rung, softmax
+from sopan.rungs.base import Memo, Rung
 from sopan.text.findings import IMBALANCED
 from sopan.training.recipe import Monitor
-from sopan.types import Corpus
+from sopan.types import Corpus, softmax
 
 
 @dataclass(frozen=True, slots=True)

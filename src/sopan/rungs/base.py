@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, ClassVar, NamedTuple, Self, TypeAlias, TypeVar, cast
+from typing import Any, ClassVar, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sopan.errors import ConfigError, DataError
 from sopan.text.arrow import Texts, as_texts
 from sopan.training.recipe import Monitor, Trained
-from sopan.types import BoolArray, Evidence, FloatArray, Prediction, RungState
+from sopan.types import Evidence, FloatArray, Prediction, Reading, RungState
 
 T = TypeVar("T")
 
@@ -57,20 +57,6 @@ class Memo:
         self._values[key] = (fresh, spent + nested)
         self.made_seconds = made + spent  # not twice what was made within
         return fresh
-
-
-class Reading(NamedTuple):
-    """What a step makes of n texts.
-
-    Args:
-        logits: (n, C) float64, finite, before the temperature.
-        truncated: (n,) bool, the step did not read the whole text.
-        no_known_words: (n,) bool, the step knew no word of the text.
-    """
-
-    logits: FloatArray
-    truncated: BoolArray
-    no_known_words: BoolArray
 
 
 class Rung(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]  # untyped bases
@@ -195,8 +181,7 @@ class Rung(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
 
     def predict_texts(self, X: Texts) -> Prediction:
         """Return probabilities with the flags that say what the step did not read."""
-        logits, truncated, unknown = self.read(X)
-        return Prediction(softmax(logits / getattr(self, "temperature_", 1.0)), truncated, unknown)
+        return Prediction.of(self.read(X), getattr(self, "temperature_", 1.0))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -204,12 +189,6 @@ class Rung(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
         tags.input_tags.two_d_array = False
         tags.transformer_tags.preserves_dtype = []  # text goes in, numbers come out
         return tags
-
-
-def softmax(logits: FloatArray) -> FloatArray:
-    """Turn logits (N, C) into probabilities (N, C), safely for any finite input."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
 def check_labels(n_texts: int, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:

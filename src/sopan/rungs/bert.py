@@ -35,12 +35,13 @@ from sopan.rungs.network import NetworkRung
 from sopan.rungs.settings import check_settings, weighed_too
 from sopan.rungs.weights import set_weights, weights_of
 from sopan.text.arrow import Texts, as_texts
+from sopan.text.intake import PieceIntake
 from sopan.text.vectors import WordVectors
-from sopan.text.windows import LongTexts, Pool, Windows, cut_windows, kept_pieces, room_of
-from sopan.text.wordpiece import CLS, SEP, SPECIALS, WordPiece
+from sopan.text.windows import LongTexts, Pool, kept_pieces, room_of
+from sopan.text.wordpiece import WordPiece
 from sopan.training.quiet import quiet
 from sopan.training.recipe import Monitor, Recipe
-from sopan.types import BoolArray, Encoded, Evidence, FloatArray, Int32Array, RungState
+from sopan.types import Evidence, RungState
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -128,7 +129,7 @@ class Bert(NetworkRung):
         check_words(self.wordpiece_, encoded)
         if monitor is None or monitor.checkpoint is None or monitor.checkpoint.read() is None:
             start = self._adapted(start, texts, more, memo, monitor)
-        windows = self._windows(encoded)
+        windows = self.intake.cut(encoded)
         self._set_buckets(windows, self._places())
         self._assemble(start.weights)
         freeze(self.network_, self.frozen_layers)
@@ -195,8 +196,6 @@ class Bert(NetworkRung):
         if weights is not None:
             set_weights(network, weights, spared=HEAD)
         self._set_network(network)
-        special = {self.wordpiece_.id_of(piece) for piece in SPECIALS}
-        self._known = np.array([index not in special for index in range(len(self.wordpiece_))])
 
     def recipe(self) -> Recipe:
         """See `NetworkRung.recipe`."""
@@ -215,32 +214,15 @@ class Bert(NetworkRung):
 
     # ---- using ---------------------------------------------------------------------------
 
-    def windows(self, texts: pa.LargeStringArray) -> Windows:
-        """See `NetworkRung.windows`."""
-        return self._windows(self.wordpiece_.encode(texts))
-
-    def _windows(self, encoded: Encoded) -> Windows:
-        return cut_windows(
-            encoded,
-            max_length=self.window_length,
-            long_texts=self.long_texts,
-            max_windows=self.max_windows,
-            cls=self.wordpiece_.id_of(CLS),
-            sep=self.wordpiece_.id_of(SEP),
-        )
+    @property
+    def intake(self) -> PieceIntake:
+        """See `NetworkRung.intake`."""
+        return PieceIntake(self.wordpiece_, self.window_length, self.long_texts, self.max_windows, self.pool)
 
     @property
     def window_length(self) -> int:
         """How many pieces a window holds, `[CLS]` and `[SEP]` included."""
         return min(self.max_length, self._places() or self.max_length)
-
-    def knows(self, ids: Int32Array) -> BoolArray:
-        """See `NetworkRung.knows`: all pieces but those of `SPECIALS`."""
-        return np.asarray(self._known[ids])
-
-    def pooled(self, logits: FloatArray, windows: Windows) -> FloatArray:
-        """See `NetworkRung.pooled`."""
-        return windows.pooled(logits, self.pool)
 
     def evidence(self, text: str) -> Evidence:
         """See `Rung.evidence`: integrated gradients over the pieces, and the attention between words."""

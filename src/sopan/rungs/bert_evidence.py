@@ -78,7 +78,7 @@ def piece_evidence(
         shares = np.eye(len(found))[said.argmax(axis=0)].T
     parts = np.concatenate([w.contributions * share for w, share in zip(found, shares, strict=True)])
     np.add.at(added, word_of, parts)
-    read[word_of[rung.knows(pieces.ids[places])]] = True
+    read[word_of[rung.intake.knows(pieces.ids[places])]] = True
     base = (np.stack([window.base for window in found]) * shares).sum(axis=0)
     attended = np.unique(word_of)
     attention = _between_words([window.attention for window in found], np.searchsorted(attended, word_of))
@@ -103,7 +103,7 @@ def _look(rung: NetworkRung, windows: Windows, number: int, blank: int) -> _Wind
     words, slopes = rung.network_.get_layer("words"), slopes_of(rung.network_.get_layer("body"))
     end = ops.convert_to_numpy(words(batch.ids))[0].astype(np.float32)  # (T, D)
     blanks = ops.convert_to_numpy(words(np.full_like(batch.ids, blank)))[0].astype(np.float32)
-    known = rung.knows(batch.ids[0]) & batch.mask[0]
+    known = rung.intake.knows(batch.ids[0]) & batch.mask[0]
     start = np.where(known[:, None], blanks, end)
     mask, n_classes = batch.mask, len(rung.classes_)
     ends = slopes(np.stack([start, end]), np.tile(mask, (2, 1)), np.zeros((2, n_classes), np.float32))

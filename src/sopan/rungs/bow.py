@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, DataError
-from sopan.rungs.base import Labels, Memo, Reading, Rung, check_labels
+from sopan.rungs.base import Labels, Memo, Rung, check_labels
 from sopan.rungs.evidence import bag_evidence
 from sopan.rungs.linear import ClassWeight, LinearModel, fit_one_vs_rest
 from sopan.rungs.settings import TEXT_RULES, Between, OneOf, Rule, Span, check_settings
@@ -27,7 +27,7 @@ from sopan.text.arrow import Texts, as_texts
 from sopan.text.ngrams import Analyzer, NgramCounter, count_ngrams
 from sopan.text.unicode import TokenRule
 from sopan.training.recipe import Monitor
-from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, RungState
+from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, Reading, RungState
 
 Tf = Literal["counts", "binary", "sublinear"]
 """What n occurrences in one text weigh: n, 1, or 1 + ln n."""

@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import DataError
-from sopan.rungs.base import Labels, Memo, Reading, Rung, check_labels
+from sopan.rungs.base import Labels, Memo, Rung, check_labels
 from sopan.rungs.bow import IMBALANCED, log_count_ratio
 from sopan.rungs.embedding import CbowSettings, Words, embed_words
 from sopan.rungs.evidence import contributions_of, vocabulary_evidence
@@ -28,12 +28,12 @@ from sopan.rungs.linear import ClassWeight, LinearModel, fit_standardised
 from sopan.rungs.pool import Pooling, bag, common_component, pool, without_component, word_weights
 from sopan.rungs.settings import VECTOR_RULES, Between, OneOf, Rule, check_settings
 from sopan.text.arrow import Texts, as_texts
-from sopan.text.encode import cores
+from sopan.text.cores import cores
 from sopan.text.unicode import TokenRule
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
 from sopan.training.recipe import Monitor
-from sopan.types import Evidence, Float32Array, Int64Array, RungState
+from sopan.types import Evidence, Float32Array, Int64Array, Reading, RungState
 
 
 class CBOW(Rung):

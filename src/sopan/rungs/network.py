@@ -2,7 +2,9 @@
 
     texts -> windows of ids -> network `[ids (B, T), mask (B, T)]` -> logits of windows -> logits of texts
 
-Most steps read a text in one window; `bert` may read a long one in several.
+Keras trains the network. What reads with it afterwards is a program of `sopan.runtime`, made of its weights:
+the one that serves a saved model too, so that what is measured is what is served. Most steps read a text in
+one window; `bert` may read a long one in several.
 """
 
 from __future__ import annotations
@@ -21,20 +23,24 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ModelFolderError
-from sopan.rungs.base import Labels, Reading, Rung
+from sopan.rungs.base import Labels, Rung
 from sopan.rungs.layers import Precision
 from sopan.rungs.linear import ClassWeight
 from sopan.rungs.settings import Between, OneOf, Rule
 from sopan.rungs.weights import set_weights, weights_of
+from sopan.runtime.network import Output, describe
+from sopan.runtime.program import Program, read_texts
+from sopan.runtime.table import compile_network
 from sopan.text.arrow import Texts, as_texts
-from sopan.text.batch import bucket_lengths
+from sopan.text.batch import Clipped, bucket_lengths
+from sopan.text.intake import Intake, read_through
 from sopan.text.windows import Windows
 from sopan.training.backend import make_forward
 from sopan.training.forward import read_all
 from sopan.training.loop import train
 from sopan.training.recipe import Examples, Monitor, Recipe, Trained
 from sopan.training.score import scorer
-from sopan.types import BoolArray, Float32Array, FloatArray, Int32Array
+from sopan.types import Float32Array, FloatArray, Reading
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -74,28 +80,24 @@ class NetworkRung(Rung):
 
     # ---- written by each kind of step ----------------------------------------------------
 
+    @property
     @abstractmethod
-    def windows(self, texts: pa.LargeStringArray) -> Windows:
-        """Turn n texts into what the network reads of them."""
-
-    @abstractmethod
-    def knows(self, ids: Int32Array) -> BoolArray:
-        """Say which of the network's ids (T,) stand for words that the step knows."""
+    def intake(self) -> Intake:
+        """How texts come to the network, and its logits back to them."""
 
     @abstractmethod
     def recipe(self) -> Recipe:
         """Say how the network is trained."""
 
-    def pooled(self, logits: FloatArray, windows: Windows) -> FloatArray:
-        """Bring the logits of windows (W, C) together for each text: (N, C)."""
-        return windows.pooled(logits)
+    def windows(self, texts: pa.LargeStringArray) -> Windows:
+        """Turn n texts into what the network reads of them."""
+        return self.intake.windows(texts)
 
     # ---- learning ------------------------------------------------------------------------
 
     def _set_network(self, network: keras.Model) -> None:
         self.network_ = network
-        self._forward = make_forward(network, ["logits"])
-        self._vector = make_forward(network, ["vector"])
+        self._programs: dict[Output, Program | None] = {}
 
     def _set_buckets(self, windows: Windows, most: int | None = None) -> None:
         """Choose the lengths of rectangles by the windows of the training texts.
@@ -125,6 +127,7 @@ class NetworkRung(Rung):
             validation=None if validation is None else self._judge(validation),
             monitor=monitor,
         )
+        self._programs = {}  # of other weights
 
     def _weights(self, labels: npt.NDArray[np.int64]) -> Float32Array:
         of_class = compute_class_weight(self.class_weight, classes=np.unique(labels), y=labels)
@@ -135,7 +138,7 @@ class NetworkRung(Rung):
         windows = self.windows(as_texts(texts))
         place = {name: index for index, name in enumerate(self.classes_.tolist())}
         score = scorer(np.array([place[name] for name in np.asarray(names).tolist()]))
-        return windows.clipped, lambda logits: score(self.pooled(logits, windows))
+        return windows.clipped, lambda logits: score(self.intake.pooled(logits, windows))
 
     def training(self) -> Trained | None:
         """See `Rung.training`; a saved model no longer knows."""
@@ -147,18 +150,27 @@ class NetworkRung(Rung):
         """Return text vectors (N, E) float32, as the network's last layer sees them."""
         check_is_fitted(self, "network_")
         width, windows = self.network_.output["vector"].shape[-1], self.windows(as_texts(X))
-        found = read_all(self._vector, windows.clipped, self.buckets_, width)
-        return windows.pooled(found).astype(np.float32)
+        return windows.pooled(self._read("vector", windows.clipped, width)).astype(np.float32)
 
     def read_some(self, texts: pa.LargeStringArray) -> Reading:
         """See `Rung.read_some`."""
         check_is_fitted(self, "network_")
-        windows = self.windows(texts)
-        encoded = windows.clipped.encoded
-        logits = read_all(self._forward, windows.clipped, self.buckets_, len(self.classes_))
-        of_word = np.repeat(windows.of, windows.clipped.lengths)
-        known = np.bincount(of_word[self.knows(encoded.ids)], minlength=len(texts))
-        return Reading(self.pooled(logits, windows), windows.truncated, known == 0)
+        classes = len(self.classes_)
+        return read_through(self.intake, texts, lambda clipped: self._read("logits", clipped, classes))
+
+    def read(self, X: Texts) -> Reading:
+        """See `Rung.read`; texts are cut while the network reads, however many there are."""
+        return self.read_some(as_texts(X))
+
+    def _read(self, output: Output, clipped: Clipped, width: int) -> FloatArray:
+        """Return one output (W, K) for W windows, by the runtime of this process."""
+        if output not in self._programs:
+            network = describe(self.name, self.get_params(), self.state())
+            self._programs[output] = compile_network(network, (output,), precision=self.precision)
+        program = self._programs[output]
+        if program is not None:
+            return read_texts(program, clipped, width)
+        return read_all(make_forward(self.network_, [output]), clipped, self.buckets_, width)
 
     # ---- keeping -------------------------------------------------------------------------
 
@@ -171,13 +183,14 @@ class NetworkRung(Rung):
         if odd := sorted(arrays.keys() - weights_of(self.network_).keys()):
             raise ModelFolderError(f"the network has no {odd[0]!r}")
         set_weights(self.network_, arrays)
+        self._programs = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle weights, not networks: what is compiled cannot travel."""
         values = dict(super().__getstate__())
         if "network_" in values:
             values["network_"] = self.state()
-            del values["_forward"], values["_vector"]
+            del values["_programs"]
         return values
 
     def __setstate__(self, values: dict[str, Any]) -> None:

@@ -29,14 +29,15 @@ from sopan.rungs.settings import VECTOR_RULES, Between, OneOf, Rule, check_setti
 from sopan.rungs.weights import weights_of
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD, clip
-from sopan.text.encode import cores
+from sopan.text.cores import cores
+from sopan.text.intake import WordIntake
 from sopan.text.unicode import TokenRule
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
 from sopan.text.windows import Windows
 from sopan.training.quiet import quiet
 from sopan.training.recipe import Monitor, Recipe
-from sopan.types import BoolArray, Evidence, Float32Array, Int32Array, RungState
+from sopan.types import Evidence, Float32Array, RungState
 
 Embeddings = Literal["cbow", "random"]
 
@@ -180,13 +181,10 @@ class NeuralRung(NetworkRung):
 
     # ---- using ---------------------------------------------------------------------------
 
-    def windows(self, texts: pa.LargeStringArray) -> Windows:
-        """See `NetworkRung.windows`; a text that is too long loses its middle."""
-        return Windows.whole(clip(self.vocabulary_.encode(texts), len(self.vocabulary_), self.max_length))
-
-    def knows(self, ids: Int32Array) -> BoolArray:
-        """See `NetworkRung.knows`."""
-        return ids >= FIRST_WORD
+    @property
+    def intake(self) -> WordIntake:
+        """How texts come to the network."""
+        return WordIntake(self.vocabulary_, self.max_length)
 
     def evidence(self, text: str) -> Evidence:
         """See `Rung.evidence`: integrated gradients over the word vectors, and the attention weights."""

@@ -1,4 +1,4 @@
-"""From a request to the child and back: admission, deadline, a client that leaves, an answer that is known."""
+"""From a request to the child and back: admission, deadline, clients that leave, answers that are known."""
 
 from __future__ import annotations
 
@@ -125,12 +125,10 @@ class Desk:
 
     async def _wait(self, request: Request, job: Job) -> Piece:
         """Wait for an answer until the deadline, or until the client leaves."""
-        left = asyncio.ensure_future(_left(request))
-        until = time.monotonic() + SECONDS
+        left: asyncio.Future[Any] = asyncio.ensure_future(_left(request))
+        either: set[asyncio.Future[Any]] = {left, job.answer}
         try:
-            await asyncio.wait(
-                {left, job.answer}, timeout=until - time.monotonic(), return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait(either, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if job.answer.done():
                 return job.answer.result()
         except LateError as error:

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -49,8 +50,12 @@ class Settings:
     cache: Path | None = None
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, start: Callable[[str, str | None], StartedChild] = start_child) -> None:
     """Serve until told to stop.
+
+    Args:
+        settings: what, where and how.
+        start: starts a model child, given the folder and the language model.
 
     Raises:
         SopanError: the folder cannot be served, the address is taken, or a token is missing.
@@ -64,13 +69,11 @@ def serve(settings: Settings) -> None:
         )
     listening = _listen(settings.host, settings.port)
 
-    def start() -> StartedChild:
-        return start_child(str(settings.folder), settings.language_model)
-
-    first = start()  # loads while FastAPI is imported here
+    another = partial(start, str(settings.folder), settings.language_model)
+    first = another()  # loads while FastAPI is imported here
     _raise_file_limit()
     try:
-        asyncio.run(_serve(settings, listening, start, first))
+        asyncio.run(_serve(settings, listening, another, first))
     finally:
         listening.close()
 
@@ -178,7 +181,7 @@ async def _tell_ready(parts: object, said: Callable[[str], None]) -> None:
 
 
 def _shown(host: str) -> str:
-    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - not bound here
+    if host in ("0.0.0.0", "::", ""):
         return socket.gethostname()
     return f"[{host}]" if ":" in host else host
 

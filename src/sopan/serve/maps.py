@@ -1,4 +1,4 @@
-"""Maps of words: made once by a process of its own, beside the server and behind everything else, and kept."""
+"""Maps of words: made once by a process of its own, behind everything else, and kept."""
 
 from __future__ import annotations
 

@@ -6,7 +6,13 @@ import time
 from typing import Any
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,13 +31,21 @@ class Metrics:
         of_route = ("route", "method", "status")
         self.requests = Counter("sopan_requests", "Requests answered.", of_route, registry=self.registry)
         self.seconds = Histogram(
-            "sopan_request_seconds", "From request to answer.", ("route",), buckets=SECONDS, registry=self.registry
+            "sopan_request_seconds",
+            "From request to answer.",
+            ("route",),
+            buckets=SECONDS,
+            registry=self.registry,
         )
         self.batches = Histogram(
             "sopan_batch_jobs", "Jobs of a batch.", ("class",), buckets=SIZES, registry=self.registry
         )
         self.batch_seconds = Histogram(
-            "sopan_batch_seconds", "Of a batch in the child.", ("class",), buckets=SECONDS, registry=self.registry
+            "sopan_batch_seconds",
+            "Of a batch in the child.",
+            ("class",),
+            buckets=SECONDS,
+            registry=self.registry,
         )
         self.tokens = Counter("sopan_tokens", "Padded tokens computed.", ("class",), registry=self.registry)
 
@@ -43,7 +57,7 @@ class Metrics:
 
     def watch(self, desk: Desk) -> None:
         """Read the state of queue and child whenever the metrics are asked for."""
-        self.registry.register(_State(desk))  # type: ignore[arg-type]  # a collector by its method
+        self.registry.register(_State(desk))
 
 
 class _State:
@@ -56,7 +70,9 @@ class _State:
         """Return what is so now."""
         desk, child = self._desk, self._desk.supervisor.child
         yield GaugeMetricFamily("sopan_ready", "Whether questions are answered.", value=float(desk.ready))
-        yield GaugeMetricFamily("sopan_waiting", "Jobs that wait or are computed.", value=desk.dispatcher.waiting)
+        yield GaugeMetricFamily(
+            "sopan_waiting", "Jobs that wait or are computed.", value=desk.dispatcher.waiting
+        )
         restarts = desk.supervisor.restarts
         yield GaugeMetricFamily("sopan_child_restarts", "Children that were lost.", value=restarts)
         rss = 0 if child is None else child.rss
@@ -95,7 +111,9 @@ class Measured:
         try:
             await self.app(scope, receive, watched)
         finally:
-            route = getattr(scope.get("route"), "path", "other")  # never the path itself: anyone makes those up
+            route = getattr(
+                scope.get("route"), "path", "other"
+            )  # never the path itself: anyone makes those up
             self.metrics.requests.labels(route, scope["method"], status).inc()
             self.metrics.seconds.labels(route).observe(time.perf_counter() - started)
 
@@ -107,17 +125,12 @@ def metrics_route(metrics: Metrics) -> APIRouter:
     @router.get(
         "/metrics",
         response_class=Response,
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus."}},
+        responses={
+            200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus."}
+        },
     )
     async def read() -> Response:
         """Tell Prometheus."""
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    # A registered gauge is enough for a process collector of our own memory where /proc is there.
     return router
-
-
-def door_memory(registry: CollectorRegistry, read: Any) -> None:
-    """Add the door's own memory, read when asked."""
-    gauge = Gauge("sopan_door_resident_bytes", "Memory of the door.", registry=registry)
-    gauge.set_function(read)

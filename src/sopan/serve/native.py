@@ -11,7 +11,7 @@ from sopan.serve.asking import Desk
 from sopan.serve.limits import MOST_BYTES, MOST_CHARACTERS, MOST_TEXTS, SECONDS, StrictRoute
 from sopan.serve.maps import Maps
 from sopan.serve.queueing import SLOW, padded
-from sopan.serve.refusals import refusals
+from sopan.serve.refusals import Responses, refusals
 
 LETTERS_A_WORD = 5
 MOST_READ = 400
@@ -23,6 +23,13 @@ Optional = Annotated[str | None, Query(max_length=100)]
 def native(desk: Desk, maps: Maps) -> APIRouter:
     """Make the routes."""
     router = APIRouter(route_class=StrictRoute, tags=["sopan"])
+    _about_runs(router, desk, maps)
+    _about_texts(router, desk)
+    _about_words(router, desk)
+    return router
+
+
+def _about_runs(router: APIRouter, desk: Desk, maps: Maps) -> None:
 
     @router.get("/run", responses={200: {"model": s.RunAnswer}, **refusals(503)})
     async def run() -> dict[str, Any]:
@@ -31,6 +38,21 @@ def native(desk: Desk, maps: Maps) -> APIRouter:
         limits = {"bytes": MOST_BYTES, "texts": MOST_TEXTS, "characters": MOST_CHARACTERS, "seconds": SECONDS}
         return {**desk.about, "steps": steps, "limits": limits}
 
+    @router.get("/disagreements", responses=_answers(s.DisagreementsAnswer, read=True))
+    async def disagreements(request: Request, a: Optional = None, b: Optional = None) -> Response:
+        """Count the test texts on which steps differ, and show some."""
+        desk.check_steps([step for step in (a, b) if step is not None] or None)
+        return await desk.respond(request, {"op": "disagreements", "a": a, "b": b})
+
+    @router.get("/vectors", responses=_answers(s.VectorsAnswer, read=True))
+    async def vectors(
+        step: Annotated[str, Query(max_length=100)] = "cbow", view: Literal["pca", "tsne"] = "pca"
+    ) -> Response:
+        """Show the words of a step on a map."""
+        return Response(await maps.get(step, view), media_type="application/json")
+
+
+def _about_texts(router: APIRouter, desk: Desk) -> None:
     @router.post("/predict", responses=_answers(s.PredictAnswer))
     async def predict(asked: s.PredictRequest, request: Request) -> Response:
         """Classify one text or up to 32, by every step."""
@@ -55,6 +77,14 @@ def native(desk: Desk, maps: Maps) -> APIRouter:
             return await desk.respond(request, question, kind=SLOW, length=256, count=8)
         return await desk.respond(request, question, length=padded([asked.text]))
 
+    @router.post("/embed", responses=_answers(s.EmbedAnswer))
+    async def embed(asked: s.EmbedRequest, request: Request) -> Response:
+        """Turn texts into vectors, at each step that has dense ones."""
+        question = {"op": "embed", "texts": asked.all, "steps": desk.check_steps(asked.steps)}
+        return await desk.respond(request, question, length=padded(asked.all), count=len(asked.all))
+
+
+def _about_words(router: APIRouter, desk: Desk) -> None:
     @router.post("/neighbors", responses=_answers(s.NeighborsAnswer))
     async def neighbors(asked: s.NeighborsRequest, request: Request) -> Response:
         """List the words nearest to a word, at each step that has vectors of words."""
@@ -63,12 +93,6 @@ def native(desk: Desk, maps: Maps) -> APIRouter:
             "steps": desk.check_steps(asked.steps),
         }
         return await desk.respond(request, question, length=64)
-
-    @router.post("/embed", responses=_answers(s.EmbedAnswer))
-    async def embed(asked: s.EmbedRequest, request: Request) -> Response:
-        """Turn texts into vectors, at each step that has dense ones."""
-        question = {"op": "embed", "texts": asked.all, "steps": desk.check_steps(asked.steps)}
-        return await desk.respond(request, question, length=padded(asked.all), count=len(asked.all))
 
     @router.post("/fill", responses=_answers(s.FillAnswer))
     async def fill(asked: s.FillRequest, request: Request) -> Response:
@@ -83,22 +107,7 @@ def native(desk: Desk, maps: Maps) -> APIRouter:
         length = padded(asked.all)
         return await desk.respond(request, question, kind=SLOW, length=length, count=length * len(asked.all))
 
-    @router.get("/disagreements", responses=_answers(s.DisagreementsAnswer, read=True))
-    async def disagreements(request: Request, a: Optional = None, b: Optional = None) -> Response:
-        """Count the test texts on which steps differ, and show some."""
-        desk.check_steps([step for step in (a, b) if step is not None] or None)
-        return await desk.respond(request, {"op": "disagreements", "a": a, "b": b})
 
-    @router.get("/vectors", responses=_answers(s.VectorsAnswer, read=True))
-    async def vectors(
-        step: Annotated[str, Query(max_length=100)] = "cbow", view: Literal["pca", "tsne"] = "pca"
-    ) -> Response:
-        """Show the words of a step on a map."""
-        return Response(await maps.get(step, view), media_type="application/json")
-
-    return router
-
-
-def _answers(model: type[s.Told], *, read: bool = False) -> dict[int | str, dict[str, Any]]:
+def _answers(model: type[s.Told], *, read: bool = False) -> Responses:
     every = (422, 429, 503) if read else (400, 403, 408, 413, 415, 422, 429, 503)
     return {200: {"model": model}, **refusals(*every)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,7 +13,11 @@ from sopan.serve.limits import Refusal
 from sopan.serve.schemas import Failure
 
 EXAMPLES: dict[int, tuple[str, str, str]] = {
-    400: ("Not JSON, or JSON that is not taken.", "the body is not JSON that is taken here: a key stands twice in an object", "invalid_json"),
+    400: (
+        "Not JSON, or JSON that is not taken.",
+        "the body is not JSON that is taken here: a key stands twice in an object",
+        "invalid_json",
+    ),
     401: ("The token is missing or wrong.", "this needs the token", "unauthorized"),
     403: ("A write from another page.", "requests from other pages are refused", "foreign_origin"),
     404: ("There is no such thing.", "there is no such model", "not_found"),
@@ -22,14 +26,21 @@ EXAMPLES: dict[int, tuple[str, str, str]] = {
     415: ("Another type than JSON.", "send application/json, in UTF-8", "unsupported_media_type"),
     422: ("JSON of the wrong shape, or a text or name that cannot be used.", "texts: too long", "invalid"),
     429: ("Too busy: come back after `Retry-After`.", "too many are waiting", "busy"),
-    503: ("Not ready, stopping, or out of time: come back after `Retry-After`.", "the models are being loaded", "not_ready"),
+    503: (
+        "Not ready, stopping, or out of time: come back after `Retry-After`.",
+        "the models are being loaded",
+        "not_ready",
+    ),
 }
 NAMES = {404: "not_found", 405: "method_not_allowed"}
 """Statuses that the framework itself gives."""
 LONGEST_PLACE = 4
 
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+"""What FastAPI takes for the documentation of a route's answers."""
 
-def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+
+def refusals(*statuses: int) -> Responses:
     """Return the OpenAPI entries of some statuses, with an example each."""
     return {status: _entry(status) for status in statuses}
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 
 from sopan.serve.asking import Desk, busy
 from sopan.serve.limits import Refusal, StrictRoute
-from sopan.serve.refusals import refusals
+from sopan.serve.refusals import Responses, refusals
 from sopan.serve.schemas import Asked, Name, Text
 from sopan.serve.security import check_token
 
@@ -156,7 +156,7 @@ class Room:
 def room_routes(room: Room, desk: Desk, token: str) -> APIRouter:
     """Make the routes."""
     router = APIRouter(prefix="/room", route_class=StrictRoute, tags=["room"])
-    told = {200: {"model": RoomAnswer}}
+    told: Responses = {200: {"model": RoomAnswer}}
 
     @router.get("", responses=told)
     async def state(request: Request) -> dict[str, Any]:

@@ -58,7 +58,10 @@ class PredictRequest(TextOrTexts):
     steps: Steps = None
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"text": "a warm and funny film"}, {"texts": ["a warm film", "dull"], "steps": ["bow"]}]
+            "examples": [
+                {"text": "a warm and funny film"},
+                {"texts": ["a warm film", "dull"], "steps": ["bow"]},
+            ]
         }
     )
 
@@ -128,7 +131,9 @@ class Failure(BaseModel):
     error_type: str
     retry_after: float | None = Field(None, description="Seconds, of 429 and 503.")
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"error": "too many are waiting", "error_type": "busy", "retry_after": 0.7}]}
+        json_schema_extra={
+            "examples": [{"error": "too many are waiting", "error_type": "busy", "retry_after": 0.7}]
+        }
     )
 
 

@@ -1,7 +1,7 @@
 """Who may ask: exact hosts, own origins, and a token for what changes things.
 
-An address in a browser's bar can be made to point here (DNS rebinding): so the Host must be one of ours, to the
-letter. A page elsewhere can send requests here: so a write with a foreign Origin, or `null`, is refused.
+An address in a browser's bar can be made to point here (DNS rebinding): so the Host must be one of ours, to
+the letter. A page elsewhere can send requests here: so a write with a foreign Origin, or `null`, is refused.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sopan.serve.limits import Refusal
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-ANY = ("0.0.0.0", "::", "")  # noqa: S104 - names for "every interface", which need a token
+ANY = ("0.0.0.0", "::", "")
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -147,7 +147,11 @@ class Guard:
 
 async def _send_refusal(refusal: Refusal, send: Send) -> None:
     content = json.dumps(refusal.content).encode()
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(content)), **(refusal.headers or {})}
+    headers = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(content)),
+        **(refusal.headers or {}),
+    }
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": refusal.status_code, "headers": encoded})
     await send({"type": "http.response.body", "body": content})

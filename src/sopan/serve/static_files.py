@@ -10,7 +10,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse
 
 STATIC = Path(__file__).with_name("static")
-TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml"}
+TYPES = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
 INDEX = "index.html"
 
 

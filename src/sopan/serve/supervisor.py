@@ -143,7 +143,8 @@ class Child:
                 os.killpg(self.process.pid, signal.SIGKILL)
             await asyncio.to_thread(self.process.wait)
             self.gone.set()
-            for waiting in (self._ready, *self._waiting.values()):
+            every: list[asyncio.Future[Any]] = [self._ready, *self._waiting.values()]
+            for waiting in every:
                 if not waiting.done():
                     waiting.set_exception(ChildGoneError())
                     waiting.exception()  # it may be that nobody waits any more

@@ -86,8 +86,6 @@ def tfserving(desk: Desk) -> APIRouter:
         step = find_step(desk, name)
         state: Literal["AVAILABLE", "LOADING"] = "AVAILABLE" if desk.ready else "LOADING"
         fine = {"error_code": "OK", "error_message": ""}
-        return TfModelAnswer(
-            model_version_status=[Status(version=step["hash"], state=state, status=fine)]
-        )
+        return TfModelAnswer(model_version_status=[Status(version=step["hash"], state=state, status=fine)])
 
     return router

@@ -26,7 +26,9 @@ class Tensor(Asked):
     """Texts, as a flat list."""
 
     name: Annotated[StrictStr, Field(max_length=100)]
-    shape: Annotated[list[Annotated[StrictInt, Field(ge=1, le=MOST_TEXTS)]], Field(min_length=1, max_length=2)]
+    shape: Annotated[
+        list[Annotated[StrictInt, Field(ge=1, le=MOST_TEXTS)]], Field(min_length=1, max_length=2)
+    ]
     datatype: Literal["BYTES"]
     data: Annotated[list[Text], Field(min_length=1, max_length=MOST_TEXTS)]
     parameters: Parameters = None
@@ -153,7 +155,11 @@ def v2(desk: Desk) -> APIRouter:
 
     @router.get(
         "/models/{name}/ready",
-        responses={200: {"model": ModelReady}, **refusals(404, 422), 503: {"model": ModelReady | dict[str, Any]}},
+        responses={
+            200: {"model": ModelReady},
+            **refusals(404, 422),
+            503: {"model": ModelReady | dict[str, Any]},
+        },
     )
     async def model_ready(name: ModelName) -> JSONResponse:
         """Say whether a model answers."""

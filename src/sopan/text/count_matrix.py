@@ -11,7 +11,8 @@ from scipy.sparse import csr_matrix
 
 from sopan.kernels.count import find_ngrams, place_words, tally_words
 from sopan.kernels.count_matrix import place_rows, tally_rows
-from sopan.text.encode import cores, on_every_core, shares_of
+from sopan.text.cores import cores
+from sopan.text.encode import on_every_core, shares_of
 from sopan.types import Int32Array, Int64Array
 
 SHARE_WORDS = 1 << 16

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 from sopan.errors import ConfigError, DataError
 from sopan.kernels.lexicon import AS_IS, LOWER, Lexicon, empty_lexicon, find_words, find_words_of_texts
 from sopan.kernels.segment import Bytes
+from sopan.text.cores import cores
 from sopan.text.unicode import TokenRule, normal_form, regex_word_classes, word_classes
 from sopan.types import BoolArray, Encoded, Int64Array
 
@@ -25,11 +25,6 @@ SHARE_BYTES = 1 << 20
 """Least work for which another thread is worth its start."""
 
 T = TypeVar("T")
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def on_every_core(work: Callable[[Any], T], shares: list[Any]) -> list[T]:

@@ -20,12 +20,12 @@ from sopan.kernels.count_matrix import join_words
 from sopan.kernels.lexicon import AS_IS, LOWER, Lexicon, empty_lexicon, find_words_of_texts
 from sopan.kernels.trie import Trie, count_known_ngrams, plant
 from sopan.text.arrow import Texts, as_texts
+from sopan.text.cores import cores
 from sopan.text.count_matrix import Columns, csr
 from sopan.text.encode import (
     SHARE_BYTES,
     Buffers,
     check_texts,
-    cores,
     index_words,
     look_up,
     normal_pieces,

@@ -30,7 +30,7 @@ _HOMES = {
     "neighbors_in_context": "language",
     "perplexity": "language",
     "predict_file": "models",
-    "predict_text": "models",
+    "predict_text": "predicting",
     "pretrain": "pretraining",
     "score_file": "language",
     "score_text": "language",

@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 
 from sopan.comparison.jobs import Progress
 from sopan.errors import ConfigError, ModelFolderError
-from sopan.fit.artifact import label_names, load_model, save_model
+from sopan.fit.artifact import load_model, save_model
 from sopan.fit.checkpoint import CheckpointFile
 from sopan.fit.predict import evaluate_model, predict_stream, write_predictions
 from sopan.fit.publish import check_replaceable, folder_lock, replacing_file
+from sopan.fit.served import load_served
 from sopan.fit.tune import Budget, tune
 from sopan.rungs.base import Rung
 from sopan.text.duplicates import fingerprint
@@ -116,29 +117,14 @@ def evaluate(model: str | Path, data: str | Path, *, reading: Reading = DEFAULT_
     Raises:
         SopanError: the folder or the data cannot be used, or a label is unknown to the model.
     """
-    rung = load_model(model)
-    return evaluate_model(rung, reading.corpus(data))
-
-
-def predict_text(model: str | Path, text: str) -> dict[str, Json]:
-    """Classify one text: `predicted`, `probabilities` by class, `truncated`, `no_known_words`."""
-    rung = load_model(model)
-    answer = rung.predict_texts([text])
-    names, probabilities = label_names(rung.classes_), answer.probabilities[0]
-    return {
-        "predicted": names[int(probabilities.argmax())],
-        "probabilities": dict(zip(names, probabilities.tolist(), strict=True)),
-        "truncated": bool(answer.truncated[0]),
-        "no_known_words": bool(answer.no_known_words[0]),
-    }
+    return evaluate_model(load_served(model), reading.corpus(data))
 
 
 def predict_file(
     model: str | Path, data: str | Path, out: str | Path, *, reading: Reading = DEFAULT_READING
 ) -> int:
     """Stream predictions for a file of any size to `.parquet`, `.csv` or `.jsonl`; return how many."""
-    rung = load_model(model)
-    return write_predictions(predict_stream(rung, _batches(data, reading)), out)
+    return write_predictions(predict_stream(load_served(model), _batches(data, reading)), out)
 
 
 def load(model: str | Path) -> Rung:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from sopan.errors import InputError
-from sopan.rungs.presets import preset_folder
+from sopan.rungs import import_with_backend
+from sopan.rungs.presets import from_preset, preset_folder
 from sopan.types import Json
-from sopan.usecases.language import fill, score_text
 
 MOST_BLANKS = 4
 """That are filled together."""
@@ -49,19 +50,20 @@ class Speaker:
     @cached_property
     def model(self) -> Any:
         """The model itself."""
-        from sopan.rungs import import_with_backend  # noqa: PLC0415
+        return from_preset(self.folder)
 
-        presets = import_with_backend("sopan.rungs.presets", "a language model")
-        return presets.from_preset(self.folder)
+    def _lm(self, module: str) -> Any:
+        """Import what asks a language model, and Keras with it."""
+        return import_with_backend(f"sopan.lm.{module}", "a language model")
 
-    def fill(self, question: dict[str, Json]) -> dict[str, Json]:
+    def fill(self, question: Mapping[str, Json]) -> dict[str, Json]:
         """Fill the blanks of a text; see `POST /fill`."""
         text = question["text"]
         blanks = text.count(MASK)
         if not 0 < blanks <= MOST_BLANKS:
             raise InputError(f"the text needs 1 to {MOST_BLANKS} blanks, each written {MASK}")
         asked = text[: text.rindex(MASK) + len(MASK)] if question["left_only"] else text
-        found = fill(asked, model=self.model, top=question["top"])
+        found = self._lm("fill").fill(self.model, asked, top=question["top"]).as_json()
         reads = "the left side" if question["left_only"] else found["reads"]
         rest = text[len(asked) :]
         return {
@@ -73,12 +75,12 @@ class Speaker:
             "joint": [_rounded(one) | {"text": one["text"] + rest} for one in found["joint"]],
         }
 
-    def score(self, question: dict[str, Json]) -> dict[str, Json]:
+    def score(self, question: Mapping[str, Json]) -> dict[str, Json]:
         """Say how likely texts are; see `POST /score`."""
         return {"language_model": self.name, "results": [self._score(text) for text in question["texts"]]}
 
     def _score(self, text: str) -> dict[str, Json]:
-        found = score_text(text, model=self.model)
+        found = self._lm("score").score(self.model, text).as_json()
         words = [
             {name: word[name] for name in ("text", "start", "end", "known")}
             | {"log_probability": round(word["log_probability"], DECIMALS)}

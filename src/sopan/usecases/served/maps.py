@@ -53,7 +53,7 @@ def write_word_map(folder: str | Path, view: View, out: str | Path) -> None:
 
 
 def project(vectors: Float32Array, view: View) -> tuple[FloatArray, list[float] | None]:
-    """Bring vectors (N, D) to the plane: places (N, 2) within -1 … 1, and PCA's two shares of the variance."""
+    """Bring vectors (N, D) to places (N, 2) within -1 … 1; with PCA, the axes' shares of the variance."""
     from sklearn.decomposition import PCA  # noqa: PLC0415
 
     if len(vectors) < 3:

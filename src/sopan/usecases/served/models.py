@@ -165,7 +165,7 @@ class Served:
         return found if isinstance(found, dict) else {"status": 500, "error": "the model failed"}
 
     def _guarded(self, work: Callable[[], Any]) -> Any:
-        """Do it, with `model` put to the answers; a failure becomes an answer that tells nothing of the text."""
+        """Do it, and put `model` to the answers; a failure becomes an answer that repeats nothing."""
         try:
             found = work()
         except InputError as error:
@@ -258,8 +258,10 @@ class Served:
     def _asked(self, question: Question, need: str | None = None) -> list[ServedModel]:
         """Return the models that a question is about, of those that have what it needs."""
         steps = question["steps"]
-        if steps is not None and need is not None and any(
-            model.step in steps and need not in model.has for model in self.models
+        if (
+            steps is not None
+            and need is not None
+            and any(model.step in steps and need not in model.has for model in self.models)
         ):
             raise InputError("one of these steps has no such thing: see `has` in /run")
         return [

@@ -26,7 +26,7 @@ MOST_READ = 20_000
 
 NOTES = {
     "exact": "What each word adds to the log odds of the label, from the weights.",
-    "occlusion": "By how much the log odds of the label fall when the word is taken away and the text read again.",
+    "occlusion": "By how much the log odds of the label fall when the word is taken away.",
 }
 
 

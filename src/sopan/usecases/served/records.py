@@ -76,7 +76,7 @@ class Records:
         return {"recommended": recommended, **{name: measured.get(name) for name in (*SCORES, *COSTS)}}
 
     def disagreements(self, a: str | None, b: str | None) -> dict[str, Json]:
-        """Count the test texts on which steps disagree, and give those that the run kept; see `/disagreements`.
+        """Count the test texts on which steps disagree, and give those that the run kept.
 
         Raises:
             InputError: a step that is not of this run.
@@ -93,7 +93,9 @@ class Records:
             pair for pair in self._counted["pairs"] if all(step in (pair["a"], pair["b"]) for step in named)
         ]
         texts = [
-            text for text in self.results["disagreements"] if len(named) < 2 or _differ(text["predicted"], named)
+            text
+            for text in self.results["disagreements"]
+            if len(named) < 2 or _differ(text["predicted"], named)
         ]
         return {"test": self._counted["test"], "pairs": pairs, "texts": texts}
 

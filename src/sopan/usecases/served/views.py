@@ -31,7 +31,11 @@ def view(rung: Any, text: str, *, attention: bool) -> dict[str, Json]:
     Raises:
         DataError: the text is not valid Unicode.
     """
-    found = {"kind": "pieces" if rung.name == "bert" else "words", "features": None, "attention": None}
+    found: dict[str, Json] = {
+        "kind": "pieces" if rung.name == "bert" else "words",
+        "features": None,
+        "attention": None,
+    }
     if rung.name == "bow":
         found["features"], words = _bag(rung, text)
     else:

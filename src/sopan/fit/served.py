@@ -1,0 +1,182 @@
+"""A saved model that answers: a model folder's network in a runtime, without Keras or what it runs on.
+
+    model folder -> Saved -> intake, program -> texts -> probabilities
+
+The same texts give what `load_model` gives: it reads with the same program, made of the same weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from sopan.errors import ModelFolderError, SopanError
+from sopan.fit.manifest import damaged
+from sopan.fit.saved import Saved, read_saved
+from sopan.runtime.network import NETWORKS, Network, Precision, describe
+from sopan.runtime.program import Program, read_texts
+from sopan.runtime.table import choose_runtime, compile_network
+from sopan.text.arrow import Texts, as_texts
+from sopan.text.batch import FIRST_WORD
+from sopan.text.intake import Intake, PieceIntake, WordIntake, read_through
+from sopan.text.wordpiece import WordPiece
+from sopan.types import FloatArray, Json, Prediction, Reading, RungState
+
+
+class Predictor(Protocol):
+    """What is asked of a model that only predicts: a `Served` one, or a `Rung`."""
+
+    @property
+    def classes_(self) -> npt.NDArray[Any]:
+        """(C,) the labels."""
+
+    def predict_texts(self, X: Texts) -> Prediction:
+        """Return probabilities with the flags that say what was not read."""
+
+    def predict(self, X: Texts) -> npt.NDArray[Any]:
+        """Return the most probable label of each text (N,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """A fitted network that only predicts.
+
+    Args:
+        step: its name, maybe with a variant.
+        classes_, temperature_: as `Rung` has them.
+        intake: how texts come to the network.
+        program: the network.
+        runtime, precision: what it runs on, and computes in.
+    """
+
+    step: str
+    classes_: npt.NDArray[Any]
+    temperature_: float
+    intake: Intake
+    program: Program
+    runtime: str
+    precision: Precision
+
+    def read(self, X: Texts) -> Reading:
+        """See `Rung.read`."""
+        classes = len(self.classes_)
+        return read_through(
+            self.intake, as_texts(X), lambda clipped: read_texts(self.program, clipped, classes)
+        )
+
+    def logits(self, X: Texts) -> FloatArray:
+        """See `Rung.logits`."""
+        return self.read(X).logits
+
+    def predict_texts(self, X: Texts) -> Prediction:
+        """See `Rung.predict_texts`."""
+        return Prediction.of(self.read(X), self.temperature_)
+
+    def predict_proba(self, X: Texts) -> FloatArray:
+        """See `Rung.predict_proba`."""
+        return self.predict_texts(X).probabilities
+
+    def predict(self, X: Texts) -> npt.NDArray[Any]:
+        """See `Rung.predict`."""
+        labels: npt.NDArray[Any] = self.classes_[self.logits(X).argmax(axis=1)]
+        return labels
+
+
+def load_served(
+    folder: str | Path,
+    *,
+    precision: Precision | None = None,
+    runtime: str | None = None,
+    memory_map: bool = False,
+) -> Predictor:
+    """Load a model folder to predict with.
+
+    Args:
+        folder: made by `save_model`.
+        precision: what a network computes in; None: what it was trained in, which is what it was measured in.
+        runtime: see `sopan.runtime.table.choose_runtime`.
+        memory_map: see `load_model`.
+
+    Returns:
+        A network in a runtime. The step itself where it is no network, or is read by Keras.
+
+    Raises:
+        ModelFolderError: there is no model, it was damaged, or this version of sopan cannot read it.
+        ConfigError: the runtime is not there, or lacks the precision.
+    """
+    saved = read_saved(folder, memory_map=memory_map)
+    step = saved.step.partition(":")[0]
+    if step in NETWORKS:
+        chosen = precision or cast(Precision, saved.settings.get("precision", "float32"))
+        named = choose_runtime(chosen, runtime)
+        if named != "keras":
+            return _served(saved, step, named, chosen)
+    from sopan.fit.config import rebuild  # noqa: PLC0415  # brings the steps in
+
+    return cast(Predictor, rebuild(saved))
+
+
+def _served(saved: Saved, step: str, runtime: str, precision: Precision) -> Served:
+    """Compile the network and try it on an empty text, as `rebuild` does."""
+    try:
+        intake = _INTAKES[step](saved.settings, saved.state)
+        network = describe(step, saved.settings, saved.state)
+        _check_fit(network, saved)
+        program = compile_network(network, precision=precision, runtime=runtime)
+        assert program is not None
+        served = Served(saved.step, saved.classes, saved.temperature, intake, program, runtime, precision)
+        logits = served.logits([""])
+    except ModelFolderError:
+        raise
+    except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError, SopanError) as error:
+        what = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        raise damaged(saved.where, f"the step {saved.step!r} cannot be rebuilt ({what})") from error
+    if not np.isfinite(logits).all():
+        raise damaged(saved.where, f"the rebuilt step {saved.step!r} does not give finite scores")
+    return served
+
+
+def _check_fit(network: Network, saved: Saved) -> None:
+    """Hold that each id has a vector, and each class a logit: a graph would be made of others, too."""
+    vectors, expected = len(network.arrays["words/embeddings"]), len(saved.state.words)
+    if saved.step.partition(":")[0] != "bert":
+        expected += FIRST_WORD
+    if vectors != expected:
+        raise damaged(saved.where, f"{vectors:,} vectors for {expected:,} words")
+    if network.classes != len(saved.classes):
+        raise damaged(saved.where, f"{network.classes} logits for {len(saved.classes)} classes")
+
+
+# ---- Texts to ids --------------------------------------------------------------------------------
+
+
+def _piece_intake(settings: Mapping[str, Json], state: RungState) -> Intake:
+    """See `Bert.intake`, of which this is the equal."""
+    rules = {name: state.settings[name] for name in ("lowercase", "accents", "breaks")}
+    encoder = state.settings["encoder"]
+    places = encoder["max_length"] if encoder["positions"] == "learned" else settings["max_length"]
+    return PieceIntake(
+        WordPiece.of(state.words, **rules),
+        min(settings["max_length"], places),
+        settings["long_texts"],
+        settings["max_windows"],
+        settings["pool"],
+    )
+
+
+def _word_intake(settings: Mapping[str, Json], state: RungState) -> Intake:
+    """See `NeuralRung.intake`, of which this is the equal."""
+    from sopan.text.vocab import Vocabulary  # noqa: PLC0415  # brings compiled kernels in, which pieces do without
+
+    vocabulary = Vocabulary(state.words, None, settings["tokens"], settings["lowercase"])
+    return WordIntake(vocabulary, settings["max_length"])
+
+
+_INTAKES: dict[str, Callable[[Mapping[str, Json], RungState], Intake]] = {
+    name: _piece_intake if name == "bert" else _word_intake for name in NETWORKS
+}

@@ -1,0 +1,1 @@
+"""Networks that have been trained, made to answer fast: built from weights, without Keras."""

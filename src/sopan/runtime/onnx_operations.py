@@ -1,0 +1,173 @@
+"""The operations that networks are written in, as nodes of an ONNX graph."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from sopan.runtime.operations import Array, Tensor
+
+OPSET = 20
+"""The first with GELU; layer norm came with 17."""
+
+
+class ONNXOperations:
+    """See `sopan.runtime.operations.Operations`; a tensor is its name."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+
+    def _node(self, kind: str, *inputs: Tensor, outputs: int = 1, **attributes: Any) -> Any:
+        names = [f"{kind}_{len(self.nodes)}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def constant(self, value: Array | np.generic) -> Tensor:
+        """See `Operations`."""
+        name = f"constant_{len(self.weights)}"
+        self.weights.append(
+            numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name)
+        )
+        return name
+
+    def _whole(self, *values: int) -> Tensor:
+        return self.constant(np.array(values, np.int64))
+
+    def gather(self, table: Array, ids: Tensor) -> Tensor:
+        """See `Operations`."""
+        return self._node("Gather", self.constant(table), ids)
+
+    def dense(self, x: Tensor, kernel: Array, bias: Array | None = None) -> Tensor:
+        """See `Operations`."""
+        product = self.matmul(x, self.constant(kernel))
+        return product if bias is None else self.add(product, self.constant(bias))
+
+    def matmul(self, x: Tensor, y: Tensor, *, turned: bool = False) -> Tensor:
+        """See `Operations`; what is turned here has three axes."""
+        return self._node("MatMul", x, self.transpose(y, (0, 2, 1)) if turned else y)
+
+    def add(self, x: Tensor, y: Tensor) -> Tensor:
+        """See `Operations`."""
+        return self._node("Add", x, y)
+
+    def subtract(self, x: Tensor, y: Tensor) -> Tensor:
+        """See `Operations`."""
+        return self._node("Sub", x, y)
+
+    def multiply(self, x: Tensor, y: Tensor) -> Tensor:
+        """See `Operations`."""
+        return self._node("Mul", x, y)
+
+    def divide(self, x: Tensor, y: Tensor) -> Tensor:
+        """See `Operations`."""
+        return self._node("Div", x, y)
+
+    def maximum(self, x: Tensor, y: Tensor) -> Tensor:
+        """See `Operations`."""
+        return self._node("Max", x, y)
+
+    def less_equal(self, x: Tensor, y: Tensor) -> Tensor:
+        """See `Operations`."""
+        return self._node("LessOrEqual", x, y)
+
+    def logical_and(self, x: Tensor, y: Tensor) -> Tensor:
+        """See `Operations`."""
+        return self._node("And", x, y)
+
+    def where(self, condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """See `Operations`."""
+        return self._node("Where", condition, x, y)
+
+    def tanh(self, x: Tensor) -> Tensor:
+        """See `Operations`."""
+        return self._node("Tanh", x)
+
+    def sigmoid(self, x: Tensor) -> Tensor:
+        """See `Operations`."""
+        return self._node("Sigmoid", x)
+
+    def exp(self, x: Tensor) -> Tensor:
+        """See `Operations`."""
+        return self._node("Exp", x)
+
+    def abs(self, x: Tensor) -> Tensor:
+        """See `Operations`."""
+        return self._node("Abs", x)
+
+    def softmax(self, x: Tensor) -> Tensor:
+        """See `Operations`."""
+        return self._node("Softmax", x, axis=-1)
+
+    def concatenate(self, parts: list[Tensor], axis: int) -> Tensor:
+        """See `Operations`."""
+        return self._node("Concat", *parts, axis=axis)
+
+    def transpose(self, x: Tensor, axes: tuple[int, ...]) -> Tensor:
+        """See `Operations`."""
+        return self._node("Transpose", x, perm=list(axes))
+
+    def gelu(self, x: Tensor, *, exact: bool = True) -> Tensor:
+        """See `Operations`."""
+        return self._node("Gelu", x, approximate="none" if exact else "tanh")
+
+    def layer_norm(self, x: Tensor, gamma: Array, beta: Array, epsilon: float) -> Tensor:
+        """See `Operations`."""
+        return self._node(
+            "LayerNormalization", x, self.constant(gamma), self.constant(beta), axis=-1, epsilon=epsilon
+        )
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, hide: Tensor, width: int) -> Tensor:
+        """See `Operations`; the query is divided, which is smaller than the scores."""
+        query = self.multiply(query, self.constant(np.float32(1 / math.sqrt(width))))
+        scores = self._node("MatMul", query, self.transpose(key, (0, 1, 3, 2)))
+        return self._node("MatMul", self.softmax(self.add(scores, hide)), value)
+
+    def gru(self, x: Tensor, kernels: list[tuple[Array, Array, Array]]) -> tuple[Tensor, Tensor]:
+        """See `Operations`; ONNX has the gates in the same order, and texts along the second axis."""
+        units = kernels[0][1].shape[0]
+        w = np.stack([kernel.T for kernel, _, _ in kernels])
+        r = np.stack([recurrent.T for _, recurrent, _ in kernels])
+        b = np.stack([bias.reshape(-1) for _, _, bias in kernels])
+        states, final = self._node(
+            "GRU", self.transpose(x, (1, 0, 2)), *map(self.constant, (w, r, b)),
+            outputs=2, hidden_size=units, direction="bidirectional", linear_before_reset=1,
+        )  # fmt: skip
+        side_by_side = self.transpose(states, (2, 0, 1, 3))  # (T, 2, B, U) to (B, T, 2, U)
+        both = (0, len(kernels) * units)
+        return self.reshape(side_by_side, (0, *both)), self.reshape(self.transpose(final, (1, 0, 2)), both)
+
+    def reshape(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """See `Operations`."""
+        return self._node("Reshape", x, self._whole(*shape))
+
+    def cast(self, x: Tensor, dtype: type[np.generic]) -> Tensor:
+        """See `Operations`."""
+        return self._node("Cast", x, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def cut(self, x: Tensor, axis: int, start: int, stop: int) -> Tensor:
+        """See `Operations`."""
+        return self._node("Slice", x, self._whole(start), self._whole(stop), self._whole(axis))
+
+    def first_rows(self, table: Array, like: Tensor) -> Tensor:
+        """See `Operations`."""
+        return self._node("Slice", self.constant(table), self._whole(0), self._words(like), self._whole(0))
+
+    def places(self, mask: Tensor) -> Tensor:
+        """See `Operations`."""
+        words = self._node("Squeeze", self._words(mask))
+        first, step = self.constant(np.int64(0)), self.constant(np.int64(1))
+        return self.cast(self._node("Range", first, words, step), np.float32)
+
+    def reduce(self, how: Literal["sum", "max"], x: Tensor, axis: int, *, keepdims: bool = False) -> Tensor:
+        """See `Operations`."""
+        kind = {"sum": "ReduceSum", "max": "ReduceMax"}[how]
+        return self._node(kind, x, self._whole(axis), keepdims=int(keepdims))
+
+    def _words(self, x: Tensor) -> Tensor:
+        """Return T of x (B, T, …), in one element."""
+        return self._node("Shape", x, start=1, end=2)
