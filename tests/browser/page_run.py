@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import tarfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from conftest import missing
 from quick_steps import LABELS, TEXTS, brief, eagerly, quick
 from results_sample import sample_results
 
@@ -25,7 +21,7 @@ SCREENSHOTS = Path(__file__).resolve().parents[2] / "runs" / "screenshots"
 ATTACKS = (
     "<script>window.attacked = 1</script>",
     "<img src=x onerror='window.attacked = 1'>",
-    "\"><svg onload=window.attacked=1>",
+    '"><svg onload=window.attacked=1>',
     "'-window['attacked']=1-'",
     "javascript:window.attacked=1",
     "{{constructor.constructor('window.attacked=1')()}}",
@@ -45,7 +41,9 @@ def make_page_run(folder: Path) -> Path:
     results = _results()
     (folder / "results.json").write_text(json.dumps(results))
     truth, other = ["garden", "kitchen", "harbour"], ["kitchen", "kitchen", "garden"]
-    rows = [(i, truth[i], step, (truth if k % 2 else other)[i]) for k, step in enumerate(STEPS) for i in range(3)]
+    rows = [
+        (i, truth[i], step, (truth if k % 2 else other)[i]) for k, step in enumerate(STEPS) for i in range(3)
+    ]
     columns = zip(("row", "label", "step", "predicted"), zip(*rows, strict=True), strict=True)
     write_parquet(pa.table({name: list(values) for name, values in columns}), folder / "predictions.parquet")
     return folder
@@ -59,19 +57,3 @@ def _results() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(text)
     found["data"]["name"] = "toy"
     return found
-
-
-def axe_source(folder: Path) -> str:
-    """Fetch axe-core, the checker of accessibility, which is nobody's to commit here; or skip."""
-    npm = shutil.which("npm")
-    if npm is None:
-        missing("npm, to fetch axe-core")
-    try:
-        command = [str(npm), "pack", "axe-core@4", "--pack-destination", str(folder)]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        missing("axe-core from an npm registry")
-    with tarfile.open(next(folder.glob("axe-core-*.tgz"))) as archive:
-        member = archive.extractfile("package/axe.min.js")
-        assert member is not None
-        return member.read().decode()

@@ -74,8 +74,13 @@ def test_the_sparse_vector_is_the_models(opened, page_server):
     page = opened(at("bow"))
     settled(page)
     features = told(page_server, "/tokens", text=SENTENCE, steps=["bow"])["steps"][0]["features"]
-    assert page.locator(".vector .big").all_inner_texts() == [f"{features['vocabulary']:,}", str(features["total"])]
-    shown = dict(zip(*(page.locator(f".feature .{kind}").all_inner_texts() for kind in ("what", "value")), strict=True))
+    assert page.locator(".vector .big").all_inner_texts() == [
+        f"{features['vocabulary']:,}",
+        str(features["total"]),
+    ]
+    shown = dict(
+        zip(*(page.locator(f".feature .{kind}").all_inner_texts() for kind in ("what", "value")), strict=True)
+    )
     assert shown == {item["feature"]: f"{item['value']:.2f}" for item in features["items"]}
 
 
@@ -87,7 +92,9 @@ def test_neighbours_and_the_guess_from_context(opened, page_server):
     near = page.locator(".mapped .candidates")
     expect(near.locator(".what").first).to_have_text(found[0]["word"])
     assert rows(near) == [(one["word"], f"{one['cosine']:.2f}".replace("-", "−")) for one in found]
-    page.get_by_role("group", name="The word to take away").get_by_role("button", name="soup", exact=True).click()
+    page.get_by_role("group", name="The word to take away").get_by_role(
+        "button", name="soup", exact=True
+    ).click()
     expect(page.locator(".scene + .readout")).to_contain_text("The missing word was “soup”: it comes")
     expect(page.locator(".scene .own .what")).to_have_text("soup")
 
@@ -98,13 +105,18 @@ def test_global_stands_beside_local_and_heads_look_where_the_model_looks(opened,
     assert page.locator(".side h4").all_inner_texts() == ["global", "local"]
     page.locator("[data-idea=self_attention].tread").click()
     settled(page)
-    attention = told(page_server, "/tokens", text=SENTENCE, steps=["self_attention"], attention=True)["steps"][0]["attention"]
+    attention = told(page_server, "/tokens", text=SENTENCE, steps=["self_attention"], attention=True)[
+        "steps"
+    ][0]["attention"]
     page.get_by_role("button", name="Head 2", exact=True).click()
     page.locator(".skyline .column").nth(2).hover()
     row = attention["layers"][0][1][2]
     best = max(range(len(row)), key=row.__getitem__)
     expect(page.locator(".attending .readout")).to_have_text(
-        re.compile(rf"“{attention['words'][2]['text']}” looks at {attention['words'][best]['text']} {row[best]:.2f}", re.I)
+        re.compile(
+            rf"“{attention['words'][2]['text']}” looks at {attention['words'][best]['text']} {row[best]:.2f}",
+            re.I,
+        )
     )
 
 
@@ -123,13 +135,17 @@ def test_a_word_is_blanked_and_filled_from_both_sides_and_from_one(opened, page_
         found = told(page_server, "/fill", text=masked, top=6, left_only=left)["blanks"][0]
         assert rows(side) == [(one["text"], f"{100 * one['probability']:.1f}%") for one in found]
     scored = told(page_server, "/score", text=SENTENCE)["results"][0]
-    expect(page.locator(".figure")).to_contain_text(f"Pseudo-log-likelihood {scored['total']:.1f}".replace("-", "−"), ignore_case=True)
+    expect(page.locator(".figure")).to_contain_text(
+        f"Pseudo-log-likelihood {scored['total']:.1f}".replace("-", "−"), ignore_case=True
+    )
 
 
 def test_a_step_that_is_not_in_the_run_says_how_to_have_it(opened):
     page = opened(at(ABSENT))
     settled(page)
-    expect(page.locator("#step .missing code")).to_have_text(re.compile(r"sopan compare toy --steps bow,cbow,.*transformer"))
+    expect(page.locator("#step .missing code")).to_have_text(
+        re.compile(r"sopan compare toy --steps bow,cbow,.*transformer")
+    )
     expect(page.locator(f"[data-idea={ABSENT}].tread")).to_have_class(re.compile("missing"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from page_run import ATTACKS, SENTENCE, axe_source
+from page_run import ATTACKS, SENTENCE
 from playwright.sync_api import Page, expect
 from serving import BEARER, TOKEN
 from test_page import at, settled
@@ -76,7 +76,9 @@ def test_the_deck_is_moved_by_keys_and_the_room_answers_a_poll(opened, stage, ke
     expect(poll.locator(".ballot")).to_have_text(["garden", "harbour", "kitchen"])
     expect(poll.locator(".tally")).to_have_count(0)  # nobody is told what others say before answering
     poll.get_by_role("button", name="kitchen").click()
-    expect(poll.locator(".tally.crowd .slices")).to_have_attribute("aria-label", "garden 0%, harbour 0%, kitchen 100%")
+    expect(poll.locator(".tally.crowd .slices")).to_have_attribute(
+        "aria-label", "garden 0%, harbour 0%, kitchen 100%"
+    )
     expect(presenter.locator("#poll .tally.model")).to_have_count(6)
     poll.get_by_role("button", name="harbour").click()
     expect(presenter.locator("#poll .tally.crowd .slices")).to_have_attribute(
@@ -93,7 +95,9 @@ def test_without_the_token_nobody_presents(opened):
     page = opened("#present")
     page.get_by_label("Token").fill("not it")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_have_text("That is not the token. It was printed when the server started.")
+    expect(page.get_by_role("alert")).to_have_text(
+        "That is not the token. It was printed when the server started."
+    )
     expect(page.locator("#following")).to_be_hidden()
 
 
@@ -156,7 +160,9 @@ def test_a_busy_server_is_asked_again_with_a_quiet_notice(opened):
         if len(asked) > 2:
             return route.continue_()
         body = json.dumps({"error": "too busy", "error_type": "busy"})
-        return route.fulfill(status=429, headers={"Retry-After": "0.6"}, content_type="application/json", body=body)
+        return route.fulfill(
+            status=429, headers={"Retry-After": "0.6"}, content_type="application/json", body=body
+        )
 
     page.route("**/predict", busy)
     page.get_by_label("Your sentence").fill("two eggs and an onion")
@@ -175,15 +181,12 @@ def test_an_error_is_one_clear_line(opened):
     page.route("**/predict", lambda route: route.abort())
     page.get_by_label("Your sentence").fill("two eggs")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_have_text("The server cannot be reached. Is sopan serve still running?")
+    expect(page.get_by_role("alert")).to_have_text(
+        "The server cannot be reached. Is sopan serve still running?"
+    )
 
 
 # ---- those who cannot see it --------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return axe_source(tmp_path_factory.mktemp("axe"))
 
 
 def serious(page: Page) -> list[str]:

@@ -37,7 +37,9 @@ def test_every_key_that_is_asked_for_is_there_and_every_one_there_is_asked_for()
     families = set(re.findall(r"`([\w.]+\.)\$\{", texts))
     named = set(re.findall(r"""["']([a-z_]+(?:\.[\w.]+)?)["']""", texts))
     keys = set(CATALOGUES["en"])
-    asked = set(re.findall(r"""\bt\(\s*["']([\w.]+)["']""", texts)) | set(re.findall(r'data-t(?:-\w+)?="([\w.]+)"', texts))
+    asked = set(re.findall(r"""\bt\(\s*["']([\w.]+)["']""", texts)) | set(
+        re.findall(r'data-t(?:-\w+)?="([\w.]+)"', texts)
+    )
     assert asked <= keys
     unasked = {key for key in keys if key not in named | asked and not key.startswith(tuple(families))}
     assert unasked == set()
@@ -47,7 +49,10 @@ def test_every_key_that_is_asked_for_is_there_and_every_one_there_is_asked_for()
 def test_a_file_is_short_and_makes_no_markup_from_data(path: Path):
     text = path.read_text("utf-8")
     assert len(text.splitlines()) < 300
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text.replace("no innerHTML", ""))
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function",
+        text.replace("no innerHTML", ""),
+    )
     assert not re.search(r"""\sstyle=["']|\son\w+=["']""", text)
     addresses = set(re.findall(r"https?://[^\s\"'`)<]+", text))
     assert addresses <= {"http://www.w3.org/2000/svg"}

@@ -101,7 +101,7 @@ export async function draw(run, text) {
       return [h("h4", {}, t("cbow.near"), " ", bdi(visible(word))), neighborList(found, number, look)];
     });
   const draw = async () => {
-    const map = await api.vectors(step, "tsne");
+    const map = await api.vectors(step, "tsne", false).catch(() => api.vectors(step, "pca")); // the finer map takes a while
     const drawn = wordMap(map, { wide: true, onpick: look });
     ({ mark } = drawn);
     mark(...marked);
@@ -121,7 +121,7 @@ export async function draw(run, text) {
 /** What the map holds, and which of the sentence's words it lacks. */
 function legend(map, off) {
   const list = off.slice(0, 12).map((word, i) => [i ? ", " : " ", bdi(visible(word))]);
-  const told = h("p", { class: "soft small" }, t("cbow.how", { shown: number(map.words.length), of: number(map.of) }));
+  const told = h("p", { class: "soft small" }, t("cbow.how", { shown: number(map.words.length), of: number(map.of), how: t(`words.${map.view}`) }));
   return [told, off.length > 0 && h("p", { class: "soft small" }, t("cbow.off"), list)];
 }
 
