@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from sopan.rungs.encoder import bert_config
+from sopan.rungs.encoder_config import bert_config
 from sopan.rungs.language_model import LanguageModel
 from sopan.text.masking import mask_pieces, next_pieces
 from sopan.text.packing import Sequences, fill_rows

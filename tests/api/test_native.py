@@ -13,6 +13,7 @@ from serving import STEPS, Server, spread
 from sopan import usecases
 from sopan.fit.explain import lead, occlude
 from sopan.usecases.served.reasons import log_odds, occlusion
+from sopan.usecases.served.step import ServedStep
 
 TEXT = "The baker waters the roses, and stirs zzz soup."
 
@@ -68,8 +69,8 @@ def test_exact_reasons_are_those_of_explain(server: Server, run_folder: Path, st
 
 
 def test_occlusion_is_what_the_slow_reference_finds(run_folder: Path) -> None:
-    rung = usecases.load(run_folder / "models" / "cbow")
-    found = occlusion(rung, TEXT)
+    step = ServedStep.load(run_folder / "models" / "cbow")
+    rung, found = step.rung, occlusion(step, TEXT)
     evidence = rung.evidence(TEXT)
     support = lead(evidence.contributions, evidence.logits, rung.temperature_)
     best = int(found.prediction.probabilities[0].argmax())
@@ -85,9 +86,8 @@ def test_occlusion_is_what_the_slow_reference_finds(run_folder: Path) -> None:
 
 
 def test_long_texts_lose_several_words_at_a_time(run_folder: Path) -> None:
-    rung = usecases.load(run_folder / "models" / "cbow")
     long = " ".join(TEXTS * 3)
-    found = occlusion(rung, long, most_read=5_000)
+    found = occlusion(ServedStep.load(run_folder / "models" / "cbow"), long, most_read=5_000)
     read = np.flatnonzero(found.read)
     assert found.span == -(-(len(read) ** 2) // 5_000) > 1
     first = read[: found.span]

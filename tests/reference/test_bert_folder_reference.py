@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from sopan.errors import DownloadError
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.rungs.bert_folder import read_bert_folder
-from sopan.rungs.encoder import bert_config
+from sopan.rungs.encoder_config import bert_config
 from sopan.rungs.language_model import LanguageModel
 from sopan.rungs.presets import preset_folder
 from sopan.text.packing import Rows

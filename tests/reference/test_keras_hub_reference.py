@@ -13,7 +13,7 @@ from conftest import missing
 
 from sopan.errors import ConfigError, ModelFolderError
 from sopan.lm.keras_hub import save_keras_hub
-from sopan.rungs.encoder import bert_config
+from sopan.rungs.encoder_config import bert_config
 from sopan.rungs.language_model import LanguageModel
 from sopan.rungs.presets import from_preset
 from sopan.text.packing import Rows

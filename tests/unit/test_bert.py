@@ -16,7 +16,7 @@ from sopan.lm.hugging_face import save_hugging_face
 from sopan.rungs import make_step
 from sopan.rungs.base import Memo
 from sopan.rungs.bert_start import Adaptation, Start, adapted
-from sopan.rungs.encoder import bert_config
+from sopan.rungs.encoder_config import bert_config
 from sopan.rungs.language_model import LanguageModel
 from sopan.text.arrow import as_texts
 from sopan.text.packing import Rows

@@ -18,8 +18,7 @@ from sopan.errors import ConfigError, ModelFolderError
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.rungs.bert_folder import encoder_config, read_bert_folder
 from sopan.rungs.bert_layout import from_hugging_face, language_model_shapes, to_hugging_face
-from sopan.rungs.blocks import EncoderConfig
-from sopan.rungs.encoder import bert_config
+from sopan.rungs.encoder_config import EncoderConfig, bert_config
 from sopan.rungs.language_model import LanguageModel, build_language_model
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import SPECIALS, WordPiece

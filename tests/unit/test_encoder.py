@@ -10,8 +10,9 @@ import pytest
 
 from sopan.errors import ConfigError, ModelFolderError
 from sopan.rungs.bert_layout import from_hugging_face, to_hugging_face
-from sopan.rungs.blocks import EncoderBlock, EncoderConfig, FeedForward, LearnedPositions, SinusoidalPositions
-from sopan.rungs.encoder import bert_config, build_bert, build_encoder
+from sopan.rungs.blocks import EncoderBlock, FeedForward, LearnedPositions, SinusoidalPositions
+from sopan.rungs.encoder import build_bert, build_encoder
+from sopan.rungs.encoder_config import EncoderConfig, bert_config
 from sopan.rungs.heads import MultiHeadAttention, seeds
 
 SMALL = EncoderConfig(width=8, depth=2, heads=2, inner=16)

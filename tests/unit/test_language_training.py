@@ -10,7 +10,7 @@ from small_language import PIECES, sentences
 
 from sopan.errors import ConfigError
 from sopan.fit.checkpoint import CheckpointFile
-from sopan.rungs.encoder import bert_config
+from sopan.rungs.encoder_config import bert_config
 from sopan.rungs.language_model import LanguageModel
 from sopan.text.packing import Rows
 from sopan.text.piece_store import PieceStore

@@ -17,7 +17,7 @@ from sopan import usecases
 from sopan.errors import ConfigError, DownloadError, ModelFolderError
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.rungs import presets
-from sopan.rungs.encoder import bert_config
+from sopan.rungs.encoder_config import bert_config
 from sopan.rungs.language_model import LanguageModel
 from sopan.rungs.presets import PRESETS, from_preset, preset_bert, preset_folder
 from sopan.text.datasets.sources import SourceError, Wheel

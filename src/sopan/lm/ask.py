@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from sopan.errors import ConfigError
-from sopan.rungs.language_model import LanguageModel
 from sopan.text.batch import plan
 from sopan.text.packing import Rows
+from sopan.text.wordpiece import WordPiece
 from sopan.training.forward import READ_TEXTS, READ_WORDS
 from sopan.types import Float32Array, Int32Array, Int64Array
 
@@ -24,6 +24,37 @@ AT_ONCE = 2048
 """Questions that are held at a time."""
 MOST_LOGITS = 1 << 24
 """Logits of a batch, at most, but for one question that has more: 64 MiB."""
+
+
+class Sized(Protocol):
+    """What is asked of an encoder's configuration."""
+
+    @property
+    def max_length(self) -> int:
+        """The most pieces that it reads."""
+
+
+class Speaker(Protocol):
+    """A language model: `LanguageModel`, or one in a runtime."""
+
+    @property
+    def config(self) -> Sized:
+        """Of its encoder."""
+
+    @property
+    def wordpiece(self) -> WordPiece:
+        """Cuts texts."""
+
+    @property
+    def unlearnt(self) -> tuple[str, ...]:
+        """Heads that hold their initial weights."""
+
+    @property
+    def objective(self) -> Literal["masked", "causal"]:
+        """Whether it fills blanks or foretells."""
+
+    def logits(self, rows: Rows, at: Int32Array) -> Float32Array:
+        """Return the logits (P, V) of the pieces at P places in B · T."""
 
 
 class Question(NamedTuple):
@@ -72,7 +103,7 @@ def windows(length: int, room: int, before: int) -> list[Window]:
     ]
 
 
-def check_head(model: LanguageModel) -> None:
+def check_head(model: Speaker) -> None:
     """Hold that a model has learnt to foretell pieces.
 
     Raises:
@@ -95,7 +126,7 @@ def fill_rectangle(texts: Sequence[Int32Array], height: int, length: int) -> Row
     return rows
 
 
-def answers(model: LanguageModel, questions: Iterable[Question]) -> Iterator[tuple[int, Float32Array]]:
+def answers(model: Speaker, questions: Iterable[Question]) -> Iterator[tuple[int, Float32Array]]:
     """Yield of each question its number and the log-probabilities (A, V) of the pieces at its places.
 
     Args:
@@ -110,7 +141,7 @@ def answers(model: LanguageModel, questions: Iterable[Question]) -> Iterator[tup
         number += len(some)
 
 
-def _answer(model: LanguageModel, questions: list[Question]) -> Iterator[tuple[int, Float32Array]]:
+def _answer(model: Speaker, questions: list[Question]) -> Iterator[tuple[int, Float32Array]]:
     lengths = np.array([len(question.ids) for question in questions], np.int64)
     asked = max(len(question.at) for question in questions)
     most = max(1, min(READ_TEXTS, MOST_LOGITS // (asked * len(model.wordpiece))))
@@ -133,7 +164,7 @@ def log_softmax(logits: Float32Array) -> Float32Array:
     return np.asarray(logits - np.log(sums), np.float32)
 
 
-def framed(model: LanguageModel, *parts: Int32Array | Int64Array) -> Int32Array:
+def framed(model: Speaker, *parts: Int32Array | Int64Array) -> Int32Array:
     """Return pieces end to end between `[CLS]` and `[SEP]`, as the model was trained on them."""
     specials = model.wordpiece.specials
     return np.concatenate([[specials["[CLS]"]], *parts, [specials["[SEP]"]]], dtype=np.int32)

@@ -19,8 +19,7 @@ from typing import Self
 import numpy as np
 
 from sopan.errors import DataError
-from sopan.lm.ask import Question, answers, framed, log_softmax
-from sopan.rungs.language_model import LanguageModel
+from sopan.lm.ask import Question, Speaker, answers, framed, log_softmax
 from sopan.text.packing import MARKS
 from sopan.text.wordpiece import MASK, Pieces
 from sopan.types import Float32Array, FloatArray, Int32Array, Int64Array
@@ -42,7 +41,7 @@ class Frame:
         choice: words to choose among, as pieces; none: any words.
     """
 
-    model: LanguageModel
+    model: Speaker
     parts: tuple[Int32Array, ...]
     truncated: bool
     choice: tuple[Int32Array, ...] = ()
@@ -50,7 +49,7 @@ class Frame:
     @classmethod
     def around(
         cls,
-        model: LanguageModel,
+        model: Speaker,
         found: Pieces,
         blanks: Int64Array,
         more: int,

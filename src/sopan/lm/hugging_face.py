@@ -22,7 +22,7 @@ from sopan.errors import ConfigError
 from sopan.fit.publish import replacing_folder
 from sopan.rungs.bert_folder import HEADS
 from sopan.rungs.bert_layout import tensors_of
-from sopan.rungs.blocks import EncoderConfig
+from sopan.rungs.encoder_config import EncoderConfig
 from sopan.rungs.language_model import LanguageModel
 from sopan.text.wordpiece import CLS, MASK, PAD, SEP, SPECIALS, UNK, WordPiece
 from sopan.types import Json

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sopan.rungs.blocks import EncoderConfig
 from sopan.rungs.embedding import CbowSettings, train_word_vectors
+from sopan.rungs.encoder_config import EncoderConfig
 from sopan.rungs.language_model import LanguageModel
 from sopan.rungs.layers import Precision
 from sopan.text.packing import Rows

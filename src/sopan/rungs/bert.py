@@ -29,7 +29,7 @@ from sopan.rungs.bert_evidence import piece_evidence
 from sopan.rungs.bert_network import HEAD, PieceSummary, build_classifier, freeze, layer_rates
 from sopan.rungs.bert_rules import BERT_RULES
 from sopan.rungs.bert_start import SCRATCH, Adaptation, Start, adapted, check_words, from_nothing
-from sopan.rungs.blocks import EncoderConfig
+from sopan.rungs.encoder_config import EncoderConfig
 from sopan.rungs.layers import computing_in
 from sopan.rungs.network import NetworkRung
 from sopan.rungs.settings import check_settings, weighed_too

@@ -13,20 +13,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sopan.errors import ConfigError, DataError, ModelFolderError
 from sopan.rungs.bert_layout import ORDERS, POOLER, PREDICTS, language_model_shapes, plain_name, weights_of
-from sopan.rungs.blocks import EncoderConfig
-from sopan.rungs.encoder import bert_config
-from sopan.rungs.language_model import LanguageModel
-from sopan.rungs.layers import Precision
+from sopan.rungs.encoder_config import EncoderConfig, bert_config
 from sopan.rungs.stored_tensors import Stored, read_json, stored_tensors
 from sopan.text.piece_rules import Accents
 from sopan.text.wordpiece import WordPiece
+
+if TYPE_CHECKING:  # reading a folder needs no Keras
+    from sopan.rungs.language_model import LanguageModel
+    from sopan.rungs.layers import Precision
 
 CONFIGS = ("config.json", "bert_config.json")
 HEADS = {
@@ -88,6 +89,8 @@ class BertFolder:
             seed: decides the weights of heads that the folder lacks, and the dropout.
             precision: what it computes in.
         """
+        from sopan.rungs.language_model import LanguageModel  # noqa: PLC0415  # brings Keras in
+
         model = LanguageModel.make(
             self.config, self.wordpiece, seed=seed, pairs=self.pairs, precision=precision
         )

@@ -8,14 +8,16 @@ and values stand side by side in one here and apart there. Here weights go by th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
 from sopan.errors import ModelFolderError
-from sopan.rungs.blocks import EncoderConfig
+from sopan.rungs.encoder_config import EncoderConfig
+
+if TYPE_CHECKING:  # reading a folder needs no Keras
+    import keras
 
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
 """Or what has a shape and becomes an array when it is asked to."""
@@ -42,7 +44,9 @@ def to_hugging_face(model: keras.Model) -> dict[str, npt.NDArray[Any]]:
     Args:
         model: from `build_bert` (those of `BertModel`) or `build_language_model` (of `BertForPreTraining`).
     """
-    return tensors_of({weight.path: keras.ops.convert_to_numpy(weight.value) for weight in model.weights})
+    from keras import ops  # noqa: PLC0415  # it is there, as the model is
+
+    return tensors_of({weight.path: ops.convert_to_numpy(weight.value) for weight in model.weights})
 
 
 def from_hugging_face(model: keras.Model, tensors: Arrays) -> list[str]:

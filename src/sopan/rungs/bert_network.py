@@ -14,8 +14,8 @@ from typing import Literal
 import keras
 from keras import ops
 
-from sopan.rungs.blocks import EncoderConfig
 from sopan.rungs.encoder import embedding_initializer, encode
+from sopan.rungs.encoder_config import EncoderConfig
 from sopan.rungs.heads import kernel_initializer, seeds
 from sopan.rungs.summary import summarise
 

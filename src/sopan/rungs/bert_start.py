@@ -17,8 +17,7 @@ import pyarrow as pa
 
 from sopan.errors import DataError
 from sopan.rungs.bert_folder import BertFolder
-from sopan.rungs.blocks import EncoderConfig
-from sopan.rungs.encoder import bert_config
+from sopan.rungs.encoder_config import EncoderConfig, bert_config
 from sopan.rungs.language_model import LanguageModel
 from sopan.rungs.layers import Precision
 from sopan.text.batch import MULTIPLE

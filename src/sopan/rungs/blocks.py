@@ -6,8 +6,8 @@ Normalization in the Transformer Architecture" (2020) for where to normalise.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self, get_args
+from dataclasses import asdict
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -15,72 +15,8 @@ from keras import ops
 
 from sopan.errors import ConfigError
 from sopan.rungs.attend import Tensor
-from sopan.rungs.heads import MultiHeadAttention, check_heads, kernel_initializer, seeds
-
-Norm = Literal["pre", "post"]
-Positions = Literal["none", "sinusoidal", "learned"]
-
-
-# ---- Config ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderConfig:
-    """What an encoder is made of.
-
-    Args:
-        width: of a word's vector inside the encoder.
-        depth: how many blocks.
-        heads: of each block's self-attention; they share the width.
-        inner: width in the middle of the feed-forward.
-        norm: normalise what goes into each sublayer (`pre`, trains without care), or the sum that
-            comes out (`post`, as Vaswani et al. and BERT do).
-        positions: how a word knows its place.
-        max_length: the most words that `learned` positions have a vector for.
-        segments: how many kinds of segment a word may belong to; 0: none are asked for.
-        input_norm: normalise the sum of words, segments and positions, as BERT does.
-        dropout: share dropped of the input and of each sublayer's output, in training.
-        attention_dropout: share dropped of the attention weights, in training.
-        epsilon: added to the variance when normalising.
-        causal: a word sees itself and what stands before it, not what comes after.
-        initial_std: spread of the initial kernels, a truncated normal; None: Glorot's.
-
-    Raises:
-        ConfigError: a value that cannot work.
-    """
-
-    width: int = 128
-    depth: int = 2
-    heads: int = 4
-    inner: int = 512
-    norm: Norm = "pre"
-    positions: Positions = "sinusoidal"
-    max_length: int = 512
-    segments: int = 0
-    input_norm: bool = False
-    dropout: float = 0.1
-    attention_dropout: float = 0.1
-    epsilon: float = 1e-6
-    causal: bool = False
-    initial_std: float | None = None
-
-    def __post_init__(self) -> None:
-        check_heads(self.width, self.heads)
-        if min(self.depth, self.inner, self.max_length) < 1 or self.segments < 0:
-            raise ConfigError("depth, inner and max_length are 1 or more, segments 0 or more")
-        if self.norm not in get_args(Norm) or self.positions not in get_args(Positions):
-            raise ConfigError(
-                f"norm {self.norm!r} or positions {self.positions!r} is unknown",
-                next_step=f"norm: {', '.join(get_args(Norm))}; positions: {', '.join(get_args(Positions))}",
-            )
-        if not (0 <= self.dropout < 1 and 0 <= self.attention_dropout < 1):
-            raise ConfigError("dropout and attention_dropout are 0 or more, and less than 1")
-        if self.positions == "sinusoidal" and self.width % 2:
-            raise ConfigError(
-                f"sinusoidal positions come in pairs: width {self.width} is odd",
-                next_step="give an even width, or learned positions",
-            )
-
+from sopan.rungs.encoder_config import EncoderConfig
+from sopan.rungs.heads import MultiHeadAttention, kernel_initializer, seeds
 
 # ---- Layers ----------------------------------------------------------------------------------
 

@@ -14,39 +14,9 @@ from __future__ import annotations
 import keras
 
 from sopan.rungs.attend import Tensor
-from sopan.rungs.blocks import EncoderBlock, EncoderConfig, LearnedPositions, SinusoidalPositions
+from sopan.rungs.blocks import EncoderBlock, LearnedPositions, SinusoidalPositions
+from sopan.rungs.encoder_config import EncoderConfig
 from sopan.rungs.heads import kernel_initializer, seeds
-
-
-def bert_config(
-    *,
-    width: int = 768,
-    depth: int = 12,
-    heads: int = 12,
-    inner: int = 3072,
-    max_length: int = 512,
-    segments: int = 2,
-    dropout: float = 0.1,
-    attention_dropout: float = 0.1,
-    epsilon: float = 1e-12,
-) -> EncoderConfig:
-    """Return the configuration of a BERT, base by default; see `EncoderConfig`."""
-    return EncoderConfig(
-        width=width,
-        depth=depth,
-        heads=heads,
-        inner=inner,
-        norm="post",
-        positions="learned",
-        max_length=max_length,
-        segments=segments,
-        input_norm=True,
-        dropout=dropout,
-        attention_dropout=attention_dropout,
-        epsilon=epsilon,
-        initial_std=0.02,
-    )
-
 
 # ---- Functional models -----------------------------------------------------------------------
 

@@ -15,8 +15,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from sopan.errors import ConfigError
 from sopan.rungs.attend import Tensor, attend
+from sopan.rungs.encoder_config import check_heads
 
 
 def seeds(seed: int, n: int) -> list[int]:
@@ -145,16 +145,3 @@ class MultiHeadAttention(keras.layers.Layer):  # type: ignore[misc]  # an untype
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that made this layer."""
         return {**super().get_config(), **self.settings}
-
-
-def check_heads(width: int, heads: int) -> None:
-    """Hold that `heads` heads share `width` evenly.
-
-    Raises:
-        ConfigError: they do not.
-    """
-    if heads < 1 or width < 1 or width % heads:
-        raise ConfigError(
-            f"{heads} heads cannot share a width of {width}",
-            next_step="give a width that is a multiple of the number of heads",
-        )

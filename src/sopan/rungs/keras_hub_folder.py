@@ -19,8 +19,7 @@ import numpy.typing as npt
 from sopan.errors import ConfigError, DataError, ModelFolderError
 from sopan.rungs.bert_folder import BertFolder
 from sopan.rungs.bert_layout import language_model_shapes
-from sopan.rungs.blocks import EncoderConfig
-from sopan.rungs.encoder import bert_config
+from sopan.rungs.encoder_config import EncoderConfig, bert_config
 from sopan.rungs.stored_tensors import read_json
 from sopan.text.wordpiece import WordPiece
 

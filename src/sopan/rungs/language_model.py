@@ -20,8 +20,8 @@ from keras import ops
 
 from sopan.errors import ModelFolderError
 from sopan.rungs.attend import Tensor
-from sopan.rungs.blocks import EncoderConfig
 from sopan.rungs.encoder import embedding_initializer, encode
+from sopan.rungs.encoder_config import EncoderConfig
 from sopan.rungs.heads import kernel_initializer, seeds
 from sopan.rungs.layers import Precision, computing_in
 from sopan.rungs.weights import set_weights, weights_of

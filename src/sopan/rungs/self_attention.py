@@ -23,7 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from sopan.rungs.heads import MultiHeadAttention, check_heads
+from sopan.rungs.encoder_config import check_heads
+from sopan.rungs.heads import MultiHeadAttention
 from sopan.rungs.layers import Seeds, dense
 from sopan.rungs.neural import NeuralRung
 from sopan.rungs.settings import Between, OneOf, Rule, settings_to_try

@@ -23,8 +23,8 @@ import numpy.typing as npt
 from keras import ops
 
 from sopan.rungs.attend import Tensor
-from sopan.rungs.blocks import EncoderConfig, Norm, Positions
 from sopan.rungs.encoder import encode
+from sopan.rungs.encoder_config import EncoderConfig, Norm, Positions
 from sopan.rungs.layers import Seeds, dense
 from sopan.rungs.neural import NeuralRung
 from sopan.rungs.settings import Between, OneOf, Rule, settings_to_try

@@ -75,7 +75,7 @@ def work(line: Line, folder: str, language_model: str | None) -> None:
     from sopan import usecases  # noqa: PLC0415  # after the first heartbeat
 
     try:
-        served = usecases.Served(folder, language_model)
+        served = usecases.ServedRun(folder, language_model)
         about = served.describe()
     except SopanError as error:
         line.say({"type": "failed", "error": str(error), "exit_code": error.exit_code})

@@ -34,7 +34,7 @@ _HOMES = {
     "pretrain": "pretraining",
     "score_file": "language",
     "score_text": "language",
-    "Served": "served.models",
+    "ServedRun": "served.models",
     "train": "models",
     "write_explanation": "explaining",
     "write_word_map": "served.maps",

@@ -20,8 +20,7 @@ from sopan.lm.card import describe_model
 from sopan.lm.hugging_face import FILES, save_hugging_face
 from sopan.lm.pretrain import Pretrained, Pretraining, Start
 from sopan.lm.pretrain import pretrain as run_pretraining
-from sopan.rungs.blocks import EncoderConfig
-from sopan.rungs.encoder import bert_config
+from sopan.rungs.encoder_config import EncoderConfig, bert_config
 from sopan.rungs.language_model import LanguageModel, Objective
 from sopan.rungs.layers import Precision
 from sopan.rungs.settings import Between, OneOf, Rule, check_values

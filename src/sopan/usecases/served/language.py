@@ -4,21 +4,78 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from sopan.errors import InputError
-from sopan.rungs import import_with_backend
-from sopan.rungs.presets import from_preset, preset_folder
-from sopan.types import Json
+from sopan.lm.fill import fill
+from sopan.lm.score import score
+from sopan.rungs.bert_folder import read_bert_folder
+from sopan.rungs.encoder_config import EncoderConfig
+from sopan.rungs.presets import preset_folder
+from sopan.runtime.language import RuntimeLanguageModel
+from sopan.runtime.network import EncoderBody
+from sopan.text.packing import Rows
+from sopan.text.wordpiece import WordPiece
+from sopan.types import Float32Array, Int32Array, Json
 
 MOST_BLANKS = 4
 """That are filled together."""
 MASK = "[MASK]"
 DECIMALS = 6
 BYTES = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Speaks:
+    """A language model in a runtime; see `sopan.lm.ask.Speaker`.
+
+    Args:
+        config: of its encoder.
+        wordpiece: cuts texts.
+        unlearnt: heads that its folder lacked.
+        network: its network.
+    """
+
+    config: EncoderConfig
+    wordpiece: WordPiece
+    unlearnt: tuple[str, ...]
+    network: RuntimeLanguageModel
+
+    @classmethod
+    def read(cls, folder: Path) -> Speaks:
+        """Read a folder that holds a BERT, as Hugging Face lays it out.
+
+        Raises:
+            ModelFolderError: there is none, or it is damaged.
+        """
+        found = read_bert_folder(folder)
+        config = found.config
+        body = EncoderBody(
+            depth=config.depth,
+            heads=config.heads,
+            norm=config.norm,
+            positions=config.positions,
+            epsilon=config.epsilon,
+            causal=config.causal,
+            summary="none",
+            places=config.max_length,
+        )
+        network = RuntimeLanguageModel(found.weights, body)
+        return cls(config, found.wordpiece, found.unlearnt, network)
+
+    @property
+    def objective(self) -> Literal["masked", "causal"]:
+        """Whether it fills blanks or foretells."""
+        return "causal" if self.config.causal else "masked"
+
+    def logits(self, rows: Rows, at: Int32Array) -> Float32Array:
+        """Return the logits (P, V) of the pieces at P places in B · T; a row is one text."""
+        return self.network.logits(rows.ids, rows.blocks > 0, at)
 
 
 class Speaker:
@@ -48,13 +105,9 @@ class Speaker:
         return digest.hexdigest()[:16]
 
     @cached_property
-    def model(self) -> Any:
+    def model(self) -> Speaks:
         """The model itself."""
-        return from_preset(self.folder)
-
-    def _lm(self, module: str) -> Any:
-        """Import what asks a language model, and Keras with it."""
-        return import_with_backend(f"sopan.lm.{module}", "a language model")
+        return Speaks.read(self.folder)
 
     def fill(self, question: Mapping[str, Json]) -> dict[str, Json]:
         """Fill the blanks of a text; see `POST /fill`."""
@@ -63,7 +116,7 @@ class Speaker:
         if not 0 < blanks <= MOST_BLANKS:
             raise InputError(f"the text needs 1 to {MOST_BLANKS} blanks, each written {MASK}")
         asked = text[: text.rindex(MASK) + len(MASK)] if question["left_only"] else text
-        found = self._lm("fill").fill(self.model, asked, top=question["top"]).as_json()
+        found = fill(self.model, asked, top=question["top"]).as_json()
         reads = "the left side" if question["left_only"] else found["reads"]
         rest = text[len(asked) :]
         return {
@@ -80,7 +133,7 @@ class Speaker:
         return {"language_model": self.name, "results": [self._score(text) for text in question["texts"]]}
 
     def _score(self, text: str) -> dict[str, Json]:
-        found = self._lm("score").score(self.model, text).as_json()
+        found = score(self.model, text).as_json()
         words = [
             {name: word[name] for name in ("text", "start", "end", "known")}
             | {"log_probability": round(word["log_probability"], DECIMALS)}

@@ -8,10 +8,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from sopan.errors import ModelFolderError
-from sopan.fit.artifact import load_model
 from sopan.fit.publish import write_atomic
 from sopan.types import Float32Array, FloatArray, Json
+from sopan.usecases.served.step import ServedStep
 
 View = Literal["pca", "tsne"]
 VIEWS: tuple[View, ...] = get_args(View)
@@ -32,10 +31,7 @@ def write_word_map(folder: str | Path, view: View, out: str | Path) -> None:
     Raises:
         ModelFolderError: there is no model, or it has no word vectors.
     """
-    rung = load_model(folder)
-    if not hasattr(type(rung), "word_vectors"):
-        raise ModelFolderError(f"a {rung.name} model has no word vectors", where=str(folder))
-    found = rung.word_vectors
+    found = ServedStep.load(Path(folder)).word_vectors
     shown = np.array([not word.startswith(("##", "[")) for word in found.words], bool)
     lengths = np.where(shown, np.linalg.norm(found.vectors, axis=1), -1.0)
     chosen = np.argsort(-lengths, kind="stable")[: min(MOST_WORDS, int(shown.sum()))]

@@ -9,7 +9,6 @@ import hashlib
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,14 @@ from typing import Any
 import numpy as np
 
 from sopan.errors import InputError, ModelFolderError
-from sopan.fit.artifact import label_names, load_model
-from sopan.fit.manifest import MANIFEST
 from sopan.rungs import STEPS
-from sopan.types import Json, Prediction
+from sopan.types import Json
 from sopan.usecases.served.language import Speaker
-from sopan.usecases.served.reasons import EXACT, reasons
-from sopan.usecases.served.records import Records, read_config, read_records
-from sopan.usecases.served.views import ATTENDING, view
+from sopan.usecases.served.reasons import reasons
+from sopan.usecases.served.records import Records, read_records
+from sopan.usecases.served.step import ABOUT, DECIMALS, ServedStep
+from sopan.usecases.served.views import view
 
-DECIMALS = 6
-"""Of every number that is told."""
 GOLDEN = "It was not good, it was wonderful: ছবিটা খুব ভালো।"
 """A sentence that every model must answer, and answer alike twice, before it is served."""
 
@@ -35,56 +31,7 @@ Question = Mapping[str, Json]
 Answer = dict[str, Json]
 
 
-@dataclass(frozen=True)
-class ServedModel:
-    """One fitted step.
-
-    Args:
-        step: its name, with its variant.
-        folder: where it was loaded from.
-        rung: what predicts.
-        hash: 16 hexadecimal digits of the SHA-256 of its manifest, which holds the hash of every file.
-    """
-
-    step: str
-    folder: Path
-    rung: Any
-    hash: str
-
-    @cached_property
-    def labels(self) -> tuple[str, ...]:
-        """The C names of the classes."""
-        return label_names(self.rung.classes_)
-
-    @property
-    def has(self) -> list[str]:
-        """What the step can be asked besides a prediction."""
-        name = self.rung.name
-        found = {
-            "exact": name in EXACT,
-            "features": name == "bow",
-            "vectors": hasattr(type(self.rung), "word_vectors"),
-            "embed": name != "bow",
-            "attention": name in ATTENDING,
-            "pieces": name == "bert",
-        }
-        return [what for what, there in found.items() if there]
-
-    def said(self, prediction: Prediction, row: int) -> dict[str, Json]:
-        """Tell one row of a prediction."""
-        probabilities = prediction.probabilities[row]
-        best = int(probabilities.argmax())
-        return {
-            "step": self.step,
-            "label": self.labels[best],
-            "confidence": round(float(probabilities[best]), DECIMALS),
-            "probabilities": dict(zip(self.labels, np.round(probabilities, DECIMALS).tolist(), strict=True)),
-            "truncated": bool(prediction.truncated[row]),
-            "no_known_words": bool(prediction.no_known_words[row]),
-        }
-
-
-class Served:
+class ServedRun:
     """The models of a folder and a language model, ready to be asked.
 
     Args:
@@ -98,7 +45,7 @@ class Served:
     def __init__(self, folder: str | Path, language_model: str | None) -> None:
         self.folder = Path(folder)
         self.records: Records = read_records(self.folder)
-        self.models = [_load(path) for path in self.records.models]
+        self.models = [ServedStep.load(path) for path in self.records.models]
         self.models.sort(key=lambda model: list(STEPS).index(model.step.partition(":")[0]))
         self.speaker = None if language_model is None else Speaker(language_model)
         self._check()
@@ -124,8 +71,8 @@ class Served:
         steps = [
             {
                 "step": model.step,
-                "adds": model.rung.adds,
-                "lacks": model.rung.lacks,
+                "adds": ABOUT[model.name][0],
+                "lacks": ABOUT[model.name][1],
                 "hash": model.hash,
                 "has": model.has,
                 "folder": str(model.folder.resolve()),
@@ -185,7 +132,7 @@ class Served:
             texts = [text for i in asked for text in questions[i]["texts"]]
             if not texts:
                 continue
-            prediction = model.rung.predict_texts(texts)
+            prediction = model.model.predict_texts(texts)
             row = 0
             for i in asked:
                 for result in found[i]:
@@ -196,15 +143,15 @@ class Served:
     def _explain(self, question: Question) -> Answer:
         return {"steps": [self._reasons(model, question["text"]) for model in self._asked(question)]}
 
-    def _reasons(self, model: ServedModel, text: str) -> dict[str, Json]:
-        why = reasons(model.rung, text)
+    def _reasons(self, model: ServedStep, text: str) -> dict[str, Json]:
+        why = reasons(model, text)
         return model.said(why.prediction, 0) | why.as_json(DECIMALS)
 
     def _tokens(self, question: Question) -> Answer:
         steps = self._asked(question)
         return {
             "steps": [
-                {"step": model.step, **view(model.rung, question["text"], attention=question["attention"])}
+                {"step": model.step, **view(model, question["text"], attention=question["attention"])}
                 for model in steps
             ]
         }
@@ -212,7 +159,7 @@ class Served:
     def _neighbors(self, question: Question) -> Answer:
         word, steps = question["word"], []
         for model in self._asked(question, "vectors"):
-            vectors = self._vectors(model)
+            vectors = model.word_vectors
             spelt = next((form for form in (word, word.lower()) if form in vectors), None)
             near = [] if spelt is None else vectors.nearest(spelt, question["top"])
             steps.append(
@@ -224,20 +171,10 @@ class Served:
             )
         return {"word": word, "steps": steps}
 
-    def _vectors(self, model: ServedModel) -> Any:
-        """Return a model's word vectors, made once: their directions and places are kept with them."""
-        if model.step not in self._kept_vectors:
-            self._kept_vectors[model.step] = model.rung.word_vectors
-        return self._kept_vectors[model.step]
-
-    @cached_property
-    def _kept_vectors(self) -> dict[str, Any]:
-        return {}
-
     def _embed(self, question: Question) -> Answer:
         steps = []
         for model in self._asked(question, "embed"):
-            vectors = np.asarray(model.rung.transform(question["texts"]), np.float64)
+            vectors = np.asarray(model.embed(question["texts"]), np.float64)
             steps.append(
                 {
                     "step": model.step,
@@ -255,7 +192,7 @@ class Served:
             raise InputError("no language model is served here")
         return self.speaker
 
-    def _asked(self, question: Question, need: str | None = None) -> list[ServedModel]:
+    def _asked(self, question: Question, need: str | None = None) -> list[ServedStep]:
         """Return the models that a question is about, of those that have what it needs."""
         steps = question["steps"]
         if (
@@ -273,13 +210,6 @@ class Served:
     def _check(self) -> None:
         """Hold that every model answers the golden sentence, and answers it alike twice."""
         for model in self.models:
-            first, second = (model.rung.predict_texts([GOLDEN]).probabilities for _ in range(2))
+            first, second = (model.model.predict_texts([GOLDEN]).probabilities for _ in range(2))
             if not np.isfinite(first).all() or not np.allclose(first, second, atol=1e-6):
                 raise ModelFolderError("the model does not answer alike twice", where=str(model.folder))
-
-
-def _load(folder: Path) -> ServedModel:
-    rung = load_model(folder)
-    config = read_config(folder)
-    digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:16]
-    return ServedModel(str(config["step"]), folder, rung, digest)

@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from sopan.fit.explain import lead, without
 from sopan.types import BoolArray, FloatArray, Json, Prediction, Tokens
-from sopan.usecases.served.words import seen
-
-EXACT = ("bow", "cbow")
-"""Steps whose logits are sums."""
+from sopan.usecases.served.step import EXACT, ServedStep
 
 MOST_READ = 20_000
 """About so many words are read again for one explanation: of long texts, several go at a time."""
@@ -72,34 +68,34 @@ class Reasons:
         }
 
 
-def reasons(rung: Any, text: str) -> Reasons:
+def reasons(step: ServedStep, text: str) -> Reasons:
     """Say what each word of a text did for the label that a step gives it.
 
     Raises:
         DataError: the text is not valid Unicode.
     """
-    return _exact(rung, text) if rung.name in EXACT else occlusion(rung, text)
+    return _exact(step, text) if step.name in EXACT else occlusion(step, text)
 
 
-def _exact(rung: Any, text: str) -> Reasons:
-    found = rung.evidence(text)
-    support = lead(found.contributions, found.logits, getattr(rung, "temperature_", 1.0))
+def _exact(step: ServedStep, text: str) -> Reasons:
+    found = step.rung.evidence(text)
+    support = lead(found.contributions, found.logits, step.temperature)
     nothing = np.full(len(support), np.nan)
-    return Reasons(rung.predict_texts([text]), found.tokens, found.read, support, nothing, "exact")
+    return Reasons(step.model.predict_texts([text]), found.tokens, found.read, support, nothing, "exact")
 
 
-def occlusion(rung: Any, text: str, most_read: int = MOST_READ) -> Reasons:
+def occlusion(step: ServedStep, text: str, most_read: int = MOST_READ) -> Reasons:
     """Take the words that a step reads away, one by one or a few at a time, and read the text again.
 
     A word's support is log p/(1 - p) of the label with all words, less that without it (and its share of
     that, where several went together): what `lead` tells of exact contributions, but by a difference.
     """
-    words = seen(rung, text)
+    words = step.seen(text)
     read = np.flatnonzero(words.read)
     span = max(1, math.ceil(len(read) ** 2 / most_read))
     groups = [read[start : start + span] for start in range(0, len(read), span)]
     texts = [text, *(without(text, words.tokens, group) for group in groups)]
-    prediction = rung.predict_texts(texts)
+    prediction = step.model.predict_texts(texts)
     best = int(prediction.probabilities[0].argmax())
     odds, chances = log_odds(prediction.probabilities, best), prediction.probabilities[:, best]
     support, fall = np.zeros(len(words.read)), np.zeros(len(words.read))

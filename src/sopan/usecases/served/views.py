@@ -13,10 +13,9 @@ from sopan.rungs.evidence import contributions_of
 from sopan.rungs.linear import LinearModel
 from sopan.text.tokenize import tokenize
 from sopan.types import Json, Tokens
-from sopan.usecases.served.words import Seen, pieces_seen, seen
+from sopan.usecases.served.step import ServedStep
+from sopan.usecases.served.words import Seen
 
-ATTENDING = ("attention", "self_attention", "transformer", "bert")
-"""Steps that attend."""
 MOST_ATTENDED = 64
 """Words whose attention is shown: a page draws their square, in each head of each layer."""
 MOST_FEATURES = 300
@@ -25,24 +24,21 @@ MOST_FEATURES = 300
 KINDS = {"word": "words", "char_wb": "characters"}
 
 
-def view(rung: Any, text: str, *, attention: bool) -> dict[str, Json]:
+def view(step: ServedStep, text: str, *, attention: bool) -> dict[str, Json]:
     """Return what `/tokens` tells of one text and one step.
 
     Raises:
         DataError: the text is not valid Unicode.
     """
-    found: dict[str, Json] = {
-        "kind": "pieces" if rung.name == "bert" else "words",
-        "features": None,
-        "attention": None,
-    }
-    if rung.name == "bow":
-        found["features"], words = _bag(rung, text)
+    pieces = step.name == "bert"
+    found: dict[str, Json] = {"kind": "pieces" if pieces else "words", "features": None, "attention": None}
+    if step.name == "bow":
+        found["features"], words = _bag(step.rung, text)
     else:
-        words = pieces_seen(rung, text) if rung.name == "bert" else seen(rung, text)
+        words = step.pieces(text) if pieces else step.seen(text)
     found["tokens"] = _tokens(words)
-    if attention and rung.name in ATTENDING:
-        found["attention"] = _attention(rung, text)
+    if attention and "attention" in step.has:
+        found["attention"] = _attention(step, text, words.tokens)
     return found
 
 
@@ -90,19 +86,16 @@ def _bag(rung: Any, text: str) -> tuple[dict[str, Json], Seen]:
     return told, Seen(tokens, known, known)
 
 
-def _attention(rung: Any, text: str) -> dict[str, Json] | None:
-    """Give each layer's weights over the first words of a text."""
-    tokens = seen(rung, text).tokens
+def _attention(step: ServedStep, text: str, tokens: Tokens) -> dict[str, Json] | None:
+    """Give each layer's weights over the first words, or pieces, of a text."""
     if len(tokens.words) > MOST_ATTENDED:
         text = text[: int(tokens.ends[MOST_ATTENDED - 1])]
-    found = rung.evidence(text)
-    if not found.attention:
+    layers = step.attention(text)
+    if not layers:
         return None
-    layers = [np.round(layer.astype(np.float64), 4).tolist() for layer in found.attention]
-    return {"caution": NOT_A_CAUSE, "words": _spelt(found.tokens, found.attended.tolist()), "layers": layers}
-
-
-def _spelt(tokens: Tokens, chosen: list[int]) -> list[dict[str, Json]]:
-    return [
-        {"text": tokens.words[i], "start": int(tokens.starts[i]), "end": int(tokens.ends[i])} for i in chosen
+    shown = [
+        {"text": word, "start": start, "end": end}
+        for word, start, end in zip(tokens.words, tokens.starts.tolist(), tokens.ends.tolist(), strict=True)
     ]
+    weights = [np.round(layer.astype(np.float64), 4).tolist() for layer in layers]
+    return {"caution": NOT_A_CAUSE, "words": shown[: layers[0].shape[-1]], "layers": weights}

@@ -1,0 +1,81 @@
+"""A language model without Keras: `graph.py`'s encoder, and the head that says which piece belongs there.
+
+The numbers are those of `sopan.rungs.language_model`, whose file says where they come from. The encoder runs
+in OpenVINO where that is installed, else in NumPy; the head, over the few places that are asked, in NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sopan.runtime.graph import Graph
+from sopan.runtime.network import EncoderBody, Network
+from sopan.runtime.numpy_operations import NumPyOperations
+from sopan.runtime.operations import Operations, Tensor
+from sopan.runtime.program import Program
+from sopan.text.batch import Batch
+from sopan.types import BoolArray, Float32Array, Int32Array
+
+
+class HiddenGraph(Graph):
+    """A graph whose encoder gives every piece in its context (B, T, width), not a summary."""
+
+    def summary(self, x: Tensor, mask: Tensor, summary: str) -> Tensor:
+        """Return x itself."""
+        return x
+
+    def hidden_states(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Return the pieces in their context."""
+        assert isinstance(self.network.body, EncoderBody)
+        return self.encoder(self.network.body, self.ops.gather(self.arrays["words/embeddings"], ids), mask)
+
+
+class RuntimeLanguageModel:
+    """A language model's network.
+
+    Args:
+        weights: by path, as `LanguageModel.weights` gives them.
+        body: how they go together.
+        numpy: run the encoder in NumPy, whatever is installed.
+    """
+
+    def __init__(self, weights: Mapping[str, npt.NDArray[Any]], body: EncoderBody, *, numpy: bool = False):
+        arrays = {
+            path: np.asarray(value, np.float32)
+            for path, value in weights.items()
+            if not path.startswith(("pooler/", "order/"))
+        }
+        self.network = Network(arrays, body)
+        self._program = None if numpy or find_spec("openvino") is None else _openvino_program(self.network)
+
+    def logits(self, ids: Int32Array, mask: BoolArray, at: Int32Array) -> Float32Array:
+        """Return the logits (P, V) float32 of the pieces at P places in texts ids (B, T)."""
+        head = HiddenGraph(NumPyOperations(), self.network)
+        hidden = head.hidden_states(ids, mask) if self._program is None else _run(self._program, ids, mask)
+        arrays, body = self.network.arrays, self.network.body
+        assert isinstance(body, EncoderBody)
+        asked = hidden.reshape(-1, hidden.shape[-1])[at]
+        asked = head.norm(head.ops.gelu(head.dense(asked, "predict")), "predict_norm", body.epsilon)
+        return np.asarray(asked @ arrays["words/embeddings"].T + arrays["predict_bias/bias"], np.float32)
+
+
+def _run(program: Program, ids: Int32Array, mask: BoolArray) -> Float32Array:
+    ((_, outputs),) = program.run([Batch(ids, mask, np.arange(len(ids)))])
+    return outputs[0]
+
+
+def _openvino_program(network: Network) -> Program:
+    from sopan.runtime.openvino_import import openvino  # noqa: PLC0415  # only where it is installed
+    from sopan.runtime.openvino_operations import OpenVINOOperations  # noqa: PLC0415
+    from sopan.runtime.openvino_program import OpenVINOProgram  # noqa: PLC0415
+
+    ids = openvino.opset15.parameter([-1, -1], np.int32)
+    mask = openvino.opset15.parameter([-1, -1], np.bool_)
+    ops: Operations = OpenVINOOperations()
+    hidden = openvino.opset15.result(HiddenGraph(ops, network).hidden_states(ids, mask))
+    return OpenVINOProgram(openvino.Model([hidden], [ids, mask], "sopan"), "float32")
