@@ -16,7 +16,7 @@ export class Failed extends Error {
 /** Whether a question was dropped because another took its place. */
 export const dropped = (error) => error.name === "AbortError";
 
-async function ask(path, { quiet = false, patient = true, ...options } = {}) {
+async function ask(path, { quiet = false, ...options } = {}) {
   const started = performance.now();
   for (;;) {
     let answer;
@@ -32,7 +32,7 @@ async function ask(path, { quiet = false, patient = true, ...options } = {}) {
     }
     const wait = Number(answer.headers.get("Retry-After"));
     const waited = (performance.now() - started) / 1000;
-    if (!wait || !patient || !(waited + wait < PATIENCE[answer.status])) throw await failure(answer);
+    if (!wait || !(waited + wait < PATIENCE[answer.status])) throw await failure(answer);
     if (!quiet) notice(t(answer.status === 429 ? "busy" : "loading", { seconds: number(Math.max(1, Math.round(wait))) }));
     await pause(Math.min(wait, LONGEST_WAIT), options.signal);
   }
@@ -91,7 +91,7 @@ export const api = {
   tokens: (text, steps, attention) => once("/tokens", { text, steps, attention }).then((answer) => answer.steps),
   neighbors: (word, top, steps) => once("/neighbors", { word, top, ...(steps ? { steps } : {}) }).then((answer) => answer.steps),
   embed: (texts, step) => once("/embed", { texts, steps: [step] }).then((answer) => answer.steps[0].vectors),
-  vectors: (step, view, patient = true) => once(`/vectors?${new URLSearchParams({ step, view })}`, undefined, { quiet: true, patient }),
+  vectors: (step, view) => once(`/vectors?${new URLSearchParams({ step, view })}`, undefined, { quiet: true }),
   disagreements: (a, b) => once(`/disagreements${a ? `?${new URLSearchParams(b ? { a, b } : { a })}` : ""}`),
   fill: (text, top, leftOnly) => once("/fill", { text, top, left_only: leftOnly }),
   score: (text) => once("/score", { text }).then((answer) => answer.results[0]),

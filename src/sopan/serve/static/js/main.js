@@ -49,6 +49,7 @@ const step = () => showStep(run, state.get().step, state.get().sentence);
 function listenToSentence() {
   const field = byId("sentence");
   field.maxLength = run.limits.characters;
+  byId("asking").querySelector("button").disabled = false;
   byId("asking").addEventListener("submit", (event) => {
     event.preventDefault();
     if (field.value === state.get().sentence) climb();
@@ -133,7 +134,7 @@ async function start() {
   await language(lang());
   const now = state.get();
   if (!IDEAS.includes(now.step)) now.step = IDEAS.includes(ideaOf(now.step)) ? ideaOf(now.step) : "bow";
-  if (!now.sentence) now.sentence = examples()[0] ?? "";
+  if (!now.sentence) now.sentence = byId("sentence").value || (examples()[0] ?? "");
   listenToSentence();
   links();
   state.watch(follow);

@@ -8,19 +8,25 @@ import { neighborList, wordMap } from "./map.js";
 import * as state from "./state.js";
 
 const TOP = 12;
+const FEW = 5;
 const chosen = { step: "", view: "tsne" };
 let drawn = "";
 let current;
 
 const look = (word) => state.set({ word: word.trim() });
 
-async function neighbors(run, word) {
-  const found = await api.neighbors(word, TOP);
-  const here = found.find((one) => one.step === chosen.step);
-  current?.mark([word], here?.neighbors.map((one) => one.word) ?? []);
-  return found.map((one) =>
-    h("section", { class: "side" }, h("h3", {}, fullName(one.step)), neighborList(one, number, look)),
-  );
+/** A word's neighbours on the map's step, and marks for them. */
+async function nearest(word) {
+  const [here] = await api.neighbors(word, TOP, [chosen.step]);
+  current?.mark([word], here.neighbors.map((one) => one.word));
+  return [h("h2", {}, t("words.near"), " ", bdi(visible(word))), neighborList(here, number, look)];
+}
+
+/** The same word's first neighbours on every step that has vectors. */
+async function across(word) {
+  const found = await api.neighbors(word, FEW);
+  const side = (one) => h("section", { class: "side" }, h("h3", {}, fullName(one.step)), neighborList(one, number, look));
+  return [h("h2", {}, t("words.across")), h("div", { class: "sides narrow" }, found.map(side))];
 }
 
 function landmarks(map) {
@@ -35,9 +41,11 @@ function refresh(run) {
   const place = byId("near");
   if (!word) {
     clear(place, h("p", { class: "soft" }, t("words.pick")));
+    clear(byId("across"));
     return;
   }
-  into(place, async () => [h("h2", {}, t("words.near"), " ", bdi(visible(word))), await neighbors(run, word)]);
+  into(place, () => nearest(word));
+  if (canDo(run, "vectors").length > 1) into(byId("across"), () => across(word));
 }
 
 function drawMap(run, place) {
@@ -102,6 +110,7 @@ export function show(run, place) {
       choice(t("words.view"), ["tsne", "pca"], (view) => t(`words.${view}`), chosen.view, (view) => again({ view })),
     ),
     h("div", { class: "mapped" }, mapped, h("section", { id: "near", "aria-live": "polite" })),
+    h("section", { id: "across" }),
   );
   drawMap(run, mapped);
   refresh(run);

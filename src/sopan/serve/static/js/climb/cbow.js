@@ -100,16 +100,17 @@ export async function draw(run, text) {
       mark(...marked);
       return [h("h4", {}, t("cbow.near"), " ", bdi(visible(word))), neighborList(found, number, look)];
     });
-  const draw = async () => {
-    const map = await api.vectors(step, "tsne", false).catch(() => api.vectors(step, "pca")); // the finer map takes a while
-    const drawn = wordMap(map, { wide: true, onpick: look });
-    ({ mark } = drawn);
+  const drawn = (view) => async () => {
+    const map = await api.vectors(step, view);
+    const plot = wordMap(map, { wide: true, onpick: look });
+    ({ mark } = plot);
     mark(...marked);
-    return [drawn.node, legend(map, distinct.filter((word) => !drawn.has(word)))];
+    return [plot.node, legend(map, distinct.filter((word) => !plot.has(word)))];
   };
   const chosen = picker(distinct, t("cbow.pick"), (i) => look(distinct[i]));
   chosen.pick(longest(distinct));
-  into(plane, draw, { waiting: t("words.waiting") });
+  into(plane, drawn("pca"), { waiting: t("words.waiting") });
+  api.vectors(step, "tsne").then(() => into(plane, drawn("tsne")), () => {}); // the finer map takes a while; it may fail
   return [
     h("h3", {}, t("cbow.title")),
     chosen.node,
