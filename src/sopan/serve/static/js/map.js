@@ -12,16 +12,19 @@ const place = (value) => ((value + 1.06) / 2.12) * SIZE;
  * Args:
  *   map: what `/vectors` gives.
  *   onpick: called with the word that was pressed.
+ *   wide: flat, to stand beside a list.
+ *   bare: few words, all of them named, and no dots beneath.
  *
  * Returns the node and `mark(main, others)`, which names words: the main ones in the accent, the others beside them.
  */
-export function wordMap(map, { onpick, wide = false } = {}) {
+export function wordMap(map, { onpick, wide = false, bare = false } = {}) {
   const height = (wide ? 0.52 : 0.68) * SIZE;
   const squeeze = height / SIZE;
   const x = map.words.map((_, i) => place(map.x[i]));
   const y = map.words.map((_, i) => (SIZE - place(map.y[i])) * squeeze);
   const index = new Map(map.words.map((word, i) => [word, i]));
   const dots = s("path", { class: "dots", d: x.map((at, i) => `M${at.toFixed(1)} ${y[i].toFixed(1)}h0`).join("") });
+  if (bare) dots.setAttribute("class", "unseen-dots");
   const marks = s("g", {});
   const hover = s("g", { class: "hover" });
   const svg = s("svg", { viewBox: `0 0 ${SIZE} ${height}`, class: "map", role: "img", "aria-label": t("map.label") }, dots, marks, hover);

@@ -5,9 +5,12 @@ import { bdi, calm, h, roving, visible } from "../dom.js";
 import { canDo, stepsOf } from "../flight.js";
 import { number, t } from "../i18n.js";
 import { neighborList, wordMap } from "../map.js";
+import { project } from "../pca.js";
 
 const AROUND = 4;
 const TOP = 8;
+const MOST_WORDS = 8;
+const EACH = 3;
 const MOST_TEXTS = 32;
 
 /** The cosine of the angle between two vectors; 0 for a zero vector. */
@@ -90,27 +93,22 @@ export async function draw(run, text) {
   const distinct = [...new Set(words)];
   if (!words.length) return [h("h3", {}, t("cbow.title")), h("p", { class: "soft" }, t("cbow.empty"))];
   const near = h("div", {});
-  const plane = h("div", { class: "map-place" });
-  let marked = [[], []];
+  const plane = h("div", {});
   let mark = () => {};
   const look = (word) =>
     into(near, async () => {
       const [found] = await api.neighbors(word, TOP, [step]);
-      marked = [[word, ...distinct], found.neighbors.map((one) => one.word)];
-      mark(...marked);
+      mark(word, found.neighbors.map((one) => one.word));
       return [h("h4", {}, t("cbow.near"), " ", bdi(visible(word))), neighborList(found, number, look)];
     });
-  const drawn = (view) => async () => {
-    const map = await api.vectors(step, view);
-    const plot = wordMap(map, { wide: true, onpick: look });
-    ({ mark } = plot);
-    mark(...marked);
-    return [plot.node, legend(map, distinct.filter((word) => !plot.has(word)))];
-  };
   const chosen = picker(distinct, t("cbow.pick"), (i) => look(distinct[i]));
-  chosen.pick(longest(distinct));
-  into(plane, drawn("pca"), { waiting: t("words.waiting") });
-  api.vectors(step, "tsne").then(() => into(plane, drawn("tsne")), () => {}); // the finer map takes a while; it may fail
+  into(plane, async () => {
+    const [map, ours] = await surroundings(step, distinct);
+    const plot = wordMap(map, { wide: true, onpick: look, bare: true });
+    mark = (word, others) => plot.mark([word, ...ours], [...others, ...map.words]);
+    chosen.pick(longest(distinct));
+    return [plot.node, h("p", { class: "soft small" }, t("cbow.how", { share: number(100 * map.share) }))];
+  });
   return [
     h("h3", {}, t("cbow.title")),
     chosen.node,
@@ -119,11 +117,13 @@ export async function draw(run, text) {
   ];
 }
 
-/** What the map holds, and which of the sentence's words it lacks. */
-function legend(map, off) {
-  const list = off.slice(0, 12).map((word, i) => [i ? ", " : " ", bdi(visible(word))]);
-  const told = h("p", { class: "soft small" }, t("cbow.how", { shown: number(map.words.length), of: number(map.of), how: t(`words.${map.view}`) }));
-  return [told, off.length > 0 && h("p", { class: "soft small" }, t("cbow.off"), list)];
+/** The sentence's longest words and the neighbours of each, placed by the two directions in which these differ most. */
+async function surroundings(step, distinct) {
+  const ours = [...distinct].sort((a, b) => b.length - a.length).slice(0, MOST_WORDS);
+  const found = await Promise.all(ours.map((word) => api.neighbors(word, TOP, [step])));
+  const near = found.flatMap(([one]) => one.neighbors.slice(0, EACH).map((neighbor) => neighbor.word));
+  const words = [...new Set([...ours, ...near])].slice(0, MOST_TEXTS);
+  return [{ words, ...project(await api.embed(words, step)) }, ours];
 }
 
 const longest = (words) => words.reduce((best, word, i) => (word.length > words[best].length ? i : best), 0);
