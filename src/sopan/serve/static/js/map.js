@@ -66,7 +66,8 @@ export function wordMap(map, { onpick, wide = false, bare = false } = {}) {
   const mark = (main, others = []) => {
     taken.length = 0;
     const nodes = [];
-    for (const [list, kind] of [[main, "main"], [others, "other"]])
+    const beside = others.filter((word) => !main.includes(word));
+    for (const [list, kind] of [[main, "main"], [beside, "other"]])
       for (const word of new Set(list)) if (index.has(word)) nodes.push(...name(index.get(word), kind));
     marks.replaceChildren(...nodes);
   };

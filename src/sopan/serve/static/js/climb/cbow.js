@@ -8,6 +8,7 @@ import { neighborList, wordMap } from "../map.js";
 import { project } from "../pca.js";
 
 const AROUND = 4;
+const ASKED = 12; // neighbours of a word: one question serves the map, the list and the guess
 const TOP = 8;
 const MOST_WORDS = 8;
 const EACH = 3;
@@ -24,6 +25,11 @@ export function cosine(a, b) {
   return one && two ? dot / Math.sqrt(one * two) : 0;
 }
 
+const unit = (vector) => {
+  const length = Math.hypot(...vector) || 1;
+  return vector.map((value) => value / length);
+};
+
 const meanOf = (vectors) => vectors[0].map((_, i) => vectors.reduce((sum, vector) => sum + vector[i], 0) / vectors.length);
 
 /**
@@ -33,10 +39,10 @@ const meanOf = (vectors) => vectors[0].map((_, i) => vectors.reduce((sum, vector
  */
 async function guess(step, words, missing) {
   const around = words.slice(Math.max(0, missing - AROUND), missing).concat(words.slice(missing + 1, missing + 1 + AROUND));
-  const asked = await Promise.all(around.map((word) => api.neighbors(word, 12, [step])));
+  const asked = await Promise.all(around.map((word) => api.neighbors(word, ASKED, [step])));
   const lists = asked.map(([found]) => found.neighbors.map((one) => one.word));
   const pool = new Set([words[missing]]);
-  for (let rank = 0; rank < 12; rank++) for (const list of lists) if (list[rank] && !around.includes(list[rank])) pool.add(list[rank]);
+  for (let rank = 0; rank < ASKED; rank++) for (const list of lists) if (list[rank] && !around.includes(list[rank])) pool.add(list[rank]);
   const offered = [...pool].slice(0, MOST_TEXTS - around.length);
   const vectors = await api.embed([...around, ...offered], step);
   const mean = meanOf(vectors.slice(0, around.length));
@@ -97,9 +103,10 @@ export async function draw(run, text) {
   let mark = () => {};
   const look = (word) =>
     into(near, async () => {
-      const [found] = await api.neighbors(word, TOP, [step]);
-      mark(word, found.neighbors.map((one) => one.word));
-      return [h("h4", {}, t("cbow.near"), " ", bdi(visible(word))), neighborList(found, number, look)];
+      const [found] = await api.neighbors(word, ASKED, [step]);
+      const nearest = { ...found, neighbors: found.neighbors.slice(0, TOP) };
+      mark(word, nearest.neighbors.map((one) => one.word));
+      return [h("h4", {}, t("cbow.near"), " ", bdi(visible(word))), neighborList(nearest, number, look)];
     });
   const chosen = picker(distinct, t("cbow.pick"), (i) => look(distinct[i]));
   into(plane, async () => {
@@ -120,10 +127,11 @@ export async function draw(run, text) {
 /** The sentence's longest words and the neighbours of each, placed by the two directions in which these differ most. */
 async function surroundings(step, distinct) {
   const ours = [...distinct].sort((a, b) => b.length - a.length).slice(0, MOST_WORDS);
-  const found = await Promise.all(ours.map((word) => api.neighbors(word, TOP, [step])));
+  const found = await Promise.all(ours.map((word) => api.neighbors(word, ASKED, [step])));
   const near = found.flatMap(([one]) => one.neighbors.slice(0, EACH).map((neighbor) => neighbor.word));
   const words = [...new Set([...ours, ...near])].slice(0, MOST_TEXTS);
-  return [{ words, ...project(await api.embed(words, step)) }, ours];
+  const vectors = await api.embed(words, step);
+  return [{ words, ...project(vectors.map(unit)) }, ours]; // directions, as neighbours are by cosine
 }
 
 const longest = (words) => words.reduce((best, word, i) => (word.length > words[best].length ? i : best), 0);
