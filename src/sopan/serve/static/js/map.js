@@ -15,7 +15,8 @@ const place = (value) => ((value + 1.06) / 2.12) * SIZE;
  *   wide: flat, to stand beside a list.
  *   bare: few words, all of them named, and no dots beneath.
  *
- * Returns the node and `mark(main, others)`, which names words: the main ones in the accent, the others beside them.
+ * Returns the node and `mark(main, others, kind)`, which names words: the main ones in the accent, the others beside
+ * them. `kind` is `other`, or `landmark` for words that are left out where there is no room for their names.
  */
 export function wordMap(map, { onpick, wide = false, bare = false } = {}) {
   const height = (wide ? 0.52 : 0.68) * SIZE;
@@ -60,15 +61,15 @@ export function wordMap(map, { onpick, wide = false, bare = false } = {}) {
     const end = x[i] > SIZE - 160;
     const width = 12 * word.length + 14;
     const dot = s("circle", { cx: x[i], cy: y[i], r: kind === "main" ? 7 : 5, class: kind });
-    if (kind !== "near" && !free(end ? x[i] - width : x[i], y[i], width)) return [dot];
+    if (kind !== "near" && !free(end ? x[i] - width : x[i], y[i], width)) return kind === "landmark" ? [] : [dot];
     return [dot, s("text", { x: x[i] + (end ? -11 : 11), y: y[i] + 7, "text-anchor": end ? "end" : "start", class: kind }, word)];
   };
-  const mark = (main, others = []) => {
+  const mark = (main, others = [], kind = "other") => {
     taken.length = 0;
     const nodes = [];
     const beside = others.filter((word) => !main.includes(word));
-    for (const [list, kind] of [[main, "main"], [beside, "other"]])
-      for (const word of new Set(list)) if (index.has(word)) nodes.push(...name(index.get(word), kind));
+    for (const [list, role] of [[main, "main"], [beside, kind]])
+      for (const word of new Set(list)) if (index.has(word)) nodes.push(...name(index.get(word), role));
     marks.replaceChildren(...nodes);
   };
   return { node: h("div", { class: "mapping" }, svg), mark, has: (word) => index.has(word) };

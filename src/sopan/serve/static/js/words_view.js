@@ -54,7 +54,7 @@ function drawMap(run, place) {
     async () => {
       const map = await api.vectors(chosen.step, chosen.view);
       current = wordMap(map, { onpick: look });
-      if (!state.get().word) current.mark([], landmarks(map));
+      if (!state.get().word) current.mark([], landmarks(map), "landmark");
       else refresh(run);
       const of = { shown: number(map.words.length), of: number(map.of) };
       const kept = map.explained ? " " + t("words.explained", { share: number(100 * (map.explained[0] + map.explained[1]), 0) }) : "";
