@@ -18,6 +18,7 @@ SCRIPTS = {
     "dependencies": ["--smoke"],
     "verdict_honesty": ["--smoke"],
     "cbow_quality": ["--texts", "400", "--seeds", "1"],
+    "room": ["--smoke"],
 }
 """Each measurement, with what makes a smoke of it."""
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sopan.serve.child import Line, resident
 from sopan.serve.frames import Frame
-from sopan.serve.supervisor import StartedChild
+from sopan.serve.launching import StartedChild
 
 STEP = {
     "step": "bow",

@@ -12,7 +12,7 @@ from serving import STEPS, Server, spread
 
 from sopan import usecases
 from sopan.fit.explain import lead, occlude
-from sopan.usecases.served.reasons import log_odds, occlusion
+from sopan.usecases.served.reasons import log_odds, occlusions
 from sopan.usecases.served.step import ServedStep
 
 TEXT = "The baker waters the roses, and stirs zzz soup."
@@ -70,24 +70,25 @@ def test_exact_reasons_are_those_of_explain(server: Server, run_folder: Path, st
 
 def test_occlusion_is_what_the_slow_reference_finds(run_folder: Path) -> None:
     step = ServedStep.load(run_folder / "models" / "cbow")
-    rung, found = step.rung, occlusion(step, TEXT)
+    rung, (other, found) = step.rung, occlusions(step, [TEXTS[0], TEXT])
+    assert other.tokens.words[0] == "the"
     evidence = rung.evidence(TEXT)
     support = lead(evidence.contributions, evidence.logits, rung.temperature_)
     best = int(found.prediction.probabilities[0].argmax())
     reference = occlude(rung, TEXT, evidence.tokens, support, best)
     assert found.tokens.words == evidence.tokens.words
     np.testing.assert_array_equal(found.read, evidence.read)
-    np.testing.assert_allclose(found.fall[found.read], reference[found.read], atol=1e-12)
+    np.testing.assert_allclose(found.fall[found.read], reference[found.read], atol=1e-6)
     whole = log_odds(found.prediction.probabilities, best)[0]
     for word in np.flatnonzero(found.read):
         start, end = evidence.tokens.starts[word], evidence.tokens.ends[word]
         less = rung.predict_proba([TEXT[:start] + " " + TEXT[end:]])
-        assert found.support[word] == pytest.approx(whole - log_odds(less, best)[0])
+        assert found.support[word] == pytest.approx(whole - log_odds(less, best)[0], abs=1e-4)
 
 
 def test_long_texts_lose_several_words_at_a_time(run_folder: Path) -> None:
     long = " ".join(TEXTS * 3)
-    found = occlusion(ServedStep.load(run_folder / "models" / "cbow"), long, most_read=5_000)
+    (found,) = occlusions(ServedStep.load(run_folder / "models" / "cbow"), [long], most_read=5_000)
     read = np.flatnonzero(found.read)
     assert found.span == -(-(len(read) ** 2) // 5_000) > 1
     first = read[: found.span]

@@ -23,6 +23,7 @@ COMMANDS = (
     "data",
     "fill",
     "score",
+    "serve",
     "generate",
     "presets",
 )

@@ -60,7 +60,7 @@ for step in sys.argv[2:]:
 def run(backend: str, *arguments: str) -> str:
     """Run Python with Keras on `backend` and return what it printed; fail with all it said."""
     paths = os.pathsep.join([str(TESTS), str(TESTS / "contracts"), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": paths}
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": paths, "SOPAN_RUNTIME": "keras"}
     environment["OMP_NUM_THREADS"] = (
         "1"  # PyTorch's threads wait for each other far longer than these sums take
     )

@@ -23,8 +23,8 @@ TEXT = "The baker waters the roses, and zzz digs."
 def test_attention_is_that_of_keras(name: str, tmp_path: Path) -> None:
     with eagerly():
         rung = brief(name, min_steps=1).fit(EIGHT, SOIL_OR_SEA)
-        evidence = rung.evidence(TEXT)
         save_model(rung, tmp_path / "model", data={}, metrics={}, step=name)
+    evidence = rung.evidence(TEXT)
     step = ServedStep.load(tmp_path / "model")
     found = step.attention(TEXT)
     assert len(found) == len(evidence.attention) > 0

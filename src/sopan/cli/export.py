@@ -15,22 +15,34 @@ def run(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", help="File (word2vec, keras) or folder (projector, savedmodel).", show_default=False
+            "--out",
+            help="File (word2vec, keras, onnx) or folder (projector, savedmodel, openvino).",
+            show_default=False,
         ),
     ],
     form: Annotated[
         str,
         typer.Option(
-            "--format", help="Of word vectors: word2vec, projector. Of networks: savedmodel, keras."
+            "--format",
+            help="Of word vectors: word2vec, projector. Else: savedmodel, keras, onnx, openvino.",
         ),
     ] = "word2vec",
     texts: Annotated[
-        Path | None, typer.Option("--texts", help="Texts on which a SavedModel must agree with the model.")
+        Path | None,
+        typer.Option(
+            "--texts",
+            help="Texts to check it on, and to calibrate int8.",
+        ),
     ] = None,
+    precision: Annotated[
+        str, typer.Option("--precision", help="Of openvino: float32, bfloat16 or int8.")
+    ] = "float32",
     text: o.Text = None,
 ) -> None:
     """Write a model's word vectors, or its whole network, in another tool's format."""
     from sopan import usecases  # noqa: PLC0415
 
-    for path in usecases.export(model, form, out, texts=texts, reading=usecases.Reading(text=text)):
+    for path in usecases.export(
+        model, form, out, texts=texts, precision=precision, reading=usecases.Reading(text=text)
+    ):
         print(path)

@@ -19,7 +19,10 @@ from sopan.types import Json
 
 MANIFEST = "manifest.json"
 MODEL_FILES = ("config.json", "vocab.txt", "model.safetensors", "README.md", MANIFEST)
-"""Every name that a model folder may hold."""
+"""Every name that a model folder holds."""
+GRAPH = ("network.xml", "network.bin")
+"""What it may hold besides: its network as a graph of OpenVINO's; see `sopan.fit.export_runtime`."""
+MAY_HOLD = (*MODEL_FILES, *GRAPH)
 
 FORMAT = 1
 """Version of the folder's layout, raised when an older sopan could no longer read it."""
@@ -143,7 +146,7 @@ def _entries(sealed: bytes, folder: Path) -> dict[str, dict[str, Any]]:
 
 def _well_formed(files: Json) -> bool:
     """Tell whether every entry is a known file's size and hash; a name can thus never be a path."""
-    if not isinstance(files, dict) or not set(files) <= set(MODEL_FILES) - {MANIFEST}:
+    if not isinstance(files, dict) or not set(files) <= set(MAY_HOLD) - {MANIFEST}:
         return False
     return all(
         isinstance(entry, dict)

@@ -7,7 +7,7 @@ The same texts give what `load_model` gives: it reads with the same program, mad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -15,8 +15,8 @@ from typing import Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from sopan.errors import ModelFolderError, SopanError
-from sopan.fit.manifest import damaged
+from sopan.errors import ConfigError, ModelFolderError, SopanError
+from sopan.fit.manifest import GRAPH, damaged
 from sopan.fit.saved import Saved, read_saved
 from sopan.runtime.network import NETWORKS, Network, Precision, describe
 from sopan.runtime.program import Program, read_texts
@@ -112,8 +112,14 @@ def load_served(
     saved = read_saved(folder, memory_map=memory_map)
     step = saved.step.partition(":")[0]
     if step in NETWORKS:
-        chosen = precision or cast(Precision, saved.settings.get("precision", "float32"))
+        trained = saved.settings.get("precision", "float32")
+        chosen = precision or cast(Precision, saved.config.get("served", {}).get("precision", trained))
         named = choose_runtime(chosen, runtime)
+        if chosen == "int8" and saved.config.get("served", {}).get("precision") != "int8":
+            raise ConfigError(
+                f"{folder} holds no network of bytes",
+                next_step=f"sopan export {folder} --format openvino --precision int8 --texts F --out G",
+            )
         if named != "keras":
             return _served(saved, step, named, chosen)
     from sopan.fit.config import rebuild  # noqa: PLC0415  # brings the steps in
@@ -124,11 +130,10 @@ def load_served(
 def _served(saved: Saved, step: str, runtime: str, precision: Precision) -> Served:
     """Compile the network and try it on an empty text, as `rebuild` does."""
     try:
-        intake = _INTAKES[step](saved.settings, saved.state)
+        intake = intake_of(step, saved.settings, saved.state)
         network = describe(step, saved.settings, saved.state)
         _check_fit(network, saved)
-        program = compile_network(network, precision=precision, runtime=runtime)
-        assert program is not None
+        program = _program(saved, network, runtime, precision)
         served = Served(saved.step, saved.classes, saved.temperature, intake, program, runtime, precision)
         logits = served.logits([""])
     except ModelFolderError:
@@ -139,6 +144,18 @@ def _served(saved: Saved, step: str, runtime: str, precision: Precision) -> Serv
     if not np.isfinite(logits).all():
         raise damaged(saved.where, f"the rebuilt step {saved.step!r} does not give finite scores")
     return served
+
+
+def _program(saved: Saved, network: Network, runtime: str, precision: Precision) -> Program:
+    """Compile the network: of the graph in the folder if it is of bytes, else of the weights."""
+    if precision == "int8":
+        from sopan.runtime.openvino_program import OpenVINOProgram  # noqa: PLC0415  # only where it is installed
+
+        graph, weights = (bytes(saved.files[name]) for name in GRAPH)
+        return OpenVINOProgram.read(graph, weights, precision)
+    program = compile_network(network, precision=precision, runtime=runtime)
+    assert program is not None  # for that is Keras' alone
+    return program
 
 
 def _check_fit(network: Network, saved: Saved) -> None:
@@ -177,6 +194,6 @@ def _word_intake(settings: Mapping[str, Json], state: RungState) -> Intake:
     return WordIntake(vocabulary, settings["max_length"])
 
 
-_INTAKES: dict[str, Callable[[Mapping[str, Json], RungState], Intake]] = {
-    name: _piece_intake if name == "bert" else _word_intake for name in NETWORKS
-}
+def intake_of(step: str, settings: Mapping[str, Json], state: RungState) -> Intake:
+    """Return how texts come to the network of a saved step, as its class has it."""
+    return (_piece_intake if step == "bert" else _word_intake)(settings, state)

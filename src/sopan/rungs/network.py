@@ -10,7 +10,7 @@ one window; `bert` may read a long one in several.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, get_args
@@ -98,6 +98,7 @@ class NetworkRung(Rung):
     def _set_network(self, network: keras.Model) -> None:
         self.network_ = network
         self._programs: dict[Output, Program | None] = {}
+        self._forwards: dict[Output, Callable[..., tuple[np.ndarray, ...]]] = {}
 
     def _set_buckets(self, windows: Windows, most: int | None = None) -> None:
         """Choose the lengths of rectangles by the windows of the training texts.
@@ -170,7 +171,9 @@ class NetworkRung(Rung):
         program = self._programs[output]
         if program is not None:
             return read_texts(program, clipped, width)
-        return read_all(make_forward(self.network_, [output]), clipped, self.buckets_, width)
+        if output not in self._forwards:
+            self._forwards[output] = make_forward(self.network_, [output])
+        return read_all(self._forwards[output], clipped, self.buckets_, width)
 
     # ---- keeping -------------------------------------------------------------------------
 
@@ -190,7 +193,7 @@ class NetworkRung(Rung):
         values = dict(super().__getstate__())
         if "network_" in values:
             values["network_"] = self.state()
-            del values["_programs"]
+            del values["_programs"], values["_forwards"]
         return values
 
     def __setstate__(self, values: dict[str, Any]) -> None:

@@ -46,9 +46,9 @@ class OpenVINOProgram:
         return cls(openvino_graph(network, outputs), precision)
 
     @classmethod
-    def read(cls, path: Path, precision: Precision) -> OpenVINOProgram:
+    def read(cls, graph: bytes, weights: bytes, precision: Precision) -> OpenVINOProgram:
         """Make it of a graph in OpenVINO's format, as `write_graph` writes it."""
-        return cls(openvino.Core().read_model(path), precision)
+        return cls(openvino.Core().read_model(graph, weights), precision)
 
     def run(self, rectangles: Iterable[Batch]) -> Iterator[tuple[Batch, tuple[Float32Array, ...]]]:
         """See `Program`."""
@@ -104,6 +104,11 @@ def openvino_graph(network: Network, outputs: tuple[Output, ...]) -> Any:
     for node, name in zip(nodes, ("ids", "mask", *outputs), strict=True):
         node.output(0).tensor.set_names({name})
     return openvino.Model(results, [ids, mask], "sopan")
+
+
+def write_graph(graph: Any, path: Path) -> None:
+    """Write a graph as `path`, an .xml, and its weights, as they are, as the .bin beside it."""
+    openvino.save_model(graph, path, compress_to_fp16=False)
 
 
 def _outputs(request: Any) -> tuple[Float32Array, ...]:

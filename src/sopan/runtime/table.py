@@ -53,7 +53,7 @@ def _onnxruntime(network: Network, outputs: tuple[Output, ...], precision: Preci
 
 
 RUNTIMES: Mapping[str, Runtime] = {
-    "openvino": Runtime(("openvino",), "pip install openvino", ("float32", "bfloat16"), _openvino),
+    "openvino": Runtime(("openvino",), "pip install openvino", ("float32", "bfloat16", "int8"), _openvino),
     "onnxruntime": Runtime(("onnxruntime", "onnx"), "pip install 'sopan[onnx]'", ("float32",), _onnxruntime),
     "keras": Runtime(("keras",), "pip install keras tensorflow", ("float32", "bfloat16"), None),
 }

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from sopan import __version__
 from sopan.errors import SopanError
 from sopan.serve.asking import Desk, not_ready
+from sopan.serve.launching import StartedChild
 from sopan.serve.limits import StrictRoute
 from sopan.serve.maps import Maps
 from sopan.serve.metrics import Measured, Metrics, metrics_route
@@ -24,7 +25,7 @@ from sopan.serve.room import Room, room_routes
 from sopan.serve.schemas import ReloadAnswer, ReloadRequest
 from sopan.serve.security import Guard, check_token
 from sopan.serve.static_files import static_routes
-from sopan.serve.supervisor import StartedChild, Supervisor
+from sopan.serve.supervisor import Supervisor
 from sopan.serve.tfserving import tfserving
 from sopan.serve.v2 import v2
 

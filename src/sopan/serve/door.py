@@ -17,7 +17,8 @@ from pathlib import Path
 from types import FrameType
 
 from sopan.errors import ConfigError, SopanError
-from sopan.serve.supervisor import DRAIN, LoadError, StartedChild, start_child
+from sopan.serve.launching import StartedChild, start_child
+from sopan.serve.supervisor import DRAIN, LoadError
 
 BACKLOG = 2048
 FILES = 65_536

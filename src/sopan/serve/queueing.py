@@ -33,10 +33,10 @@ MOST_WAITING = 512
 RETRIES = 1
 """How often a question is asked again of a new child."""
 QUICK, SLOW = "quick", "slow"
-FIRST_SPEED = {QUICK: 20_000.0, SLOW: 20_000.0}
-"""Tokens a second, until it has been measured."""
-WEIGHT = 0.1
-"""Of the newest batch in the running mean of the speed."""
+FIRST_WORK = (1000.0, 0.05)
+"""Tokens and seconds that are taken for measured before anything was."""
+FADE = 0.8
+"""What a batch counts in the measured speed, against the one after it."""
 
 
 class BusyError(Exception):
@@ -103,7 +103,7 @@ class Dispatcher:
     ) -> None:
         self._supervisor, self._observe = supervisor, observe
         self._waiting: dict[str, list[Job]] = {QUICK: [], SLOW: []}
-        self._speed = dict(FIRST_SPEED)
+        self._work = {QUICK: FIRST_WORK, SLOW: FIRST_WORK}
         self._in_flight: list[Job] = []
         self._since_slow = 0
         self._arrived, self._gap = 0.0, 1.0
@@ -122,14 +122,15 @@ class Dispatcher:
         return sum(job.cost for job in self._waiting[kind])
 
     def speed(self, kind: str) -> float:
-        """Padded tokens a second, as measured."""
-        return self._speed[kind]
+        """Padded tokens a second, as measured over the last batches."""
+        tokens, seconds = self._work[kind]
+        return tokens / seconds
 
     def wait(self, kind: str) -> float:
         """Estimate how many seconds a new job of a class would wait."""
-        mine = {kind: self.tokens(kind) / self._speed[kind] for kind in (QUICK, SLOW)}
+        mine = {kind: self.tokens(kind) / self.speed(kind) for kind in (QUICK, SLOW)}
         flying = sum(job.cost for job in self._in_flight)
-        flying_for = flying / self._speed[self._in_flight[0].kind] if self._in_flight else 0.0
+        flying_for = flying / self.speed(self._in_flight[0].kind) if self._in_flight else 0.0
         if kind == QUICK:  # of the slow class not more than its turns come first
             return flying_for + mine[QUICK] + min(mine[SLOW], mine[QUICK] / (TURN - 1))
         return flying_for + mine[SLOW] + mine[QUICK]
@@ -176,7 +177,8 @@ class Dispatcher:
         finally:
             self._in_flight = []
         seconds = max(time.perf_counter() - started, 1e-4)
-        self._speed[kind] += WEIGHT * (tokens / seconds - self._speed[kind])
+        before = self._work[kind]
+        self._work[kind] = (FADE * before[0] + tokens, FADE * before[1] + seconds)
         self._observe(kind, tokens, len(batch), seconds)
         for job, piece in zip(batch, pieces, strict=True):
             if not job.answer.done():
@@ -205,7 +207,7 @@ class Dispatcher:
         quick, slow = self._waiting[QUICK], self._waiting[SLOW]
         if slow and (not quick or self._since_slow >= TURN - 1):
             self._since_slow = 0
-            batch = choose(slow, max(BATCH_TOKENS, int(self._speed[SLOW] * SLOW_SECONDS)))
+            batch = choose(slow, max(BATCH_TOKENS, int(self.speed(SLOW) * SLOW_SECONDS)))
             self._waiting[SLOW] = [job for job in slow if job not in batch]
         else:
             self._since_slow += bool(slow)

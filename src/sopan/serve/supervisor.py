@@ -10,15 +10,13 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from sopan.errors import SopanError
 from sopan.serve.frames import BrokenFrameError, Frame, pack, read
+from sopan.serve.launching import StartedChild
 
 SILENT = 5.0
 """Seconds without a heartbeat after which a child is taken for dead."""
@@ -44,26 +42,6 @@ class Piece(NamedTuple):
 
     status: int
     content: bytes
-
-
-class StartedChild(NamedTuple):
-    """A child process and the door's end of its socket."""
-
-    process: subprocess.Popen[bytes]
-    connection: socket.socket
-
-
-def start_child(folder: str, language_model: str | None) -> StartedChild:
-    """Start a model child, which begins to load at once."""
-    ours, theirs = socket.socketpair()
-    command = [sys.executable, "-m", "sopan.serve.child", str(theirs.fileno()), folder]
-    command += [] if language_model is None else [language_model]
-    process = subprocess.Popen(
-        command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
-    )
-    theirs.close()
-    ours.setblocking(False)
-    return StartedChild(process, ours)
 
 
 class Child:

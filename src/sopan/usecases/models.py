@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +18,7 @@ from sopan.fit.publish import check_replaceable, folder_lock, replacing_file
 from sopan.fit.served import load_served
 from sopan.fit.tune import Budget, tune
 from sopan.rungs.base import Rung
+from sopan.runtime.network import Precision
 from sopan.text.duplicates import fingerprint
 from sopan.text.read import stream_texts
 from sopan.text.tokenize import TokenRule
@@ -171,8 +172,8 @@ def embed_file(
     return rows
 
 
-EXPORTS = ("word2vec", "projector", "savedmodel", "keras")
-"""Formats of `export`: two of the word vectors, two of the network."""
+EXPORTS = ("word2vec", "projector", "savedmodel", "keras", "openvino", "onnx")
+"""Formats of `export`: two of the word vectors, the others of the network."""
 
 CHECK_TEXTS = 1000
 """An exported model must agree with ours on so many texts, if the file that is named has as many."""
@@ -184,6 +185,7 @@ def export(
     out: str | Path,
     *,
     texts: str | Path | None = None,
+    precision: str = "float32",
     reading: Reading = DEFAULT_READING,
 ) -> tuple[Path, ...]:
     """Write a model in another tool's format; return the files.
@@ -191,9 +193,12 @@ def export(
     Args:
         model: a model folder.
         form: for the word vectors `word2vec` text or TensorBoard's `projector`; for the network TensorFlow's
-            `savedmodel`, which takes raw strings, or Keras' own `keras`.
-        out: a file (word2vec, keras) or a folder.
-        texts: a table of texts on which a SavedModel must agree with ours before it is written.
+            `savedmodel`, which takes raw strings, Keras' own `keras`, `onnx`, or `openvino`: a model folder
+            that serves in another precision.
+        out: a file (word2vec, keras, onnx) or a folder.
+        texts: a table of texts on which a SavedModel must agree with ours before it is written, or on which
+            a graph of OpenVINO's is calibrated and compared: `served` in its config.json says how it did.
+        precision: of the graph of OpenVINO's.
         reading: how to read them.
 
     Raises:
@@ -205,6 +210,9 @@ def export(
         raise ConfigError(
             f"a model cannot be written as {form!r}", next_step=f"formats: {', '.join(EXPORTS)}"
         )
+    if form in ("openvino", "onnx"):
+        _export_graph(model, form, out, texts, precision, reading)
+        return (Path(out),)
     if form in ("savedmodel", "keras"):
         _export_network(model, form, out, texts, reading)
         return (Path(out),)
@@ -231,6 +239,26 @@ def _export_network(
     else:
         batch = next(_batches(str(texts), reading))
         export_savedmodel(rung, out, batch["text"].slice(0, CHECK_TEXTS))
+
+
+def _export_graph(
+    model: str | Path, form: str, out: str | Path, texts: str | Path | None, precision: str, reading: Reading
+) -> None:
+    from sopan.fit.export_runtime import export_onnx, export_openvino  # noqa: PLC0415  # needs the runtimes
+
+    if form == "onnx":
+        export_onnx(model, out)
+        return
+    if precision not in get_args(Precision):
+        known = ", ".join(get_args(Precision))
+        raise ConfigError(f"no precision is called {precision!r}", next_step=f"precisions: {known}")
+    if texts is None:
+        raise ConfigError(
+            "a graph is calibrated and compared on texts before it is written",
+            next_step="name some, 600 or more if you can: --texts reviews.csv",
+        )
+    batch = next(_batches(str(texts), reading))
+    export_openvino(model, out, batch["text"].slice(0, CHECK_TEXTS), cast(Precision, precision))
 
 
 def _word_vectors(vectors: str | Path) -> WordVectors:

@@ -1,4 +1,4 @@
-"""Predict with a saved model: what is imported here is what an answer waits for, and neither Keras nor more."""
+"""Predict with a saved model: an answer waits for what is imported here, which is as little as can be."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import hashlib
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,11 @@ class ServedRun:
         self.models.sort(key=lambda model: list(STEPS).index(model.step.partition(":")[0]))
         self.speaker = None if language_model is None else Speaker(language_model)
         self._check()
-        self._ops: dict[str, Callable[[Question], Answer]] = {
+        self._together: dict[str, Callable[[Sequence[Question]], list[Answer]]] = {
+            "predict": self._predict,
             "explain": self._explain,
+        }
+        self._ops: dict[str, Callable[[Question], Answer]] = {
             "tokens": self._tokens,
             "neighbors": self._neighbors,
             "embed": self._embed,
@@ -94,19 +97,20 @@ class ServedRun:
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer questions, all predictions together; each answer has `model`, or `status` and `error`."""
         answers: dict[int, Answer] = {}
-        predictions = [i for i, question in enumerate(questions) if question["op"] == "predict"]
-        if len(predictions) > 1:
-            together = self._guarded(lambda: self._predict([questions[i] for i in predictions]))
-            if isinstance(together, list):
-                answers = dict(zip(predictions, together, strict=True))
+        for op, work in self._together.items():
+            places = [i for i, question in enumerate(questions) if question["op"] == op]
+            if len(places) > 1:
+                found = self._guarded(partial(work, [questions[i] for i in places]))
+                if isinstance(found, list):
+                    answers |= dict(zip(places, found, strict=True))
         for i, question in enumerate(questions):
             if i not in answers:  # one that fails alone must not take the others with it
                 answers[i] = self._alone(question)
         return [answers[i] for i in range(len(questions))]
 
     def _alone(self, question: Question) -> Answer:
-        if question["op"] == "predict":
-            found = self._guarded(lambda: self._predict([question])[0])
+        if together := self._together.get(question["op"]):
+            found = self._guarded(lambda: together([question])[0])
         else:
             found = self._guarded(lambda: self._ops[question["op"]](question))
         return found if isinstance(found, dict) else {"status": 500, "error": "the model failed"}
@@ -132,7 +136,7 @@ class ServedRun:
             texts = [text for i in asked for text in questions[i]["texts"]]
             if not texts:
                 continue
-            prediction = model.model.predict_texts(texts)
+            prediction = model.predict(texts)
             row = 0
             for i in asked:
                 for result in found[i]:
@@ -140,12 +144,17 @@ class ServedRun:
                     row += 1
         return [{"results": results} for results in found]
 
-    def _explain(self, question: Question) -> Answer:
-        return {"steps": [self._reasons(model, question["text"]) for model in self._asked(question)]}
-
-    def _reasons(self, model: ServedStep, text: str) -> dict[str, Json]:
-        why = reasons(model, text)
-        return model.said(why.prediction, 0) | why.as_json(DECIMALS)
+    def _explain(self, questions: Sequence[Question]) -> list[Answer]:
+        """Let every step give its reasons for the texts of all questions that ask it at once."""
+        found: list[list[dict[str, Json]]] = [[] for _ in questions]
+        for model in self.models:
+            asked = [i for i, q in enumerate(questions) if q["steps"] is None or model.step in q["steps"]]
+            if not asked:
+                continue
+            given = reasons(model, [questions[i]["text"] for i in asked])
+            for i, why in zip(asked, given, strict=True):
+                found[i].append(model.said(why.prediction, 0) | why.as_json(DECIMALS))
+        return [{"steps": steps} for steps in found]
 
     def _tokens(self, question: Question) -> Answer:
         steps = self._asked(question)

@@ -9,13 +9,16 @@ Both are told in log odds of the predicted label, so that steps can be looked at
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sopan.fit.explain import lead, without
 from sopan.types import BoolArray, FloatArray, Json, Prediction, Tokens
 from sopan.usecases.served.step import EXACT, ServedStep
+from sopan.usecases.served.words import Seen
 
 MOST_READ = 20_000
 """About so many words are read again for one explanation: of long texts, several go at a time."""
@@ -31,7 +34,7 @@ class Reasons:
     """What each of W words did for the predicted label.
 
     Args:
-        prediction: of the text, one row.
+        prediction: of the text, in its first row.
         tokens: the words.
         read: (W,) bool.
         support: (W,) float64, in log odds of the predicted label; 0 where not read.
@@ -68,42 +71,56 @@ class Reasons:
         }
 
 
-def reasons(step: ServedStep, text: str) -> Reasons:
-    """Say what each word of a text did for the label that a step gives it.
+def reasons(step: ServedStep, texts: Sequence[str]) -> list[Reasons]:
+    """Say what each word of each text did for the label that a step gives it.
 
     Raises:
-        DataError: the text is not valid Unicode.
+        DataError: a text is not valid Unicode.
     """
-    return _exact(step, text) if step.name in EXACT else occlusion(step, text)
+    return [_exact(step, text) for text in texts] if step.name in EXACT else occlusions(step, texts)
 
 
 def _exact(step: ServedStep, text: str) -> Reasons:
     found = step.rung.evidence(text)
     support = lead(found.contributions, found.logits, step.temperature)
     nothing = np.full(len(support), np.nan)
-    return Reasons(step.model.predict_texts([text]), found.tokens, found.read, support, nothing, "exact")
+    return Reasons(step.predict([text]), found.tokens, found.read, support, nothing, "exact")
 
 
-def occlusion(step: ServedStep, text: str, most_read: int = MOST_READ) -> Reasons:
-    """Take the words that a step reads away, one by one or a few at a time, and read the text again.
+def occlusions(step: ServedStep, texts: Sequence[str], most_read: int = MOST_READ) -> list[Reasons]:
+    """Take the words that a step reads away, one by one or a few at a time, and read the texts again.
 
-    A word's support is log p/(1 - p) of the label with all words, less that without it (and its share of
-    that, where several went together): what `lead` tells of exact contributions, but by a difference.
+    All that is to be read, for all texts, is read together. A word's support is log p/(1 - p) of the label
+    with all words, less that without it (and its share of that, where several went together): what `lead`
+    tells of exact contributions, but by a difference.
     """
-    words = step.seen(text)
-    read = np.flatnonzero(words.read)
-    span = max(1, math.ceil(len(read) ** 2 / most_read))
-    groups = [read[start : start + span] for start in range(0, len(read), span)]
-    texts = [text, *(without(text, words.tokens, group) for group in groups)]
-    prediction = step.model.predict_texts(texts)
+    cuts, every = [], []
+    for text in texts:
+        words = step.seen(text)
+        read = np.flatnonzero(words.read)
+        span = max(1, math.ceil(len(read) ** 2 / most_read))
+        groups = [read[start : start + span] for start in range(0, len(read), span)]
+        cuts.append((words, groups, span))
+        every += [text, *(without(text, words.tokens, group) for group in groups)]
+    said = step.predict(every)
+    found, row = [], 0
+    for words, groups, span in cuts:
+        rows = slice(row, row + 1 + len(groups))
+        row = rows.stop
+        prediction = Prediction(said.probabilities[rows], said.truncated[rows], said.no_known_words[rows])
+        found.append(_compared(words, groups, span, prediction))
+    return found
+
+
+def _compared(words: Seen, groups: list[npt.NDArray[np.intp]], span: int, prediction: Prediction) -> Reasons:
+    """Compare a text, the first row of a prediction, with what is left of it without each group of words."""
     best = int(prediction.probabilities[0].argmax())
     odds, chances = log_odds(prediction.probabilities, best), prediction.probabilities[:, best]
     support, fall = np.zeros(len(words.read)), np.zeros(len(words.read))
     for number, group in enumerate(groups, start=1):
         support[group] = (odds[0] - odds[number]) / len(group)
         fall[group] = (chances[0] - chances[number]) / len(group)
-    one = Prediction(prediction.probabilities[:1], prediction.truncated[:1], prediction.no_known_words[:1])
-    return Reasons(one, words.tokens, words.read, support, fall, "occlusion", span)
+    return Reasons(prediction, words.tokens, words.read, support, fall, "occlusion", span)
 
 
 def log_odds(probabilities: FloatArray, label: int) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,19 +30,18 @@ from sopan.usecases.served.words import Seen, pieces_of, seen, words_of
 
 DECIMALS = 6
 """Of every number that is told."""
+ROUND = 8
+"""Texts are read by multiples of this, or by 1, 2 or 4."""
 EXACT = ("bow", "cbow")
 """Steps whose logits are sums: what each word adds is known from the weights."""
 
 ABOUT = {
     "bow": ("words as features", "similarity between words, and their order"),
     "cbow": ("similarity between words", "order, and a word's meaning in its context"),
-    "attention": (
-        "order, and which words matter",
-        "words that see each other: each is read by passing it on",
-    ),
-    "self_attention": ("words that see each other", "position and depth"),
-    "transformer": ("position and depth", "knowledge from texts without labels"),
-    "bert": ("what texts without labels teach", "nothing that is here: larger models, more text"),
+    "attention": ("order, and which words matter", "words that see each other"),
+    "self_attention": ("words that see each other", "position, depth"),
+    "transformer": ("position, depth", "knowledge from unlabelled text"),
+    "bert": ("unlabelled text", "–"),
 }
 """What a step adds and lacks, where no run says it: a network's own file would bring Keras in."""
 
@@ -110,6 +110,17 @@ class ServedStep:
             "no_known_words": bool(prediction.no_known_words[row]),
         }
 
+    def predict(self, texts: Sequence[str]) -> Prediction:
+        """Predict N texts; a network reads a round number of them, so that its rectangles have few shapes.
+
+        A runtime makes each new shape ready in some milliseconds, and keeps it in memory.
+        """
+        n = len(texts)
+        few = 1 << max(0, n - 1).bit_length()
+        round_number = n if self.name in EXACT else min(few, -(-n // ROUND) * ROUND)
+        found = self.model.predict_texts([*texts, *[texts[-1]] * (round_number - n)])
+        return Prediction(found.probabilities[:n], found.truncated[:n], found.no_known_words[:n])
+
     # ---- looking inside ------------------------------------------------------------------
 
     @property
@@ -127,7 +138,7 @@ class ServedStep:
         """How texts come to the network."""
         if isinstance(self.model, Served):
             return self.model.intake
-        found: Intake = load_model(self.folder).intake  # type: ignore[attr-defined]  # Keras is the runtime here
+        found: Intake = load_model(self.folder).intake  # Keras is the runtime here
         return found
 
     def seen(self, text: str) -> Seen:
@@ -174,7 +185,7 @@ class ServedStep:
             found: Float32Array = self.rung.transform(texts)
             return found
         if self._vector is None:  # Keras is the runtime here
-            return np.asarray(load_model(self.folder).transform(texts), np.float32)  # type: ignore[attr-defined]
+            return np.asarray(load_model(self.folder).transform(texts), np.float32)
         windows = self.intake.windows(as_texts(texts))
         width = int(self.network.arrays["logits/kernel"].shape[0])
         vectors = read_texts(self._vector, windows.clipped, width)

@@ -1,0 +1,141 @@
+"""A model folder that also holds its network as a graph of OpenVINO's, in the precision that it serves in.
+
+    model folder, texts -> [calibrated on one half] -> network.xml, network.bin -> compared on the other half
+
+The folder is a model folder like any other: whoever knows nothing of the graph reads the weights beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sopan.errors import ConfigError
+from sopan.fit.manifest import GRAPH, write_manifest
+from sopan.fit.publish import replacing_file, replacing_folder
+from sopan.fit.saved import Saved, read_saved
+from sopan.fit.served import Served, intake_of, load_served
+from sopan.runtime.network import NETWORKS, Network, Precision, describe
+from sopan.runtime.program import plan_sorted
+from sopan.text.batch import batches
+from sopan.types import FloatArray, Json
+
+CALIBRATION_TEXTS = 300
+"""NNCF's own number; twice as many changed nothing that could be measured."""
+
+
+def export_openvino(
+    model: str | Path, out: str | Path, texts: pa.LargeStringArray, precision: Precision = "int8"
+) -> dict[str, Json]:
+    """Write a model folder whose network is a graph of OpenVINO's, and say what the precision cost.
+
+    Args:
+        model: a model folder.
+        out: the folder to write.
+        texts: N texts, not those that the model is to be measured on. Half of them, `CALIBRATION_TEXTS` at
+            most, show an int8 network the range of its numbers; it is compared on the others.
+        precision: that it serves in.
+
+    Returns:
+        `precision`, `calibrated_on` and `compared_on` (texts), `same_label` (share of the texts compared that
+        get the label that the float32 network gives: accuracy cannot lose more than the rest), and
+        `probability_apart`, the mean distance of the predicted class's probability.
+
+    Raises:
+        ConfigError: the step is no network, NNCF is not there, or there are too few texts.
+    """
+    saved = read_saved(model)
+    network, step = _network(saved), saved.step.partition(":")[0]
+    if len(texts) < 2:
+        raise ConfigError(
+            "a graph is compared with the model on texts before it is written",
+            next_step="name some, 600 or more if you can: --texts reviews.csv",
+        )
+    half = min(len(texts) // 2, CALIBRATION_TEXTS)
+    seen, rest = texts.slice(0, half), texts.slice(half)
+    windows = intake_of(step, saved.settings, saved.state).windows(seen)
+    rectangles = list(batches(windows.clipped, plan_sorted(windows.clipped.lengths)))
+    graph = _graph(network, rectangles, precision)
+    size = sum(len(content) for content in saved.files.values()) + sum(
+        array.nbytes for array in network.arrays.values()
+    )
+    with replacing_folder(Path(out), bytes_needed=size) as new:
+        _write(saved, graph, new, {"precision": precision})
+        report = _compared(model, new, rest, precision) | {
+            "precision": precision,
+            "calibrated_on": half if precision == "int8" else 0,
+        }
+        _write(saved, graph, new, report)
+    return report
+
+
+def export_onnx(model: str | Path, out: str | Path) -> None:
+    """Write a network as one ONNX file, ids (B, T) int32 and mask (B, T) bool to logits (B, C), in float32.
+
+    Raises:
+        ConfigError: the step is no network.
+    """
+    network = _network(read_saved(model))
+    from sopan.runtime.onnx_program import onnx_graph  # noqa: PLC0415  # needs onnx
+
+    content = onnx_graph(network, ("logits",)).SerializeToString()
+    with replacing_file(Path(out)) as new:
+        new.write_bytes(content)
+
+
+def _network(saved: Saved) -> Network:
+    step = saved.step.partition(":")[0]
+    if step not in NETWORKS:
+        raise ConfigError(f"{step} is no network", next_step=f"networks: {', '.join(NETWORKS)}")
+    return describe(step, saved.settings, saved.state)
+
+
+def _graph(network: Network, rectangles: list[Any], precision: Precision) -> Any:
+    if precision == "int8":
+        from sopan.runtime.quantise import quantised_graph  # noqa: PLC0415  # needs OpenVINO
+
+        return quantised_graph(network, rectangles)
+    from sopan.runtime.openvino_program import openvino_graph  # noqa: PLC0415
+
+    return openvino_graph(network, ("logits",))
+
+
+def _write(saved: Saved, graph: Any, folder: Path, served: Mapping[str, Json]) -> None:
+    from sopan.runtime.openvino_program import write_graph  # noqa: PLC0415
+
+    for name, content in saved.files.items():
+        (folder / name).write_bytes(content)
+    config = {**saved.config, "served": dict(served)}
+    (folder / "config.json").write_text(
+        json.dumps(config, ensure_ascii=False, allow_nan=False, indent=2) + "\n", encoding="utf-8"
+    )
+    write_graph(graph, folder / GRAPH[0])
+    (folder / "manifest.json").unlink(missing_ok=True)
+    write_manifest(folder)
+
+
+def _compared(
+    model: str | Path, new: Path, texts: pa.LargeStringArray, precision: Precision
+) -> dict[str, Json]:
+    """Compare what the written graph says with what the float32 network says."""
+    found, exact = (
+        _probabilities(folder, texts, of) for folder, of in ((new, precision), (model, "float32"))
+    )
+    best = exact.argmax(axis=1)
+    rows = np.arange(len(best))
+    return {
+        "compared_on": len(texts),
+        "same_label": float((found.argmax(axis=1) == best).mean()),
+        "probability_apart": float(np.abs(found[rows, best] - exact[rows, best]).mean()),
+    }
+
+
+def _probabilities(folder: str | Path, texts: pa.LargeStringArray, precision: Any) -> FloatArray:
+    served = load_served(folder, precision=precision, runtime="openvino")
+    assert isinstance(served, Served)
+    return served.predict_proba(texts)

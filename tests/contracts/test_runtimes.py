@@ -1,0 +1,214 @@
+"""Every runtime gives what the Keras network gives, whatever the network and the texts.
+
+The Keras network computes every place of every layer. It is the slow reference of all that runtimes fuse, and
+of the last layer, of which they compute the first place alone where nothing else is read (`cls`).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import need
+from quick_steps import EIGHT, SOIL_OR_SEA, brief, eagerly
+
+from sopan.errors import ConfigError
+from sopan.runtime import table
+from sopan.runtime.network import describe
+from sopan.runtime.program import plan_sorted, read_texts
+from sopan.runtime.table import RUNTIMES, choose_runtime, compile_network
+from sopan.text.arrow import as_texts
+from sopan.text.batch import Batch
+from sopan.training.backend import make_forward
+from sopan.training.forward import read_all
+
+ODD = ["", "   \n\t", "?!… —", "qwrtz xyzzy", "Zażółć", "🙂🙂", "x" * 500, "soup " * 200, "gulls"]
+CASES = {
+    "bert, first piece": ("bert", {"summary": "cls", "depth": 2}),
+    "bert, mean": ("bert", {"summary": "mean"}),
+    "bert, windows": ("bert", {"long_texts": "windows", "max_windows": 3, "pool": "max"}),
+    "transformer, post, learned, first": (
+        "transformer",
+        {"norm": "post", "positions": "learned", "summary": "cls", "depth": 2},
+    ),
+    "transformer, pre, sinusoidal, first": ("transformer", {"summary": "cls", "depth": 2}),
+    "transformer, projected, max": ("transformer", {"width": 16, "summary": "max"}),
+    "transformer, no positions, attention": ("transformer", {"positions": "none", "summary": "attention"}),
+    "self-attention": ("self_attention", {}),
+    "self-attention, causal, max": ("self_attention", {"causal": True, "summary": "max"}),
+    "attention, global, additive": ("attention", {"look": "global", "scoring": "additive"}),
+    "attention, local-p, general": ("attention", {"look": "local-p", "scoring": "general", "window": 2}),
+    "attention, local-m, dot": ("attention", {"look": "local-m", "scoring": "dot", "window": 2}),
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def rung(request):
+    step, settings = CASES[request.param]
+    with eagerly():
+        return brief(step, min_steps=1, **settings).fit(EIGHT, SOIL_OR_SEA)
+
+
+@pytest.fixture(params=["openvino", "onnxruntime"])
+def runtime(request):
+    for module in RUNTIMES[request.param].needs:
+        need(module)
+    return request.param
+
+
+def compiled(rung, *outputs, **how):
+    network = describe(rung.name, rung.get_params(), rung.state())
+    return compile_network(network, outputs or ("logits",), **how)
+
+
+def by_keras(rung, output, width):
+    """Return one output for the windows of all texts, from the network that was trained."""
+    clipped = rung.windows(as_texts(EIGHT + ODD)).clipped
+    with eagerly():
+        return clipped, read_all(make_forward(rung.network_, [output]), clipped, rung.buckets_, width)
+
+
+@pytest.mark.parametrize("output", ["logits", "vector"])
+def test_gives_what_the_keras_network_gives(rung, runtime, output):
+    width = rung.network_.output[output].shape[-1]
+    clipped, expected = by_keras(rung, output, width)
+    found = read_texts(compiled(rung, output, runtime=runtime), clipped, width)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert np.ptp(expected) > 1e-3  # there is something to compare
+
+
+def test_bfloat16_comes_as_near_as_its_eight_bits(rung):
+    clipped, expected = by_keras(rung, "logits", 2)
+    found = read_texts(compiled(rung, precision="bfloat16", runtime="openvino"), clipped, 2)
+    np.testing.assert_allclose(found, expected, atol=0.05 * max(1, np.abs(expected).max()))
+
+
+def rectangle(lengths, width, rng):
+    """Return a batch whose padding holds ids of words, which nothing may look at."""
+    mask = np.arange(width) < np.array(lengths)[:, None]
+    return Batch(rng.integers(2, 10, mask.shape).astype(np.int32), mask, np.arange(len(lengths)))
+
+
+def outputs_of(program, *rectangles):
+    found = {id(batch): outputs for batch, outputs in program.run(rectangles)}
+    return [found[id(batch)][0] for batch in rectangles]
+
+
+def test_padding_and_company_change_nothing_and_no_words_are_finite(rung, runtime):
+    rng = np.random.default_rng(0)
+    program, batch = compiled(rung, runtime=runtime), rectangle([5, 0, 7], 8, rng)
+    ids = np.concatenate([batch.ids, rng.integers(2, 10, (3, 8)).astype(np.int32)], axis=1)
+    wide = Batch(ids, np.concatenate([batch.mask, np.zeros((3, 8), bool)], axis=1), batch.rows)
+    alone = Batch(batch.ids[2:], batch.mask[2:], batch.rows[:1])
+    narrow, padded, one = outputs_of(program, batch, wide, alone)
+    assert np.isfinite(narrow).all()
+    np.testing.assert_allclose(padded, narrow, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(one[0], narrow[2], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(outputs_of(program, alone)[0], one, rtol=1e-5, atol=1e-5)
+
+
+def test_a_reader_that_leaves_half_way_leaves_nothing_behind(rung):
+    program, rng = compiled(rung, runtime="openvino"), np.random.default_rng(0)
+    batches = [rectangle([8] * 4, 8, rng) for _ in range(12)]
+    for _ in program.run(iter(batches)):
+        break
+    assert len(outputs_of(program, *batches)) == 12
+
+
+def test_every_text_is_planned_once_beside_others_of_its_length():
+    lengths = np.random.default_rng(0).integers(0, 300, 500)
+    planned = plan_sorted(lengths, 1024)
+    assert sorted(np.concatenate([rows for rows, _, _ in planned]).tolist()) == list(range(500))
+    for rows, height, width in planned:
+        assert height == len(rows)
+        assert height * width <= 1024
+        assert width % 8 == 0
+        assert lengths[rows].max() <= width < max(lengths[rows].max(), 1) + 8
+    assert sum(height * width for _, height, width in planned) < 1.1 * lengths.sum()
+
+
+# ---- which runtime -------------------------------------------------------------------------------
+
+
+def absent(monkeypatch, *modules):
+    there = table.find_spec
+    monkeypatch.setattr(table, "find_spec", lambda name: None if name in modules else there(name))
+
+
+def test_the_first_that_is_installed_is_taken(monkeypatch):
+    monkeypatch.delenv("SOPAN_RUNTIME", raising=False)
+    assert tuple(RUNTIMES) == ("openvino", "onnxruntime", "keras")
+    need("onnxruntime")
+    assert choose_runtime("float32") == "openvino"
+    absent(monkeypatch, "openvino")
+    assert choose_runtime("float32") == "onnxruntime"
+    assert choose_runtime("bfloat16") == "keras"
+    absent(monkeypatch, "openvino", "onnx")
+    assert choose_runtime("float32") == "keras"
+
+
+def test_a_runtime_may_be_named(monkeypatch):
+    monkeypatch.setenv("SOPAN_RUNTIME", "keras")
+    assert choose_runtime("float32") == "keras"
+    assert choose_runtime("float32", "openvino") == "openvino"
+    with pytest.raises(ConfigError, match="'tensorrt'") as refusal:
+        choose_runtime("float32", "tensorrt")
+    assert "openvino" in str(refusal.value.next_step)
+    absent(monkeypatch, "openvino")
+    with pytest.raises(ConfigError, match="needs openvino") as refusal:
+        choose_runtime("float32", "openvino")
+    assert "pip install" in str(refusal.value.next_step)
+
+
+def test_a_runtime_that_lacks_the_precision_is_refused():
+    need("onnxruntime")
+    with pytest.raises(ConfigError, match="bfloat16"):
+        choose_runtime("bfloat16", "onnxruntime")
+
+
+def test_a_step_reads_with_keras_where_that_is_named(monkeypatch, rung):
+    usual = rung.logits(EIGHT + ODD)
+    monkeypatch.setenv("SOPAN_RUNTIME", "keras")
+    monkeypatch.setattr(rung, "_programs", {})
+    with eagerly():
+        np.testing.assert_allclose(rung.logits(EIGHT + ODD), usual, rtol=1e-4, atol=1e-5)
+    assert rung._programs == {"logits": None}
+
+
+# ---- what it leaves alone ------------------------------------------------------------------------
+
+
+def test_openvino_tells_nobody_that_it_was_imported(tmp_path):
+    code = (
+        "import sys\n"
+        "import sopan.runtime.openvino_program\n"
+        "from openvino.tools.ovc.telemetry_utils import tm\n"
+        "print(sys.modules['openvino_telemetry'], tm.__name__)"
+    )
+    home = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=home)
+    assert done.stdout.split() == ["None", "openvino.tools.ovc.telemetry_stub"]
+    assert list(tmp_path.iterdir()) == []  # it keeps a number for each user there, where it may
+
+
+def test_memory_stays_flat_over_texts_of_every_shape():
+    import psutil
+
+    with eagerly():
+        rung = brief("bert", min_steps=1, summary="cls").fit(EIGHT, SOIL_OR_SEA)
+    program, rng = compiled(rung, runtime="openvino"), np.random.default_rng(0)
+
+    def read(n):
+        for _ in range(n):
+            width = 8 * int(rng.integers(1, 4))
+            rectangles = [
+                rectangle(rng.integers(1, width + 1, rng.integers(1, 9)), width, rng) for _ in range(4)
+            ]
+            assert len(list(program.run(rectangles))) == 4
+        return psutil.Process().memory_info().rss
+
+    before = read(100)
+    assert read(300) - before < 16e6
