@@ -135,6 +135,7 @@ async function start() {
   const now = state.get();
   if (!IDEAS.includes(now.step)) now.step = IDEAS.includes(ideaOf(now.step)) ? ideaOf(now.step) : "bow";
   if (!now.sentence) now.sentence = byId("sentence").value || (examples()[0] ?? "");
+  history.replaceState(null, "", state.address()); // a link to share from the first moment
   listenToSentence();
   links();
   state.watch(follow);
