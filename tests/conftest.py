@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import tarfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,3 +66,20 @@ def server(run_folder: Path) -> Iterator[Any]:
     with serving(run_folder, "--port", "0", "--token", TOKEN, "--lm", "none") as running:
         running.until_ready()
         yield running
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script of axe-core, which checks accessibility, fetched from a registry of npm; or a skip."""
+    folder, npm = tmp_path_factory.mktemp("axe"), shutil.which("npm")
+    if npm is None:
+        missing("npm, to fetch axe-core")
+    try:
+        command = [str(npm), "pack", "axe-core@4", "--pack-destination", str(folder)]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        missing("axe-core from a registry of npm")
+    with tarfile.open(next(folder.glob("axe-core-*.tgz"))) as archive:
+        member = archive.extractfile("package/axe.min.js")
+        assert member is not None
+        return member.read().decode()

@@ -1,0 +1,145 @@
+/* CBOW: words have places, those used alike lie near each other, and the words around one point at it. */
+
+import { api, into } from "../api.js";
+import { bdi, calm, h, roving, visible } from "../dom.js";
+import { canDo, stepsOf } from "../flight.js";
+import { number, t } from "../i18n.js";
+import { neighborList, wordMap } from "../map.js";
+import { project } from "../pca.js";
+
+const AROUND = 4;
+const ASKED = 12; // neighbours of a word: one question serves the map, the list and the guess
+const TOP = 8;
+const MOST_WORDS = 8;
+const EACH = 3;
+const MOST_TEXTS = 32;
+
+/** The cosine of the angle between two vectors; 0 for a zero vector. */
+export function cosine(a, b) {
+  let [dot, one, two] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    dot += a[i] * b[i];
+    one += a[i] * a[i];
+    two += b[i] * b[i];
+  }
+  return one && two ? dot / Math.sqrt(one * two) : 0;
+}
+
+const unit = (vector) => {
+  const length = Math.hypot(...vector) || 1;
+  return vector.map((value) => value / length);
+};
+
+const meanOf = (vectors) => vectors[0].map((_, i) => vectors.reduce((sum, vector) => sum + vector[i], 0) / vectors.length);
+
+/**
+ * Guess a word from those around it: average the vectors around, and rank words by their cosine with that mean.
+ *
+ * The words ranked are the missing one and the neighbours of those around it, as many as one question takes.
+ */
+async function guess(step, words, missing) {
+  const around = words.slice(Math.max(0, missing - AROUND), missing).concat(words.slice(missing + 1, missing + 1 + AROUND));
+  const asked = await Promise.all(around.map((word) => api.neighbors(word, ASKED, [step])));
+  const lists = asked.map(([found]) => found.neighbors.map((one) => one.word));
+  const pool = new Set([words[missing]]);
+  for (let rank = 0; rank < ASKED; rank++) for (const list of lists) if (list[rank] && !around.includes(list[rank])) pool.add(list[rank]);
+  const offered = [...pool].slice(0, MOST_TEXTS - around.length);
+  const vectors = await api.embed([...around, ...offered], step);
+  const mean = meanOf(vectors.slice(0, around.length));
+  const ranked = offered.map((word, i) => ({ word, cosine: cosine(mean, vectors[around.length + i]) }));
+  return { around, ranked: ranked.sort((a, b) => b.cosine - a.cosine), right: words[missing] };
+}
+
+/** The guess as a scene: the words around fall into their mean, and the mean names its neighbours. */
+function scene(found) {
+  const rank = found.ranked.findIndex((one) => one.word === found.right);
+  const shown = found.ranked.slice(0, TOP);
+  if (rank >= TOP) shown.push(found.ranked[rank]);
+  const chips = found.around.map((word, i) => h("span", { class: "chip", vars: { i } }, bdi(visible(word))));
+  const rows = shown.map((one, i) =>
+    h(
+      "li",
+      { class: one.word === found.right ? "own" : "", vars: { i } },
+      h("span", { class: "what" }, bdi(visible(one.word))),
+      h("span", { class: "sure" }, number(one.cosine, 2)),
+      h("span", { class: "bar", vars: { share: Math.max(0, one.cosine) } }),
+    ),
+  );
+  const told = t("cbow.rank", { word: visible(found.right), rank: number(rank + 1), of: number(found.ranked.length) });
+  return [
+    h(
+      "div",
+      { class: calm() ? "scene" : "scene playing" },
+      h("div", { class: "around", "aria-label": t("cbow.around"), role: "group" }, chips),
+      h("div", { class: "mean" }, h("span", {}, t("cbow.mean"))),
+      h("ol", { class: "candidates", "aria-label": t("cbow.guesses") }, rows),
+    ),
+    h("p", { class: "readout", role: "status" }, told),
+  ];
+}
+
+/** Buttons for words, one of them chosen. */
+function picker(words, name, choose) {
+  const buttons = words.map((word, i) =>
+    h("button", { type: "button", "aria-pressed": "false", onclick: () => pick(i) }, bdi(visible(word))),
+  );
+  const pick = (i) => {
+    buttons.forEach((button, k) => button.setAttribute("aria-pressed", String(k === i)));
+    choose(i);
+  };
+  const node = h("div", { class: "choices words", role: "group", "aria-label": name }, buttons);
+  if (buttons.length) roving(node, buttons);
+  return { node, pick };
+}
+
+export async function draw(run, text) {
+  const step = (canDo(run, "vectors")[0] ?? stepsOf(run, "cbow")[0]).step;
+  const [seen] = await api.tokens(text, [step], false);
+  const words = seen.tokens.filter((token) => token.known).map((token) => token.text);
+  const distinct = [...new Set(words)];
+  if (!words.length) return [h("h3", {}, t("cbow.title")), h("p", { class: "soft" }, t("cbow.empty"))];
+  const near = h("div", {});
+  const plane = h("div", {});
+  let mark = () => {};
+  const look = (word) =>
+    into(near, async () => {
+      const [found] = await api.neighbors(word, ASKED, [step]);
+      const nearest = { ...found, neighbors: found.neighbors.slice(0, TOP) };
+      mark(word, nearest.neighbors.map((one) => one.word));
+      return [h("h4", {}, t("cbow.near"), " ", bdi(visible(word))), neighborList(nearest, number, look)];
+    });
+  const chosen = picker(distinct, t("cbow.pick"), (i) => look(distinct[i]));
+  into(plane, async () => {
+    const [map, ours] = await surroundings(step, distinct);
+    const plot = wordMap(map, { wide: true, onpick: look, bare: true });
+    mark = (word, others) => plot.mark([word, ...ours], [...others, ...map.words]);
+    chosen.pick(longest(distinct));
+    return [plot.node, h("p", { class: "soft small" }, t("cbow.how", { share: number(100 * map.share) }))];
+  });
+  return [
+    h("h3", {}, t("cbow.title")),
+    chosen.node,
+    h("div", { class: "mapped" }, plane, near),
+    words.length > 1 && predicting(step, words),
+  ];
+}
+
+/** The sentence's longest words and the neighbours of each, placed by the two directions in which these differ most. */
+async function surroundings(step, distinct) {
+  const ours = [...distinct].sort((a, b) => b.length - a.length).slice(0, MOST_WORDS);
+  const found = await Promise.all(ours.map((word) => api.neighbors(word, ASKED, [step])));
+  const near = found.flatMap(([one]) => one.neighbors.slice(0, EACH).map((neighbor) => neighbor.word));
+  const words = [...new Set([...ours, ...near])].slice(0, MOST_TEXTS);
+  const vectors = await api.embed(words, step);
+  return [{ words, ...project(vectors.map(unit)) }, ours]; // directions, as neighbours are by cosine
+}
+
+const longest = (words) => words.reduce((best, word, i) => (word.length > words[best].length ? i : best), 0);
+
+/** The guess from context, for any word of the sentence. */
+function predicting(step, words) {
+  const stage = h("div", {});
+  const { node, pick } = picker(words, t("cbow.miss"), (i) => into(stage, async () => scene(await guess(step, words, i))));
+  pick(longest(words));
+  return [h("h3", { class: "second" }, t("cbow.guess_title")), h("p", { class: "soft" }, t("cbow.guess_how")), node, stage];
+}
