@@ -164,8 +164,15 @@ def test_what_is_cut_away_says_so_and_changes_nothing(preset, long_texts, read):
 
 
 def test_a_window_is_no_longer_than_the_preset_has_places(preset):
-    rung = from_preset(preset, max_length=512)
+    rung = from_preset(preset, max_length=512, max_windows=1)
     assert rung.read(["a " * 22, "a " * 23]).truncated.tolist() == [False, True]
+
+
+def test_unless_told_otherwise_long_texts_are_read_whole(preset):
+    rung = from_preset(preset, max_length=8)
+    found = rung.read(["a b c d e f " * 8, "a b c d e f"])
+    assert found.truncated.tolist() == [False, False]
+    np.testing.assert_allclose(found.logits[0], found.logits[1], rtol=1e-5)  # the mean of eight equal windows
 
 
 @pytest.mark.parametrize("pool", ["mean", "max"])
@@ -234,7 +241,7 @@ def test_attention_between_words_is_that_between_their_pieces_by_hand(preset):
 
 
 def test_words_that_were_cut_out_are_neither_read_nor_attended(preset):
-    found = from_preset(preset, max_length=6).evidence("a b c d e f g h")
+    found = from_preset(preset, max_length=6, long_texts="head+tail").evidence("a b c d e f g h")
     assert found.read.tolist() == [True, True, False, False, False, False, True, True]
     assert found.attended.tolist() == [0, 1, 6, 7]
 

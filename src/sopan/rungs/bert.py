@@ -82,7 +82,7 @@ class Bert(NetworkRung):
 
     preset: str = "sopan-mini"
     max_length: int = 256
-    long_texts: LongTexts = "head+tail"
+    long_texts: LongTexts = "windows"
     max_windows: int = 8
     pool: Pool = "mean"
     summary: PieceSummary = "mean"
