@@ -100,7 +100,7 @@ def write(data: Path, path: Path, size: int) -> Path:
 
 ASKED = "from sopan.cli import main; from sopan.fit.costs import peak_rss_mb as peak; import sys\n"
 ASKED += "try: main()\nfinally: print(peak(), file=sys.stderr)"
-"""The command, which says at its end what it held: `wait4` tells of a child no less than its parent's peak."""
+"""The command, which says at its end what it held: `wait4` tells no less than a parent's peak."""
 
 
 def peak_mb(model: Path, file: Path) -> float:
