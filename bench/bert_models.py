@@ -104,7 +104,7 @@ def _random(shape: str) -> Any:
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
     from sopan.rungs.bert import Bert  # noqa: PLC0415
-    from sopan.rungs.encoder import bert_config  # noqa: PLC0415
+    from sopan.rungs.encoder_config import bert_config  # noqa: PLC0415
     from sopan.rungs.presets import preset_bert  # noqa: PLC0415
     from sopan.text.wordpiece import WordPiece  # noqa: PLC0415
 
