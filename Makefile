@@ -50,8 +50,9 @@ demo: setup
 	else data=snippets; echo "The IMDB reviews cannot be had here: using the review snippets instead."; fi; \
 	set -x; $(BIN)/sopan compare $$data --steps bow,cbow,self_attention --out runs/demo
 
+# Two at a time: most of them wait for a process, a compiler or a file, and each may hold a gigabyte of TensorFlow.
 test: setup-dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal
 
 gates: setup-dev
 	$(BIN)/ruff format --check .

@@ -26,7 +26,7 @@ SCRIPTS: dict[str, list[str]] = {
     "limit": ["--smoke"],
     "bert_predict": ["--smoke"],
     "bert_latency": ["--smoke"],
-    "bert_train": ["--smoke"],
+    "bert_train": ["--smoke", "--only", "masked", "--who", "sopan", "Trainer"],
     "bow_count": ["--smoke"],
     "wordpiece": ["--smoke"],
     "compare": ["--smoke"],
