@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from page_fixtures import kept, opened, page_server, playing  # noqa: F401  # fixtures
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

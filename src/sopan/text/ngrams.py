@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -89,6 +89,10 @@ class NgramCounter:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle what cannot be read off the features; the rest might come back read-only."""
+        return {name: self.__dict__[name] for name in self.__dataclass_fields__} | {"spelling": None}
 
     def transform(self, texts: Texts) -> csr_matrix:
         """Count the features in N texts: (N, F) int64, column indices sorted in each row.

@@ -154,6 +154,7 @@ def _lm(module: str) -> Any:
 
 def _loaded(model: Model) -> LanguageModel:
     if isinstance(model, str | Path):
+        import_with_backend("sopan.rungs.language_model", "a language model")
         from sopan.rungs.presets import from_preset  # noqa: PLC0415
 
         return from_preset(model)

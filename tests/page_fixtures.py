@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from page_run import SCREENSHOTS, make_page_run
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from serving import TOKEN, Server, serving
-from test_report_browser import FLAGS
+
+if TYPE_CHECKING:
+    from serving import Server
 
 PATIENCE = 20_000
 """Milliseconds that a page may take to show something."""
@@ -18,6 +19,9 @@ Opener = Callable[..., Page]
 
 @pytest.fixture(scope="session")
 def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    from page_run import make_page_run
+    from serving import TOKEN, serving
+
     folder = make_page_run(tmp_path_factory.mktemp("page") / "toy")
     with serving(folder, "--port", "0", "--token", TOKEN) as running:
         running.until_ready()
@@ -27,6 +31,8 @@ def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def playing(chromium: str) -> Iterator[Browser]:
     """A browser that Playwright drives."""
+    from test_report_browser import FLAGS
+
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=list(FLAGS))
@@ -78,6 +84,8 @@ def opened(playing: Browser, page_server: Server) -> Iterator[Opener]:
 @pytest.fixture
 def kept() -> Callable[[Page, str], None]:
     """Keep a screenshot in a folder that git ignores."""
+
+    from page_run import SCREENSHOTS
 
     def keep(page: Page, name: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from sopan.text.parquet import write_parquet
 STEPS = ("bow", "cbow", "attention:global", "attention:local", "self_attention", "bert")
 ABSENT = "transformer"
 SENTENCE = "The old captain hoists the sail, and the baker stirs the soup."
-SCREENSHOTS = Path(__file__).resolve().parents[2] / "runs" / "screenshots"
+SCREENSHOTS = Path(__file__).resolve().parents[1] / "runs" / "screenshots"
 
 ATTACKS = (
     "<script>window.attacked = 1</script>",
