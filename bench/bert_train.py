@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from bert_train_sides import (
@@ -32,8 +31,8 @@ from bert_train_sides import (
     trainer,
 )
 from measure import Contest, Make, contest, report, table
+from reviews import REVIEWS
 
-REVIEWS = Path(__file__).resolve().parents[2] / "shared" / "data" / "imdb_labelled.parquet"
 PEERS = {"KerasHub": ("KerasHub", "KerasHub bf16"), "Trainer": ("Trainer", "Trainer bf16")}
 BARS = {"KerasHub": 2.5, "Trainer": 1.3}
 TASKS = ("fine_tune", "masked")

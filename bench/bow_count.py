@@ -25,13 +25,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import scipy.sparse as sp
 from measure import Work, contest, report, table
+from reviews import REVIEWS
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from sopan.rungs.bow import weigh
 from sopan.text.ngrams import count_ngrams
 from sopan.text.unicode import TokenRule
 
-REVIEWS = Path(__file__).resolve().parents[2] / "shared" / "data" / "imdb_labelled.parquet"
 LENGTHS = {"counts": (1, 1), "tfidf": (1, 2)}
 BARS = {"counts": 10.0, "tfidf": 8.0}
 Made: TypeAlias = tuple[Any, sp.sparray | sp.spmatrix, sp.sparray | sp.spmatrix]

@@ -35,6 +35,7 @@ import pyarrow as pa
 from cbow_quality import MEASURES, quality
 from gensim.models import Word2Vec
 from measure import Contest, Work, contest, report, table
+from reviews import SHARED
 
 from sopan.kernels.chance import kernel
 from sopan.kernels.lanes import LANES, add_product, spread, total
@@ -43,7 +44,6 @@ from sopan.text.read import read_texts
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import build_vocabulary
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 THREADS, MIN_COUNT = 2, 5
 EQUAL = CbowSettings(
     dimension=100, window=5, negatives=5, epochs=3, noise_words=16, threads=THREADS, learning_rate=0.2

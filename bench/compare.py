@@ -22,11 +22,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 from measure import Work, contest, report, table
+from reviews import REVIEWS
 
 from sopan.rungs.embedding import sensible_epochs
 from sopan.text.vocab import build_vocabulary
 
-REVIEWS = Path(__file__).resolve().parents[2] / "shared" / "data" / "imdb_labelled.parquet"
 BAR = 4.0
 
 

@@ -22,11 +22,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 from measure import report, table
+from reviews import REVIEWS
 
 from sopan.fit.artifact import save_model
 from sopan.rungs import make_step
 
-REVIEWS = Path(__file__).resolve().parents[2] / "shared" / "data" / "imdb_labelled.parquet"
 CHARACTERS = 200
 LIMIT_MB = 1200
 FLAT = 0.9

@@ -1,8 +1,13 @@
-"""The texts that the BERT benches race on: IMDB reviews, as `sopan data imdb` has them, or made-up ones."""
+"""The texts that benches race on: shared files; IMDB reviews, as `sopan data imdb` has them; made-up ones."""
 
 from __future__ import annotations
 
 import random
+from pathlib import Path
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+"""Real data, beside the project."""
+REVIEWS = SHARED / "imdb_labelled.parquet"
 
 COMMON = "the a film story actor was is and of very in it that scene music plot end with for"
 MARKS = {"negative": "bad dull boring awful worst", "positive": "good great lovely superb best"}

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from reviews import REVIEWS
 from sklearn.datasets import load_digits
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
@@ -41,7 +42,6 @@ from sopan.comparison.verdict import compare_pairs
 from sopan.fit.intervals import accuracy_interval, macro_f1_interval
 from sopan.fit.metrics import count_confusion, macro_f1
 
-REVIEWS = Path(__file__).resolve().parents[2] / "shared" / "data" / "imdb_labelled.parquet"
 MARGIN = 0.01
 TOSSES = 10
 """Pairs of equally good steps made from each test set: a rate so near its bar needs many."""

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from measure import Work, contest, report, table
+from reviews import REVIEWS, SHARED
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 BAR = 1.0
 
 
@@ -54,7 +54,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """Read the command line."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=SHARED / "imdb_labelled.parquet")
+    arguments.add_argument("--data", type=Path, default=REVIEWS)
     arguments.add_argument("--vocab", type=Path, default=SHARED / "bert_base_uncased_vocab.txt")
     arguments.add_argument("--each", type=int, default=10_000, help="reviews in a round")
     arguments.add_argument("--smoke", action="store_true", help="seconds, to see that it runs")

@@ -75,7 +75,7 @@ def mark_edges(text: Bytes, kinds: Bytes, edges: Int64Array) -> int:
     """
     size, count = len(text), np.int64(0)
     before, here = np.uint8(0), kinds[text[0]] if size > 0 else np.uint8(0)
-    inside = was_inside = 0
+    was_inside = 0
     for i in range(size - 1):
         after = kinds[text[i + 1]]
         joined = (here >> 2) & before & after & (IS_LETTER | IS_NUMBER)

@@ -16,23 +16,18 @@ import numpy.typing as npt
 from sopan.runtime.graph import Graph
 from sopan.runtime.network import EncoderBody, Network
 from sopan.runtime.numpy_operations import NumPyOperations
-from sopan.runtime.operations import Operations, Tensor
+from sopan.runtime.operations import Tensor
 from sopan.runtime.program import Program
 from sopan.text.batch import Batch
 from sopan.types import BoolArray, Float32Array, Int32Array
 
 
 class HiddenGraph(Graph):
-    """A graph whose encoder gives every piece in its context (B, T, width), not a summary."""
+    """A graph whose output `vector` is every piece in its context (B, T, width), not a summary."""
 
     def summary(self, x: Tensor, mask: Tensor, summary: str) -> Tensor:
         """Return x itself."""
         return x
-
-    def hidden_states(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Return the pieces in their context."""
-        assert isinstance(self.network.body, EncoderBody)
-        return self.encoder(self.network.body, self.ops.gather(self.arrays["words/embeddings"], ids), mask)
 
 
 class RuntimeLanguageModel:
@@ -56,7 +51,10 @@ class RuntimeLanguageModel:
     def logits(self, ids: Int32Array, mask: BoolArray, at: Int32Array) -> Float32Array:
         """Return the logits (P, V) float32 of the pieces at P places in texts ids (B, T)."""
         head = HiddenGraph(NumPyOperations(), self.network)
-        hidden = head.hidden_states(ids, mask) if self._program is None else _run(self._program, ids, mask)
+        if self._program is None:
+            (hidden,) = head.outputs(ids, mask, ("vector",))
+        else:
+            hidden = _run(self._program, ids, mask)
         arrays, body = self.network.arrays, self.network.body
         assert isinstance(body, EncoderBody)
         asked = hidden.reshape(-1, hidden.shape[-1])[at]
@@ -70,12 +68,9 @@ def _run(program: Program, ids: Int32Array, mask: BoolArray) -> Float32Array:
 
 
 def _openvino_program(network: Network) -> Program:
-    from sopan.runtime.openvino_import import openvino  # noqa: PLC0415  # only where it is installed
-    from sopan.runtime.openvino_operations import OpenVINOOperations  # noqa: PLC0415
-    from sopan.runtime.openvino_program import OpenVINOProgram  # noqa: PLC0415
+    from sopan.runtime.openvino_program import (  # noqa: PLC0415  # only where it is installed
+        OpenVINOProgram,
+        openvino_graph,
+    )
 
-    ids = openvino.opset15.parameter([-1, -1], np.int32)
-    mask = openvino.opset15.parameter([-1, -1], np.bool_)
-    ops: Operations = OpenVINOOperations()
-    hidden = openvino.opset15.result(HiddenGraph(ops, network).hidden_states(ids, mask))
-    return OpenVINOProgram(openvino.Model([hidden], [ids, mask], "sopan"), "float32")
+    return OpenVINOProgram(openvino_graph(network, ("vector",), HiddenGraph), "float32")

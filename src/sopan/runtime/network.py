@@ -88,13 +88,21 @@ def describe(step: str, settings: Mapping[str, Json], state: RungState) -> Netwo
     return Network(state.arrays, _BODIES[step](settings, state.settings))
 
 
-def _of_bert(settings: Mapping[str, Json], state: Mapping[str, Json]) -> EncoderBody:
-    encoder = state["encoder"]
+def encoder_body(encoder: Mapping[str, Json], summary: str, max_length: int) -> EncoderBody:
+    """Return how an encoder over pieces goes together.
+
+    Args:
+        encoder: the fields of an `EncoderConfig`.
+        summary: see `EncoderBody`.
+        max_length: the most pieces that come, where its places are not learnt.
+    """
     names = ("depth", "heads", "norm", "positions", "epsilon", "causal")
-    longest = encoder["max_length"] if encoder["positions"] == "learned" else settings["max_length"]
-    return EncoderBody(
-        **{name: encoder[name] for name in names}, summary=settings["summary"], places=int(longest)
-    )
+    longest = encoder["max_length"] if encoder["positions"] == "learned" else max_length
+    return EncoderBody(**{name: encoder[name] for name in names}, summary=summary, places=int(longest))
+
+
+def _of_bert(settings: Mapping[str, Json], state: Mapping[str, Json]) -> EncoderBody:
+    return encoder_body(state["encoder"], settings["summary"], settings["max_length"])
 
 
 def _of_transformer(settings: Mapping[str, Json], state: Mapping[str, Json]) -> EncoderBody:

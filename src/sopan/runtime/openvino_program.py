@@ -94,14 +94,13 @@ class OpenVINOProgram:
         return openvino.Core().compile_model(self._model, "CPU", properties)
 
 
-def openvino_graph(network: Network, outputs: tuple[Output, ...]) -> Any:
+def openvino_graph(network: Network, outputs: tuple[Output, ...], graph: type[Graph] = Graph) -> Any:
     """Return OpenVINO's graph of a network: ids (B, T) int32 and mask (B, T) bool to the outputs named."""
     op = openvino.opset15
     ids = op.parameter([-1, -1], np.int32)
     mask = op.parameter([-1, -1], np.bool_)
-    results = [
-        op.result(output) for output in Graph(OpenVINOOperations(), network).outputs(ids, mask, outputs)
-    ]
+    found = graph(OpenVINOOperations(), network).outputs(ids, mask, outputs)
+    results = [op.result(output) for output in found]
     nodes = (ids, mask, *results)
     for node, name in zip(nodes, ("ids", "mask", *outputs), strict=True):
         node.output(0).tensor.set_names({name})

@@ -15,10 +15,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from sopan.errors import ConfigError, SopanError
 from sopan.serve.launching import StartedChild, start_child
 from sopan.serve.supervisor import DRAIN, LoadError
+
+if TYPE_CHECKING:  # FastAPI is imported when the child has been started
+    from sopan.serve.app import Parts
 
 BACKLOG = 2048
 FILES = 65_536
@@ -106,10 +110,10 @@ async def _serve(
 ) -> None:
     import uvicorn  # noqa: PLC0415
 
-    from sopan.serve.app import Parts, make_app, make_parts  # noqa: PLC0415
+    from sopan.serve.app import make_app, make_parts  # noqa: PLC0415
     from sopan.serve.security import allowed_hosts  # noqa: PLC0415
 
-    parts: Parts = make_parts(start, first, settings.cache)
+    parts = make_parts(start, first, settings.cache)
     port = listening.getsockname()[1]
     token = settings.token or secrets.token_urlsafe(16)
     app = make_app(parts, allowed_hosts(settings.host, port, settings.hosts), token)
@@ -168,16 +172,16 @@ async def _serve(
     await running
 
 
-async def _failure(parts: object) -> SopanError:
+async def _failure(parts: Parts) -> SopanError:
     """Wait for the first child to fail; return why."""
-    error: SopanError = await asyncio.shield(parts.supervisor.failed)  # type: ignore[attr-defined]
+    error: SopanError = await asyncio.shield(parts.supervisor.failed)
     if isinstance(error, LoadError):
         error.exit_code = error.code  # type: ignore[misc]  # of this one error
     return error
 
 
-async def _tell_ready(parts: object, said: Callable[[str], None]) -> None:
-    await parts.supervisor.wait_ready()  # type: ignore[attr-defined]
+async def _tell_ready(parts: Parts, said: Callable[[str], None]) -> None:
+    await parts.supervisor.wait_ready()
     said("ready")
 
 

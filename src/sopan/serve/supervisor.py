@@ -158,16 +158,10 @@ class Supervisor:
     Args:
         start: starts a child; called again for each further one.
         first: one that was started before there was an event loop.
-        changed: called whenever a child becomes ready or is lost.
     """
 
-    def __init__(
-        self,
-        start: Callable[[], StartedChild],
-        first: StartedChild,
-        changed: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._start, self._first, self._changed = start, first, changed
+    def __init__(self, start: Callable[[], StartedChild], first: StartedChild) -> None:
+        self._start, self._first = start, first
         self.child: Child | None = None
         self.about: dict[str, Any] = {}
         self.restarts = 0
@@ -224,7 +218,6 @@ class Supervisor:
     def _set(self, child: Child) -> None:
         self.child, self.about = child, child.about
         self._there.set()
-        self._changed()
 
     def _retire(self, old: Child) -> None:
         task = asyncio.create_task(self._finish(old))
@@ -270,7 +263,6 @@ class Supervisor:
             await child.gone.wait()
             if self.child is child:
                 self.child = None
-                self._changed()
 
     async def _watch(self) -> None:
         """Kill a child that is silent, and replace one that has grown."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -18,16 +18,15 @@ from sopan.rungs.bert_folder import read_bert_folder
 from sopan.rungs.encoder_config import EncoderConfig
 from sopan.rungs.presets import preset_folder
 from sopan.runtime.language import RuntimeLanguageModel
-from sopan.runtime.network import EncoderBody
+from sopan.runtime.network import encoder_body
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import WordPiece
 from sopan.types import Float32Array, Int32Array, Json
+from sopan.usecases.served.step import DECIMALS
 
 MOST_BLANKS = 4
 """That are filled together."""
 MASK = "[MASK]"
-DECIMALS = 6
-BYTES = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,19 +53,9 @@ class Speaks:
             ModelFolderError: there is none, or it is damaged.
         """
         found = read_bert_folder(folder)
-        config = found.config
-        body = EncoderBody(
-            depth=config.depth,
-            heads=config.heads,
-            norm=config.norm,
-            positions=config.positions,
-            epsilon=config.epsilon,
-            causal=config.causal,
-            summary="none",
-            places=config.max_length,
-        )
+        body = encoder_body(asdict(found.config), "none", found.config.max_length)
         network = RuntimeLanguageModel(found.weights, body)
-        return cls(config, found.wordpiece, found.unlearnt, network)
+        return cls(found.config, found.wordpiece, found.unlearnt, network)
 
     @property
     def objective(self) -> Literal["masked", "causal"]:
@@ -100,8 +89,7 @@ class Speaker:
             if path.is_file() and not path.name.startswith("."):
                 digest.update(path.name.encode())
                 with path.open("rb") as stream:
-                    while block := stream.read(BYTES):
-                        digest.update(block)
+                    hashlib.file_digest(stream, lambda: digest)
         return digest.hexdigest()[:16]
 
     @cached_property

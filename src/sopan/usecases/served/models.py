@@ -132,7 +132,7 @@ class ServedRun:
         """Let every step read the texts of all questions that ask it at once."""
         found: list[list[dict[str, Json]]] = [[{"steps": []} for _ in q["texts"]] for q in questions]
         for model in self.models:
-            asked = [i for i, q in enumerate(questions) if q["steps"] is None or model.step in q["steps"]]
+            asked = [i for i, question in enumerate(questions) if _asks(question, model)]
             texts = [text for i in asked for text in questions[i]["texts"]]
             if not texts:
                 continue
@@ -148,7 +148,7 @@ class ServedRun:
         """Let every step give its reasons for the texts of all questions that ask it at once."""
         found: list[list[dict[str, Json]]] = [[] for _ in questions]
         for model in self.models:
-            asked = [i for i, q in enumerate(questions) if q["steps"] is None or model.step in q["steps"]]
+            asked = [i for i, question in enumerate(questions) if _asks(question, model)]
             if not asked:
                 continue
             given = reasons(model, [questions[i]["text"] for i in asked])
@@ -203,18 +203,11 @@ class ServedRun:
 
     def _asked(self, question: Question, need: str | None = None) -> list[ServedStep]:
         """Return the models that a question is about, of those that have what it needs."""
-        steps = question["steps"]
-        if (
-            steps is not None
-            and need is not None
-            and any(model.step in steps and need not in model.has for model in self.models)
-        ):
+        asked = [model for model in self.models if _asks(question, model)]
+        able = [model for model in asked if need is None or need in model.has]
+        if question["steps"] is not None and len(able) < len(asked):
             raise InputError("one of these steps has no such thing: see `has` in /run")
-        return [
-            model
-            for model in self.models
-            if (steps is None or model.step in steps) and (need is None or need in model.has)
-        ]
+        return able
 
     def _check(self) -> None:
         """Hold that every model answers the golden sentence, and answers it alike twice."""
@@ -222,3 +215,8 @@ class ServedRun:
             first, second = (model.model.predict_texts([GOLDEN]).probabilities for _ in range(2))
             if not np.isfinite(first).all() or not np.allclose(first, second, atol=1e-6):
                 raise ModelFolderError("the model does not answer alike twice", where=str(model.folder))
+
+
+def _asks(question: Question, model: ServedStep) -> bool:
+    """Say whether a question is put to a model: none named means all."""
+    return question["steps"] is None or model.step in question["steps"]

@@ -26,6 +26,7 @@ from sopan.text.batch import FIRST_WORD
 from sopan.text.intake import Intake, PieceIntake
 from sopan.text.vectors import WordVectors
 from sopan.types import Float32Array, Json, Prediction
+from sopan.usecases.served.records import read_config
 from sopan.usecases.served.words import Seen, pieces_of, seen, words_of
 
 DECIMALS = 6
@@ -71,7 +72,7 @@ class ServedStep:
         """
         model = load_served(folder)
         digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:16]
-        step = str(getattr(model, "step", "") or read_saved(folder).step)
+        step = str(getattr(model, "step", "") or read_config(folder)["step"])
         return cls(step, folder, model, digest)
 
     @property

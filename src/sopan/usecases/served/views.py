@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,7 +12,7 @@ from sopan.rungs.evidence import contributions_of
 from sopan.rungs.linear import LinearModel
 from sopan.text.tokenize import tokenize
 from sopan.types import Json, Tokens
-from sopan.usecases.served.step import ServedStep
+from sopan.usecases.served.step import DECIMALS, ServedStep
 from sopan.usecases.served.words import Seen
 
 MOST_ATTENDED = 64
@@ -33,7 +32,7 @@ def view(step: ServedStep, text: str, *, attention: bool) -> dict[str, Json]:
     pieces = step.name == "bert"
     found: dict[str, Json] = {"kind": "pieces" if pieces else "words", "features": None, "attention": None}
     if step.name == "bow":
-        found["features"], words = _bag(step.rung, text)
+        found["features"], words = _bag(step, text)
     else:
         words = step.pieces(text) if pieces else step.seen(text)
     found["tokens"] = _tokens(words)
@@ -51,13 +50,14 @@ def _tokens(words: Seen) -> list[dict[str, Json]]:
     ]
 
 
-def _bag(rung: Any, text: str) -> tuple[dict[str, Json], Seen]:
+def _bag(step: ServedStep, text: str) -> tuple[dict[str, Json], Seen]:
     """Tell the features that a text has, each with its value and what it adds to the logits."""
+    rung = step.rung
     features = rung.transform([text])
     held = LinearModel(rung.model_.weights[features.indices], rung.model_.bias)
     n = len(features.data)
     diagonal = sp.csr_array((features.data, np.arange(n), np.arange(n + 1)), shape=(n, n))
-    parts = contributions_of(held, diagonal) / getattr(rung, "temperature_", 1.0)  # (n, C)
+    parts = contributions_of(held, diagonal) / step.temperature  # (n, C)
     names, kinds = np.empty(n, object), np.empty(n, object)
     counters = [block.counter for block in rung.blocks_]
     for counter, (low, high) in zip(counters, pairwise(np.cumsum([0, *map(len, counters)])), strict=True):
@@ -69,15 +69,15 @@ def _bag(rung: Any, text: str) -> tuple[dict[str, Json], Seen]:
         {
             "feature": str(names[i]),
             "kind": str(kinds[i]),
-            "value": round(float(features.data[i]), 6),
-            "contributions": np.round(parts[i], 6).tolist(),
+            "value": round(float(features.data[i]), DECIMALS),
+            "contributions": np.round(parts[i], DECIMALS).tolist(),
         }
         for i in order.tolist()
     ]
     told = {
         "total": n,
         "vocabulary": int(features.shape[1]),
-        "classes": [str(label) for label in np.asarray(rung.classes_).tolist()],
+        "classes": list(step.labels),
         "items": items,
     }
     tokens = tokenize(text, counters[0].rule, lowercase=counters[0].lowercase)
