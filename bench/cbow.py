@@ -53,11 +53,24 @@ BARS = {"gensim": 3.0, "fastText": 6.0}
 RATES = {"sopan": (0.1, 0.2, 0.3), "gensim": (0.025, 0.05, 0.1), "fastText": (0.05, 0.1, 0.2)}
 
 
+TRIES = 10
+"""fastText's threads overwrite each other's sums; where that ends in its "Encountered NaN" it tries again."""
+
+
 class Trained(NamedTuple):
-    """Vectors, and the seconds that the passes over the corpus took."""
+    """What training gave.
+
+    Args:
+        vectors: of the words.
+        seconds: that the passes over the corpus took.
+        whole: seconds from the file to the vectors.
+        failed: tries before this one that ended in NaN; not timed.
+    """
 
     vectors: WordVectors
     seconds: float
+    whole: float
+    failed: int = 0
 
 
 # ---- the contenders ----------------------------------------------------------------------
@@ -65,20 +78,21 @@ class Trained(NamedTuple):
 
 def make_sopan(corpus: str, subsample: float, rate: float = EQUAL.learning_rate) -> Work:
     def work(number: int) -> Trained:
+        opened = time.perf_counter()
         vocabulary, encoded = build_vocabulary(read_texts(corpus)[0], min_count=MIN_COUNT)
-        settings, rng = (
-            replace(EQUAL, subsample=subsample, learning_rate=rate),
-            np.random.default_rng(number + 1),
-        )
+        settings = replace(EQUAL, subsample=subsample, learning_rate=rate)
+        rng = np.random.default_rng(number + 1)
         started = time.perf_counter()
         vectors = train_word_vectors(encoded, vocabulary.counts, settings, rng)
-        return Trained(WordVectors(vocabulary.words, vectors), time.perf_counter() - started)
+        ended = time.perf_counter()
+        return Trained(WordVectors(vocabulary.words, vectors), ended - started, ended - opened)
 
     return work
 
 
 def make_gensim(corpus: str, subsample: float, rate: float = RATES["gensim"][0]) -> Work:
     def work(number: int) -> Trained:
+        opened = time.perf_counter()
         model = Word2Vec(
             vector_size=EQUAL.dimension,
             window=EQUAL.window,
@@ -94,8 +108,9 @@ def make_gensim(corpus: str, subsample: float, rate: float = RATES["gensim"][0])
         size = {"total_examples": model.corpus_count, "total_words": model.corpus_total_words}
         started = time.perf_counter()
         model.train(corpus_file=corpus, epochs=EQUAL.epochs, **size)
-        seconds = time.perf_counter() - started
-        return Trained(WordVectors(tuple(model.wv.index_to_key), model.wv.vectors), seconds)
+        ended = time.perf_counter()
+        vectors = WordVectors(tuple(model.wv.index_to_key), model.wv.vectors)
+        return Trained(vectors, ended - started, ended - opened)
 
     return work
 
@@ -118,12 +133,18 @@ def make_fasttext(corpus: str, subsample: float, rate: float = RATES["fastText"]
             verbose=0,
         )
 
-    def work(number: int) -> Trained:
-        started = time.perf_counter()
-        model = train(EQUAL.epochs)
-        words = tuple(model.get_words())
-        vectors = WordVectors(words, model.get_input_matrix()[: len(words)])
-        return Trained(vectors, time.perf_counter() - started - reading)
+    def work(_number: int) -> Trained:
+        for failed in range(TRIES):
+            started = time.perf_counter()
+            try:
+                model = train(EQUAL.epochs)
+            except RuntimeError:
+                continue
+            whole = time.perf_counter() - started
+            words = tuple(model.get_words())
+            vectors = WordVectors(words, model.get_input_matrix()[: len(words)])
+            return Trained(vectors, whole - reading, whole, failed)
+        return Trained(WordVectors((), np.empty((0, EQUAL.dimension), np.float32)), np.nan, np.nan, TRIES)
 
     started = time.perf_counter()
     with suppress(RuntimeError):  # it reads, and then complains that it has no loss to tell of
@@ -225,36 +246,44 @@ def write_corpus(texts: pa.LargeStringArray, path: Path) -> int:
 
 
 def tell(peer: str, found: Contest, n_words: int, options: argparse.Namespace, corpus: str) -> None:
-    """Print what a contest found."""
-    passed, alone = EQUAL.epochs * n_words, {}
-    for name, results in found.results.items():
-        alone[name] = [result.seconds for result in results]
-    speed = {name: passed / median(seconds) for name, seconds in alone.items()}
-    ratio = median(theirs / own for own, theirs in zip(alone["sopan"], alone[peer], strict=True))
-    whole = {name: passed / found.median(name) for name in alone}
-    marks = {name: mean_quality(found.results[name], options.wordsim) for name in alone}
+    """Print what a contest found, of the rounds that the peer came through."""
+    passed = EQUAL.epochs * n_words
+    failed = sum(result.failed for result in found.results[peer])
+    rounds = [i for i, result in enumerate(found.results[peer]) if result.failed < TRIES]
+    if not rounds:
+        print(f"{peer}: {failed} tries, and each ended in a NaN of its own")
+        ours = passed / median(one.seconds for one in found.results["sopan"])
+        nothing = {"peer": None, "ratio": None, "bar": BARS[peer], "peer_failed": failed}
+        report("cbow", peer_name=peer, ours=ours, unit="raw words/s of training", **nothing)
+        return
+    results = {name: [found.results[name][i] for i in rounds] for name in found.results}
+    speed = {name: passed / median(one.seconds for one in ones) for name, ones in results.items()}
+    whole = {name: passed / median(one.whole for one in ones) for name, ones in results.items()}
+    pairs = list(zip(results["sopan"], results[peer], strict=True))
+    marks = {name: mean_quality(ones, options.wordsim) for name, ones in results.items()}
     limit = products_a_second() / products_a_word(corpus, THINNED[peer])
     rows = [("", "M words/s, training", "M words/s, whole", *MEASURES)]
-    for name in alone:
+    for name in results:
         good = (f"{marks[name][measure]:.1f}" for measure in MEASURES)
         rows.append((name, f"{speed[name] / 1e6:.2f}", f"{whole[name] / 1e6:.2f}", *good))
-    table(f"{n_words:,} words, {options.rounds} rounds, subsampling at {THINNED[peer]:g}", rows)
+    table(f"{n_words:,} words, {len(rounds)} rounds, subsampling at {THINNED[peer]:g}", rows)
     report(
         "cbow",
         peer_name=peer,
         ours=speed["sopan"],
         peer=speed[peer],
-        ratio=ratio,
+        ratio=median(theirs.seconds / own.seconds for own, theirs in pairs),
         bar=BARS[peer],
         unit="raw words/s of training",
         limit=limit,
         ratio_to_limit=speed["sopan"] / limit,
         whole={name: float(f"{value:.4g}") for name, value in whole.items()},
-        whole_ratio=float(f"{found.ratio('sopan', peer):.4g}"),
+        whole_ratio=float(f"{median(theirs.whole / own.whole for own, theirs in pairs):.4g}"),
         quality=marks,
         subsample=THINNED[peer],
         words=n_words,
-        rounds=options.rounds,
+        rounds=len(rounds),
+        peer_failed=failed,
     )
 
 

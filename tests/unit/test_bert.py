@@ -138,12 +138,22 @@ def test_frozen_layers_stay_as_they_were(preset):
     low = {path for path in found if path.startswith(("words", "positions", "input_norm", "block_0"))}
     assert 10 < len(low) < len(found)
     assert {path for path, distance in found.items() if distance == 0} == low
-    assert all(moved(preset).values())
+    assert all(moved(preset, frozen_layers=0).values())
+
+
+def test_unless_told_otherwise_the_vectors_of_a_presets_pieces_stay_as_they_were(preset):
+    found = moved(preset)
+    lowest = {path for path in found if path.startswith(("words", "positions", "input_norm"))}
+    assert {path for path, distance in found.items() if distance == 0} == lowest
+    with eagerly():
+        scratch = make_step("bert", preset="scratch", width=8, depth=1, heads=2, inner=16, **LIKE_BEFORE)
+        scratch.fit(EIGHT, SOIL_OR_SEA)
+    assert not scratch.network_.non_trainable_weights
 
 
 def test_each_layer_learns_slower_than_the_one_above(preset):
     """The first step of Adam is as long as the rate, whatever the gradient: here it is the only one."""
-    found = moved(preset, layer_decay=0.5, warm_up=0.0)
+    found = moved(preset, layer_decay=0.5, warm_up=0.0, frozen_layers=0)
     rate = max(found.values()) / 0.5
     for start, factor in {"block_1": 0.5, "block_0": 0.25, "words": 0.125, "positions": 0.125}.items():
         farthest = max(distance for path, distance in found.items() if path.startswith(start))

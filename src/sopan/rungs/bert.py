@@ -58,6 +58,7 @@ class Bert(NetworkRung):
         summary: what becomes of the pieces: the first one through BERT's pooler, or their mean.
         layer_decay: by how much slower each layer learns than the one above it; 1: all alike.
         frozen_layers: the lowest so many do not learn: the pieces' vectors are one, then come the blocks.
+            None: a preset's vectors of pieces, many of which no labelled text holds; from scratch none.
         warm_up: share of all steps in which the rate rises.
         adapt_steps: steps of filling blanks in the texts at hand, `unlabelled` ones included, before any
             label is seen. None: where there are unlabelled texts and the preset can fill blanks, once through
@@ -87,9 +88,9 @@ class Bert(NetworkRung):
     pool: Pool = "mean"
     summary: PieceSummary = "mean"
     layer_decay: float = 0.9
-    frozen_layers: int = 0
+    frozen_layers: int | None = None
     learning_rate: float = 2e-4
-    epochs: int = 3
+    epochs: int = 5
     min_steps: int = 150
     dropout: float = 0.1
     weight_decay: float = 0.01
@@ -132,7 +133,7 @@ class Bert(NetworkRung):
         windows = self.intake.cut(encoded)
         self._set_buckets(windows, self._places())
         self._assemble(start.weights)
-        freeze(self.network_, self.frozen_layers)
+        freeze(self.network_, self._frozen())
         self._train(windows, labels, validation, monitor)
         return self
 
@@ -169,7 +170,7 @@ class Bert(NetworkRung):
     def _check(self) -> None:
         """Refuse settings that do not go with the preset."""
         depth = self.config_.depth
-        if self.frozen_layers > depth + 1:
+        if self._frozen() > depth + 1:
             raise ConfigError(
                 f"frozen_layers={self.frozen_layers}, and there are {depth + 1}",
                 next_step=f"the vectors of pieces are one, and {depth} blocks",
@@ -178,6 +179,10 @@ class Bert(NetworkRung):
             raise ConfigError(
                 "in a causal model the first piece sees nothing of the text", next_step='summary="mean"'
             )
+
+    def _frozen(self) -> int:
+        """Return how many of the lowest layers do not learn."""
+        return int(self.preset != SCRATCH) if self.frozen_layers is None else self.frozen_layers
 
     def _places(self) -> int | None:
         """Return how many pieces the encoder has places for; None: any."""

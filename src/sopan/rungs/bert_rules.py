@@ -20,7 +20,7 @@ BERT_RULES: dict[str, Rule] = {
     "pool": OneOf(get_args(Pool)),
     "summary": OneOf(get_args(PieceSummary)),
     "layer_decay": Between(Real, 0.01, 1),
-    "frozen_layers": Between(Integral, 0, 1000),
+    "frozen_layers": Between(Integral, 0, 1000, optional=True),
     "warm_up": Between(Real, 0, 1),
     "adapt_steps": Between(Integral, 0, 100_000_000, optional=True),
     "adapt_seconds": Between(Real, 0.1, 1e9, optional=True),
