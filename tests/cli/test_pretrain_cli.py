@@ -224,3 +224,10 @@ def test_a_stale_vocabulary_is_not_taken_for_another_corpus(desk, monkeypatch, c
     second = find_vocabulary(CorpusReading(("corpus.csv",)), 100, True, desk / "work")
     assert "z" not in first.pieces
     assert "z" in "".join(second.pieces)
+
+
+@pytest.mark.parametrize("use_case", ["compare_objectives", "pretrain", "fill"])
+def test_tensorflow_says_nothing_about_itself(use_case: str) -> None:
+    code = f"from sopan import usecases; usecases.{use_case}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

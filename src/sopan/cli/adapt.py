@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -29,6 +30,9 @@ def run(
     held_out: o.HeldOut = 0.01,
     work: o.Work = None,
     labelled: o.Labelled = None,
+    labelled_text: o.LabelledText = None,
+    label: o.Label = None,
+    split_column: o.SplitColumn = None,
     train: o.Train = None,
     val: o.Val = None,
     test: o.Test = None,
@@ -39,6 +43,7 @@ def run(
     from sopan import usecases  # noqa: PLC0415
     from sopan.cli.show_pretraining import pretraining_progress, show_adapted  # noqa: PLC0415
 
+    reading = usecases.Reading(header=not no_header, encoding=encoding, max_rejects=max_rejects)
     with pretraining_progress() as tell:
         report = usecases.adapt(
             preset,
@@ -51,9 +56,10 @@ def run(
             epochs=epochs,
             precision=precision,
             held_out=held_out,
-            reading=usecases.Reading(text, None, None, not no_header, encoding, max_rejects),
+            reading=replace(reading, text=text),
             work=work,
             labelled=labelled,
+            labelled_reading=replace(reading, text=labelled_text, label=label, split_column=split_column),
             parts=usecases.Parts(train, val, test),
             seed=seed,
             tell=tell,

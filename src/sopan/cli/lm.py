@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,9 @@ def compare(
         Path | None, typer.Option("--work", help="Folder to keep both models in, and to go on from.")
     ] = None,
     labelled: o.Labelled = None,
+    labelled_text: o.LabelledText = None,
+    label: o.Label = None,
+    split_column: o.SplitColumn = None,
     train: o.Train = None,
     val: o.Val = None,
     test: o.Test = None,
@@ -49,6 +53,7 @@ def compare(
     from sopan import usecases  # noqa: PLC0415
     from sopan.cli.show_pretraining import pretraining_progress, show_objectives  # noqa: PLC0415
 
+    reading = usecases.Reading(header=not no_header, encoding=encoding, max_rejects=max_rejects)
     with pretraining_progress() as tell:
         report = usecases.compare_objectives(
             corpus,
@@ -59,9 +64,10 @@ def compare(
             epochs=epochs,
             precision=precision,
             held_out=held_out,
-            reading=usecases.Reading(text, None, None, not no_header, encoding, max_rejects),
+            reading=replace(reading, text=text),
             work=work,
             labelled=labelled,
+            labelled_reading=replace(reading, text=labelled_text, label=label, split_column=split_column),
             parts=usecases.Parts(train, val, test),
             seed=seed,
             tell=tell,

@@ -70,4 +70,7 @@ Labelled = Annotated[
     str | None,
     typer.Option("--labelled", metavar="DATA", help="Labelled texts, to test on what was learnt."),
 ]
+LabelledText = Annotated[
+    str | None, typer.Option("--labelled-text", metavar="C", help="Column of the text in the labelled data.")
+]
 ModelOut = Annotated[Path, typer.Option("--out", help="Model folder to write.", show_default=False)]

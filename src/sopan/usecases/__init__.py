@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from sopan.training.quiet import quiet
+
 _HOMES = {
     "Parts": "inputs",
     "Reading": "inputs",
@@ -46,4 +48,5 @@ def __getattr__(name: str) -> Any:
     """Import a use case when it is first asked for: predicting need not load what draws reports."""
     if name not in _HOMES:
         raise AttributeError(f"module 'sopan.usecases' has no attribute {name!r}")
-    return getattr(import_module(f"sopan.usecases.{_HOMES[name]}"), name)
+    with quiet():  # some of them bring TensorFlow in
+        return getattr(import_module(f"sopan.usecases.{_HOMES[name]}"), name)

@@ -52,6 +52,7 @@ def adapt(
     reading: Reading = DEFAULT_READING,
     work: str | Path | None = None,
     labelled: str | Path | None = None,
+    labelled_reading: Reading = DEFAULT_READING,
     parts: Parts = DEFAULT_PARTS,
     seed: int = 0,
     tell: Tell = lambda part, message: None,
@@ -65,7 +66,7 @@ def adapt(
         words: how many words become pieces, at most.
         labelled: texts with labels. The step `bert` learns them from the preset and from the adapted model,
             and both are tested on the test part; validation and test texts are first taken out of the corpus.
-        parts: how to split these.
+        labelled_reading, parts: how to read and split these.
 
     Returns:
         `training` (what `training.json` holds), `new_words`, `blanks` (held-out words that the preset and the
@@ -79,7 +80,7 @@ def adapt(
     chosen = {"objective": before.objective, "length": min(128, before.config.max_length), **task}
     places = {"max_length": before.config.max_length}
     _, settings = chosen_settings(places, chosen, recipe, "random", precision, seed)
-    exam = None if labelled is None else Exam(labelled, reading, parts, seed)
+    exam = None if labelled is None else Exam(labelled, labelled_reading, parts, seed)
     documents = _documents(corpus, reading, held_out, exam)
     place = Workplace.of(out, work)
     with folder_lock(Path(out)):
@@ -117,6 +118,7 @@ def compare_objectives(
     reading: Reading = DEFAULT_READING,
     work: str | Path | None = None,
     labelled: str | Path | None = None,
+    labelled_reading: Reading = DEFAULT_READING,
     parts: Parts = DEFAULT_PARTS,
     seed: int = 0,
     tell: Tell = lambda part, message: None,
@@ -128,7 +130,7 @@ def compare_objectives(
             see `pretrain`. Both read the same sequences in the same order, for as many steps.
         work: a folder to go on from; a temporary one unless given.
         labelled: texts with labels, which the step `bert` learns from either; see `adapt`.
-        parts: how to split these.
+        labelled_reading, parts: how to read and split these.
 
     Returns:
         `looks` of both, `blanks`, and `downstream` where there are labelled texts.
@@ -140,7 +142,7 @@ def compare_objectives(
         objective: chosen_settings(encoder, {**task, "objective": objective}, recipe, "cbow", precision, seed)
         for objective in ("masked", "causal")
     }
-    exam = None if labelled is None else Exam(labelled, reading, parts, seed)
+    exam = None if labelled is None else Exam(labelled, labelled_reading, parts, seed)
     documents = _documents(corpus, reading, held_out, exam)
     with _kept(work) as folder:
         wordpiece = find_vocabulary(documents, vocabulary, True, folder)
