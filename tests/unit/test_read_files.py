@@ -17,8 +17,9 @@ import pytest
 import zstandard
 
 from sopan.errors import ConfigError, DataError
-from sopan.text.parquet import write_parquet
+from sopan.text.parquet import ParquetTable, write_parquet
 from sopan.text.read import check_unchanged, read_corpus, read_texts, stream_texts
+from sopan.text.table import ROW
 
 ROWS = [("a warm and funny film", "good"), ("two dull hours", "bad")] * 3
 CSV = "text,label\n" + "".join(f"{text},{label}\n" for text, label in ROWS)
@@ -178,6 +179,28 @@ def test_parquet_that_is_none(tmp_path):
     assert "not a readable Parquet file" in refusal(
         put(tmp_path, "reviews.parquet", b"PAR1 and nothing more")
     )
+
+
+@pytest.mark.parametrize("height", [1, 7, 100])
+def test_parquet_in_row_groups_of_any_height(tmp_path, height):
+    path, table = tmp_path / "groups.parquet", pa.table({"text": [f"text {i}" for i in range(100)]})
+    pq.write_table(table, path, row_group_size=height)
+    batches = list(ParquetTable(path, "groups").read(["text"], 10))
+    assert pa.Table.from_batches(batches)["text"].to_pylist() == table["text"].to_pylist()
+    assert pa.Table.from_batches(batches)[ROW].to_pylist() == list(range(100))
+
+
+def test_parquet_takes_no_more_memory_where_there_are_more_row_groups(tmp_path):
+    def most_held(groups):
+        path = tmp_path / f"{groups}.parquet"
+        with pq.ParquetWriter(path, pa.schema({"text": pa.string()})) as writer:
+            for group in range(groups):
+                writer.write_table(pa.table({"text": [f"{group} {i} " * 20 for i in range(2000)]}))
+        before = pa.total_allocated_bytes()
+        reading = ParquetTable(path, str(groups)).read(["text"], 500)
+        return max(pa.total_allocated_bytes() - before for _ in reading)
+
+    assert most_held(40) < 1.5 * most_held(4)
 
 
 def test_parquet_with_a_column_twice(tmp_path):

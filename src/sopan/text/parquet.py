@@ -82,13 +82,28 @@ class ParquetTable(Table):
         self.rejects.clear()
         row = 0
         try:
-            for batch in self._file.iter_batches(batch_rows, columns=list(columns), use_threads=False):
-                yield self._as_text(batch.select(list(columns)), row)
-                row += batch.num_rows
+            for groups in self._row_groups(batch_rows):
+                asked = {"row_groups": groups, "columns": list(columns), "use_threads": False}
+                for batch in self._file.iter_batches(batch_rows, **asked):
+                    yield self._as_text(batch.select(list(columns)), row)
+                    row += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise DataError(
                 f"the Parquet file is damaged near row {row} ({_first_line(error)})", where=self.name
             ) from error
+
+    def _row_groups(self, rows: int) -> Iterator[list[int]]:
+        """Give few row groups at a time, of so many rows: Arrow keeps hold of all it reads in one go."""
+        groups: list[int] = []
+        held = 0
+        for group in range(self._file.num_row_groups):
+            groups.append(group)
+            held += self._file.metadata.row_group(group).num_rows
+            if held >= rows:
+                yield groups
+                groups, held = [], 0
+        if groups:
+            yield groups
 
     def _as_text(self, batch: pa.RecordBatch, first_row: int) -> pa.RecordBatch:
         rows = pa.array(np.arange(first_row, first_row + batch.num_rows, dtype=np.int64))
