@@ -2,10 +2,12 @@
 
     python bench/room.py [--run FOLDER] [--clients 150] [--seconds 60] [--steps bow,bert] [--smoke]
 
-Starts `sopan serve` on loopback and asks it as the page does: each client loads the page, then predicts and
-has explained real sentences, 1 to 4 seconds apart; then all predict in the same moment. A 429 is waited out
-and asked again, as the page does; its time counts. The last line is JSON: times in milliseconds, the press
-in seconds until the last answer, and how fast the memory of door and child grew after a warm-up of a third.
+Starts `sopan serve` on loopback and asks it as the page does: each client loads the page, then with real
+sentences, 1 to 4 seconds apart, by turns lets all steps predict and one explain, with its variants: the one
+that is in view, from one sentence to the next the next step up; then all clients let all steps predict in the
+same moment. A 429 is waited out and asked again, as the page does; its time counts. The last line is JSON:
+times in milliseconds, the press in seconds until the last answer, and how fast the memory of door and child
+grew after a warm-up of a third.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +55,9 @@ class Found:
 class Client:
     """One browser with one line to the server, as lean as can be: it shares the machine."""
 
-    def __init__(self, port: int, found: Found) -> None:
-        self.port, self.found = port, found
+    def __init__(self, port: int, found: Found, steps: list[str] | None) -> None:
+        self.port, self.found, self.steps = port, found, steps
+        self.flight: list[list[str]] = []
         self.reader: asyncio.StreamReader | None = None
 
     async def ask(self, path: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
@@ -91,39 +95,45 @@ class Client:
         page = (await self.timed("page", "/")).decode(errors="replace")
         for path in sorted(set(re.findall(r"""(?:src|href)="\.?/?([\w./-]+\.(?:js|css|json|svg))""", page))):
             await self.timed("page", f"/{path}")
-        await self.timed("page", "/run")
+        self.flight = flight_of(json.loads(await self.timed("page", "/run"))["steps"], self.steps)
 
     def close(self) -> None:
         if self.reader is not None:
             self.writer.close()
 
 
-async def visit(
-    client: Client, sentences: Sequence[str], steps: list[str] | None, until: float, seed: int
-) -> None:
+def flight_of(served: list[dict[str, Any]], asked: list[str] | None) -> list[list[str]]:
+    """Put a step's variants together, as the page shows them."""
+    flight: dict[str, list[str]] = {}
+    for step in (each["step"] for each in served):
+        if asked is None or step in asked:
+            flight.setdefault(step.partition(":")[0], []).append(step)
+    return list(flight.values())
+
+
+async def visit(client: Client, sentences: Sequence[str], until: float, seed: int) -> None:
     """Come in, then predict and have explained, with time to think, until it is over."""
     rng = random.Random(seed)
     await asyncio.sleep(rng.uniform(0, THINK[1]))
     await client.load_page()
-    while time.monotonic() < until:
+    for turn in count(seed):
         text = rng.choice(sentences)
-        for kind in ("predict", "explain"):
+        for kind, steps in (("predict", client.steps), ("explain", client.flight[turn % len(client.flight)])):
             await asyncio.sleep(rng.uniform(*THINK))
-            if time.monotonic() < until:
-                await client.timed(kind, f"/{kind}", {"text": text, "steps": steps})
+            if time.monotonic() >= until:
+                return
+            await client.timed(kind, f"/{kind}", {"text": text, "steps": steps})
 
 
 async def room(
     port: int, pids: Sequence[int], sentences: Sequence[str], options: argparse.Namespace
 ) -> dict[str, Any]:
     found, pressed = Found(), Found()
-    clients = [Client(port, found) for _ in range(options.clients)]
+    clients = [Client(port, found, options.steps) for _ in range(options.clients)]
     until = time.monotonic() + options.seconds
     memory: list[tuple[float, float]] = []
     watching = asyncio.create_task(watch(pids, memory))
-    await asyncio.gather(
-        *(visit(client, sentences, options.steps, until, seed) for seed, client in enumerate(clients))
-    )
+    await asyncio.gather(*(visit(client, sentences, until, seed) for seed, client in enumerate(clients)))
     watching.cancel()
     started = time.perf_counter()
     for client in clients:
