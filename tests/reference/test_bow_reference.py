@@ -13,7 +13,8 @@ from scipy.optimize import minimize
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from sopan.rungs.bow import BagOfWords, class_log_count_ratio
+from sopan.rungs.bow import BagOfWords
+from sopan.rungs.feature_weights import class_log_count_ratio
 from sopan.rungs.linear import fit_one_vs_rest
 
 TEXTS = [

@@ -6,7 +6,8 @@ import scipy.sparse as sp
 
 from sopan.errors import ConfigError, DataError
 from sopan.rungs.base import Memo
-from sopan.rungs.bow import FEW_TEXTS, BagOfWords, class_log_count_ratio, log_count_ratio, weigh
+from sopan.rungs.bow import BagOfWords
+from sopan.rungs.feature_weights import FEW_TEXTS, class_log_count_ratio, log_count_ratio, weigh
 from sopan.types import RungState
 
 TEXTS = ["warm bread and good soup", "good warm tea", "cold bread and bad soup", "bad cold tea"]
@@ -36,6 +37,23 @@ def test_weighs_by_hand(tf, expected):
 def test_idf_weighs_before_rows_get_length_one():
     counts = sp.csr_matrix(np.array([[1, 1]]))
     np.testing.assert_allclose(weigh(counts, "binary", np.float32([3, 4])).toarray(), [[0.6, 0.8]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("tf", ["counts", "binary", "sublinear"])
+def test_weighing_in_many_rows_on_every_core_equals_numpy(tf, monkeypatch):
+    monkeypatch.setattr("sopan.rungs.feature_weights.SHARE_ENTRIES", 64)
+    rng = np.random.default_rng(0)
+    counts = sp.csr_matrix(rng.poisson(0.3, (500, 40)).astype(np.int64) * rng.integers(0, 900, (500, 1)))
+    idf = rng.uniform(1, 9, 40).astype(np.float32)
+    n = counts.toarray().astype(np.float64)
+    with np.errstate(divide="ignore"):
+        weights = {"counts": n, "binary": np.sign(n), "sublinear": np.where(n > 0, 1 + np.log(n), 0)}[
+            tf
+        ] * idf
+    lengths = np.linalg.norm(weights, axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        weigh(counts, tf, idf).toarray(), weights / np.maximum(lengths, 1e-300), rtol=1e-7
+    )
 
 
 def test_log_count_ratio_by_hand():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args
+from typing import Any, ClassVar, NamedTuple, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -21,19 +21,14 @@ from sklearn.utils.validation import check_is_fitted
 from sopan.errors import ConfigError, DataError
 from sopan.rungs.base import Labels, Memo, Rung, check_labels
 from sopan.rungs.evidence import bag_evidence
+from sopan.rungs.feature_weights import FEW_TEXTS, UNEVEN, Tf, class_log_count_ratio, weigh
 from sopan.rungs.linear import ClassWeight, LinearModel, fit_one_vs_rest
 from sopan.rungs.settings import TEXT_RULES, Between, OneOf, Rule, Span, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.ngrams import Analyzer, NgramCounter, count_ngrams
 from sopan.text.unicode import TokenRule
 from sopan.training.recipe import Monitor
-from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, Reading, RungState
-
-Tf = Literal["counts", "binary", "sublinear"]
-"""What n occurrences in one text weigh: n, 1, or 1 + ln n."""
-
-FEW_TEXTS = 1000
-"""With fewer texts than this, what occurs only once is kept by default."""
+from sopan.types import Evidence, Float32Array, Reading, RungState
 
 _WORDS = {"ngrams": (1, 2), "characters": None}
 
@@ -261,7 +256,7 @@ class BagOfWords(Rung):
             {"ngrams": (1, 3), "C": 300.0},
             {"ngrams": None, "characters": (2, 5), "C": 10.0},
         ]
-        if class_counts.max() <= IMBALANCED * class_counts.min():
+        if class_counts.max() <= UNEVEN * class_counts.min():
             return settings
         return [{**each, "class_weight": weight} for weight in ("balanced", None) for each in settings]
 
@@ -272,9 +267,6 @@ class _Block(NamedTuple):
     counter: NgramCounter
     idf: Float32Array
 
-
-IMBALANCED = 1.5
-"""From this ratio of the largest class to the smallest, weighing classes is tried too."""
 
 _SETTINGS: dict[str, Rule] = TEXT_RULES | {
     "ngrams": Span(most=8),
@@ -287,49 +279,3 @@ _SETTINGS: dict[str, Rule] = TEXT_RULES | {
     "min_df": Between(Integral, 1, 1_000_000_000, optional=True),
     "max_features": Between(Integral, 1, 1_000_000_000, optional=True),
 }
-
-
-def weigh(counts: sp.csr_matrix, tf: Tf, idf: Float32Array) -> sp.csr_array:
-    """Turn counts (N, V) into rows of length 1 (an empty row stays empty), float32.
-
-    Computed in float64 and rounded once; each row depends on no other.
-    """
-    counted = counts.data.astype(np.float64)
-    values = {"counts": counted, "binary": np.ones_like(counted), "sublinear": 1 + np.log(counted)}[tf]
-    values = values * idf[counts.indices]
-    squares = sp.csr_array((values**2, counts.indices, counts.indptr), shape=counts.shape)
-    lengths = np.sqrt(squares.sum(axis=1))  # (N,)
-    values /= np.repeat(lengths, np.diff(counts.indptr))
-    return sp.csr_array((values.astype(np.float32), counts.indices, counts.indptr), shape=counts.shape)
-
-
-def class_log_count_ratio(features: sp.csr_array, members: BoolArray) -> FloatArray:
-    """Tell for each feature how much more of a class's texts hold it than of the others': (V,).
-
-    ln of (p / |p|) / (q / |q|), where p and q count the class's texts and the others that hold the feature.
-    As in Wang and Manning (2012), section 2.1, but for the counts added to tame rare features: the two are
-    shared out in proportion to the classes' sizes, so that a feature which says nothing gets 0 however
-    unequal the classes are. With classes of one size each gets 1, as there.
-
-    Args:
-        features: (N, V); an entry means that the text holds the feature.
-        members: (N,) which texts are of the class.
-    """
-    every = np.bincount(features.indices, minlength=features.shape[1])
-    inside = np.bincount(features[members].indices, minlength=features.shape[1])
-    share = (inside.sum() + 1) / (every.sum() + 2)
-    ratio: FloatArray = np.log((inside / share + 2) / ((every - inside) / (1 - share) + 2))
-    return ratio
-
-
-def log_count_ratio(features: sp.csr_array, labels: npt.NDArray[np.integer[Any]]) -> FloatArray:
-    """Tell for each feature how strongly it speaks for or against any one class: (V,), 0 or more.
-
-    Args:
-        features: (N, V); an entry means that the text holds the feature.
-        labels: (N,) class indices 0 … C-1.
-    """
-    strongest = np.zeros(features.shape[1])
-    for label in range(int(labels.max()) + 1):
-        np.maximum(strongest, np.abs(class_log_count_ratio(features, labels == label)), out=strongest)
-    return strongest

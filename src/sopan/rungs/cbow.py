@@ -21,9 +21,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import DataError
 from sopan.rungs.base import Labels, Memo, Rung, check_labels
-from sopan.rungs.bow import IMBALANCED, log_count_ratio
 from sopan.rungs.embedding import CbowSettings, Words, embed_words
 from sopan.rungs.evidence import contributions_of, vocabulary_evidence
+from sopan.rungs.feature_weights import UNEVEN, log_count_ratio
 from sopan.rungs.linear import ClassWeight, LinearModel, fit_standardised
 from sopan.rungs.pool import Pooling, bag, common_component, pool, without_component, word_weights
 from sopan.rungs.settings import VECTOR_RULES, Between, OneOf, Rule, check_settings
@@ -278,7 +278,7 @@ class CBOW(Rung):
             {"pooling": "idf", "distinct": True, "nb": 0.0},
             {"pooling": "sif", "distinct": False, "nb": 0.0},
         ]
-        uneven = class_counts.max() > IMBALANCED * class_counts.min()
+        uneven = class_counts.max() > UNEVEN * class_counts.min()
         weights: tuple[ClassWeight, ...] = ("balanced", None) if uneven else (None,)
         return [
             {**pooling, "C": C, "class_weight": weight}

@@ -15,7 +15,7 @@ from sopan.kernels import cbow
 from sopan.kernels.cbow_block import make_rows
 from sopan.kernels.chance import HALF_RANGE, make_noise
 from sopan.kernels.lanes import LANES
-from sopan.rungs.bow import FEW_TEXTS
+from sopan.rungs.feature_weights import FEW_TEXTS
 from sopan.text.encode import on_every_core
 from sopan.text.unicode import TokenRule
 from sopan.text.vectors import load_word_vectors, usable_vectors

@@ -1,0 +1,81 @@
+"""What a feature weighs: how often a text holds it, how few texts hold it, and how it tells classes apart.
+
+    counts (N, V) -> tf -> × idf -> rows of length 1          log-count ratio (V,)
+
+Source: S. Wang and C. Manning, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification"
+(ACL 2012).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from sopan.kernels.weigh import weigh_rows
+from sopan.text.cores import cores
+from sopan.text.encode import on_every_core, shares_of
+from sopan.types import BoolArray, Float32Array, FloatArray
+
+Tf = Literal["counts", "binary", "sublinear"]
+"""What n occurrences in one text weigh: n, 1, or 1 + ln n."""
+
+FEW_TEXTS = 1000
+"""With fewer texts than this, what occurs only once is kept by default."""
+
+UNEVEN = 1.5
+"""From this ratio of the largest class to the smallest, weighing classes is tried too."""
+
+SHARE_ENTRIES = 1 << 16
+"""Least number of entries for which another thread is worth its start."""
+
+
+def weigh(counts: sp.csr_matrix, tf: Tf, idf: Float32Array) -> sp.csr_array:
+    """Turn counts (N, V) into rows of length 1 (an empty row stays empty), float32.
+
+    Computed in float64 and rounded once; each row depends on no other.
+    """
+    n = np.arange(1, counts.data.max(initial=1) + 1, dtype=np.float64)
+    weights = {"counts": n, "binary": np.ones_like(n), "sublinear": 1 + np.log(n)}[tf]
+    values = np.empty(counts.nnz, np.float32)
+    bounds = counts.indptr.astype(np.int64)
+
+    def work(share: slice) -> None:
+        weigh_rows(bounds[share.start : share.stop + 1], counts.indices, counts.data, weights, idf, values)
+
+    on_every_core(work, shares_of(bounds, SHARE_ENTRIES, cores()))
+    return sp.csr_array((values, counts.indices, counts.indptr), shape=counts.shape)
+
+
+def class_log_count_ratio(features: sp.csr_array, members: BoolArray) -> FloatArray:
+    """Tell for each feature how much more of a class's texts hold it than of the others': (V,).
+
+    ln of (p / |p|) / (q / |q|), where p and q count the class's texts and the others that hold the feature.
+    As in Wang and Manning (2012), section 2.1, but for the counts added to tame rare features: the two are
+    shared out in proportion to the classes' sizes, so that a feature which says nothing gets 0 however
+    unequal the classes are. With classes of one size each gets 1, as there.
+
+    Args:
+        features: (N, V); an entry means that the text holds the feature.
+        members: (N,) which texts are of the class.
+    """
+    every = np.bincount(features.indices, minlength=features.shape[1])
+    inside = np.bincount(features[members].indices, minlength=features.shape[1])
+    share = (inside.sum() + 1) / (every.sum() + 2)
+    ratio: FloatArray = np.log((inside / share + 2) / ((every - inside) / (1 - share) + 2))
+    return ratio
+
+
+def log_count_ratio(features: sp.csr_array, labels: npt.NDArray[np.integer[Any]]) -> FloatArray:
+    """Tell for each feature how strongly it speaks for or against any one class: (V,), 0 or more.
+
+    Args:
+        features: (N, V); an entry means that the text holds the feature.
+        labels: (N,) class indices 0 … C-1.
+    """
+    strongest = np.zeros(features.shape[1])
+    for label in range(int(labels.max()) + 1):
+        np.maximum(strongest, np.abs(class_log_count_ratio(features, labels == label)), out=strongest)
+    return strongest
