@@ -24,7 +24,8 @@ def test_the_run_is_told(server: Server, run_folder: Path) -> None:
     assert [step["step"] for step in told["steps"]] == list(STEPS)
     assert told["kind"] == "run"
     assert told["verdict"] == results["verdict"]
-    assert told["limits"] == {"bytes": 262144, "texts": 32, "characters": 10000, "seconds": 10}
+    limits = {"bytes": 262144, "texts": 32, "characters": 10000, "seconds": 10}
+    assert told["limits"] == limits | {"table_bytes": 2097152, "table_rows": 2000}
     assert str(run_folder.parent) not in json.dumps(told), "no path of this machine"
     for step, measured in zip(told["steps"], results["steps"], strict=True):
         assert step["accuracy"] == measured["accuracy"]

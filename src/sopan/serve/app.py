@@ -26,6 +26,7 @@ from sopan.serve.schemas import ReloadAnswer, ReloadRequest
 from sopan.serve.security import Guard, check_token
 from sopan.serve.static_files import static_routes
 from sopan.serve.supervisor import Supervisor
+from sopan.serve.tables import tables
 from sopan.serve.tfserving import tfserving
 from sopan.serve.v2 import v2
 
@@ -85,6 +86,7 @@ def make_app(parts: Parts, hosts: frozenset[str], token: str) -> ASGIApp:
     install(app)
     for router in (
         native(parts.desk, parts.maps),
+        tables(parts.desk),
         room_routes(parts.room, parts.desk, token),
         v2(parts.desk),
         tfserving(parts.desk),

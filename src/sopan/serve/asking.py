@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 from collections import OrderedDict
@@ -64,6 +65,7 @@ class Desk:
         kind: str = QUICK,
         length: int = 8,
         count: int = 1,
+        keep: bool = True,
     ) -> Piece:
         """Ask the child, or remember what it said.
 
@@ -71,20 +73,23 @@ class Desk:
             request: whose client may leave.
             question: `op` and its fields.
             kind, length, count: see `Job`.
+            keep: whether to remember the answer.
 
         Raises:
             Refusal: 429 too busy, 503 not ready or too late, or what the child says no with.
         """
         if self.draining:
             raise not_ready("the server is stopping", 5.0)
-        key = f"{self.hash} {json.dumps(question, sort_keys=True)}"
+        asked = f"{self.hash} {json.dumps(question, sort_keys=True)}"
+        key = hashlib.sha256(asked.encode()).hexdigest()
         piece = self._known.get(key)
         if piece is not None:
             self.known_hits += 1
             self._known.move_to_end(key)
         else:
             piece = await self._wait(request, self._job(key, question, kind, length, count))
-            self._remember(key, piece)
+            if keep:
+                self._remember(key, piece)
         if piece.status != 200:
             found = json.loads(piece.content)
             raise Refusal(piece.status, found["error"], found["error_type"])

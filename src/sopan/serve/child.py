@@ -11,15 +11,17 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import socket
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from sopan.errors import SopanError
 from sopan.serve.frames import Frame, pack, receive
+from sopan.serve.launching import SCRATCH
 
 BEAT = 0.5
 """Seconds between two heartbeats."""
@@ -39,7 +41,7 @@ class Line:
             try:
                 self._connection.sendall(pack(Frame(header, body)))
             except OSError:
-                os._exit(0)
+                leave()
 
     def listen(self, questions: queue.Queue[Frame]) -> None:
         """Pass on what the door sends; when it has gone, go too, whatever is being computed."""
@@ -49,7 +51,7 @@ class Line:
             except OSError:
                 frame = None
             if frame is None:
-                os._exit(0)
+                leave()
             questions.put(frame)
 
     def beat(self) -> None:
@@ -57,6 +59,14 @@ class Line:
         while True:
             self.say({"type": "beat", "rss": resident()})
             time.sleep(BEAT)
+
+
+def leave() -> NoReturn:
+    """End the process whatever it computes, and its folder for temporary files: the door has gone."""
+    scratch = Path(os.environ.get("TMPDIR", ""))
+    if scratch.name.startswith(SCRATCH):
+        shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(0)
 
 
 def resident() -> int:

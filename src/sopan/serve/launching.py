@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import NamedTuple
+
+SCRATCH = "sopan-child-"
+"""How a child's folder for temporary files is called."""
 
 
 class StartedChild(NamedTuple):
-    """A child process and the door's end of its socket."""
+    """A child process, the door's end of its socket, and its folder for temporary files, if it has one."""
 
     process: subprocess.Popen[bytes]
     connection: socket.socket
+    scratch: Path | None = None
 
 
 def start_child(folder: str, language_model: str | None) -> StartedChild:
@@ -20,9 +27,14 @@ def start_child(folder: str, language_model: str | None) -> StartedChild:
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-m", "sopan.serve.child", str(theirs.fileno()), folder]
     command += [] if language_model is None else [language_model]
+    scratch = tempfile.mkdtemp(prefix=SCRATCH)
     process = subprocess.Popen(
-        command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+        command,
+        pass_fds=[theirs.fileno()],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": scratch},
     )
     theirs.close()
     ours.setblocking(False)
-    return StartedChild(process, ours)
+    return StartedChild(process, ours, Path(scratch))

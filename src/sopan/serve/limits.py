@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
@@ -49,27 +49,35 @@ class StrictRequest(Request):
     """A request whose body is counted while it comes, and read as strict JSON.
 
     FastAPI asks `body` and then `json`.
+
+    Attributes:
+        types: content types that are taken.
+        most_bytes, seconds: how large the body may be, and how long it may take to come.
     """
+
+    types: ClassVar[tuple[str, ...]] = ("application/json",)
+    most_bytes: ClassVar[int] = MOST_BYTES
+    seconds: ClassVar[float] = SECONDS
 
     async def body(self) -> bytes:
         """Read the body.
 
         Raises:
-            Refusal: 413 too large, 408 too slow, 415 another type than JSON.
+            Refusal: 400 nothing came, or it broke off, 413 too large, 408 too slow, 415 another type.
         """
         if not hasattr(self, "_body"):
             self._check_type()
             try:
-                async with asyncio.timeout(SECONDS):
+                async with asyncio.timeout(self.seconds):
                     self._body = await self._counted()
             except TimeoutError as error:
                 raise Refusal(
                     408, "the body did not come in time", "timeout", {"Connection": "close"}
                 ) from error
             except ClientDisconnect as error:
-                raise not_json("it broke off") from error
+                raise Refusal(400, "the body broke off", "broken_off") from error
             if not self._body:
-                raise not_json("it is empty")
+                raise Refusal(400, "the body is empty", "empty")
         return self._body
 
     async def json(self) -> Any:
@@ -83,38 +91,44 @@ class StrictRequest(Request):
     def _check_type(self) -> None:
         kind, _, parameters = self.headers.get("content-type", "").partition(";")
         charset = parameters.strip().lower().replace('"', "")
-        if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-            raise Refusal(415, "send application/json, in UTF-8", "unsupported_media_type")
+        if kind.strip().lower() not in self.types or charset not in ("", "charset=utf-8"):
+            raise Refusal(415, f"send {' or '.join(self.types)}, in UTF-8", "unsupported_media_type")
 
     async def _counted(self) -> bytes:
         told = self.headers.get("content-length", "0")
-        parts, size = [], MOST_BYTES if int(told[:20]) > MOST_BYTES else 0
+        too_large = int(told[:20]) > self.most_bytes
+        parts: list[bytes] = []
+        size = 0
         async for part in self.stream():
             size += len(part)
-            if size > MOST_BYTES + MOST_THROWN_AWAY:
+            too_large = too_large or size > self.most_bytes
+            if size > self.most_bytes + MOST_THROWN_AWAY:
                 break
-            if size <= MOST_BYTES:
-                parts.append(part)
-            else:
+            if too_large:
                 parts.clear()
-        if size > MOST_BYTES:
-            raise _too_large()
+            else:
+                parts.append(part)
+        if too_large:
+            raise Refusal(
+                413,
+                f"the body is larger than {self.most_bytes:,} bytes",
+                "too_large",
+                {"Connection": "close"},
+            )
         return b"".join(parts)
-
-
-def _too_large() -> Refusal:
-    return Refusal(413, f"the body is larger than {MOST_BYTES:,} bytes", "too_large", {"Connection": "close"})
 
 
 class StrictRoute(APIRoute):
     """A route whose requests are strict."""
+
+    requests: ClassVar[type[StrictRequest]] = StrictRequest
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See `APIRoute`."""
         handle = super().get_route_handler()
 
         async def strictly(request: Request) -> Response:
-            return await handle(StrictRequest(request.scope, request.receive))
+            return await handle(self.requests(request.scope, request.receive))
 
         return strictly
 

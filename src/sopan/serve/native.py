@@ -12,6 +12,7 @@ from sopan.serve.limits import MOST_BYTES, MOST_CHARACTERS, MOST_TEXTS, SECONDS,
 from sopan.serve.maps import Maps
 from sopan.serve.queueing import SLOW, padded
 from sopan.serve.refusals import Responses, refusals
+from sopan.serve.tables import MOST_TABLE_BYTES, MOST_TABLE_ROWS
 
 LETTERS_A_WORD = 5
 MOST_READ = 400
@@ -35,7 +36,10 @@ def _about_runs(router: APIRouter, desk: Desk, maps: Maps) -> None:
     async def run() -> dict[str, Any]:
         """Say what is served: steps, scores, verdict, limits."""
         steps = [{k: v for k, v in step.items() if k != "folder"} for step in desk.about["steps"]]
-        limits = {"bytes": MOST_BYTES, "texts": MOST_TEXTS, "characters": MOST_CHARACTERS, "seconds": SECONDS}
+        limits = {
+            **{"bytes": MOST_BYTES, "texts": MOST_TEXTS, "characters": MOST_CHARACTERS, "seconds": SECONDS},
+            **{"table_bytes": MOST_TABLE_BYTES, "table_rows": MOST_TABLE_ROWS},
+        }
         return {**desk.about, "steps": steps, "limits": limits}
 
     @router.get("/disagreements", responses=_answers(s.DisagreementsAnswer, read=True))

@@ -42,11 +42,11 @@ Responses: TypeAlias = dict[int | str, dict[str, Any]]
 
 def refusals(*statuses: int) -> Responses:
     """Return the OpenAPI entries of some statuses, with an example each."""
-    return {status: _entry(status) for status in statuses}
+    return {status: refusal_entry(status, *EXAMPLES[status]) for status in statuses}
 
 
-def _entry(status: int) -> dict[str, Any]:
-    description, error, error_type = EXAMPLES[status]
+def refusal_entry(status: int, description: str, error: str, error_type: str) -> dict[str, Any]:
+    """Return one such entry, for a route whose refusal is not like the others'."""
     example = {"error": error, "error_type": error_type}
     if status in (429, 503):
         example["retry_after"] = 0.7  # type: ignore[assignment]

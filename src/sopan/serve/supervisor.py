@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -53,7 +54,7 @@ class Child:
     """
 
     def __init__(self, started: StartedChild) -> None:
-        self.process, self._connection = started
+        self.process, self._connection, self._scratch = started
         self.about: dict[str, Any] = {}
         self.rss = self.ready_rss = 0
         self.beat = time.monotonic()
@@ -120,6 +121,8 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             await asyncio.to_thread(self.process.wait)
+            if self._scratch is not None:
+                await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
             self.gone.set()
             every: list[asyncio.Future[Any]] = [self._ready, *self._waiting.values()]
             for waiting in every:

@@ -22,6 +22,7 @@ from sopan.usecases.served.language import Speaker
 from sopan.usecases.served.reasons import reasons
 from sopan.usecases.served.records import Records, read_records
 from sopan.usecases.served.step import ABOUT, DECIMALS, ServedStep
+from sopan.usecases.served.table import read_table, score_table
 from sopan.usecases.served.views import view
 
 GOLDEN = "It was not good, it was wonderful: ছবিটা খুব ভালো।"
@@ -58,6 +59,8 @@ class ServedRun:
             "neighbors": self._neighbors,
             "embed": self._embed,
             "disagreements": self._disagreements,
+            "table": lambda question: read_table(question, self.labels),
+            "table_scores": lambda question: score_table(question, self.labels),
             "fill": lambda question: self._language().fill(question),
             "score": lambda question: self._language().score(question),
         }
@@ -68,6 +71,11 @@ class ServedRun:
         parts = [f"{model.step}={model.hash}" for model in self.models]
         parts += [] if self.speaker is None else [self.speaker.hash]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that the steps know."""
+        return self.models[-1].labels
 
     def describe(self) -> Answer:
         """Say what is served: the fields of `GET /run`, but for the limits; and each model's folder."""
@@ -87,7 +95,7 @@ class ServedRun:
         return {
             "model": self.hash,
             **self.records.about(),
-            "labels": list(self.models[-1].labels),
+            "labels": list(self.labels),
             "steps": steps,
             "language_model": None if self.speaker is None else self.speaker.name,
         }

@@ -41,6 +41,7 @@ async function ask(path, { quiet = false, ...options } = {}) {
 async function failure(answer) {
   notice("");
   const told = await answer.json().catch(() => ({}));
+  if (told.error_type === "late") return new Failed(t("error.late"), answer.status);
   if (answer.status === 429 || answer.status === 503) return new Failed(t("error.busy"), answer.status);
   return new Failed(typeof told.error === "string" ? told.error : t("error.status", { status: answer.status }), answer.status);
 }
@@ -93,6 +94,7 @@ export const api = {
   embed: (texts, step) => once("/embed", { texts, steps: [step] }).then((answer) => answer.steps[0].vectors),
   vectors: (step, view) => once(`/vectors?${new URLSearchParams({ step, view })}`, undefined, { quiet: true }),
   disagreements: (a, b) => once(`/disagreements${a ? `?${new URLSearchParams(b ? { a, b } : { a })}` : ""}`),
+  table: (file, type) => ask("/table", { method: "POST", headers: { "Content-Type": type }, body: file }),
   fill: (text, top, leftOnly) => once("/fill", { text, top, left_only: leftOnly }),
   score: (text) => once("/score", { text }).then((answer) => answer.results[0]),
   room: () => ask("/room"),

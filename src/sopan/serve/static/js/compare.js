@@ -84,7 +84,7 @@ function disagreement(text, picked) {
   return h(
     "li",
     {},
-    h("blockquote", { dir: "auto" }, visible(text.text)),
+    h("blockquote", { dir: "auto" }, text.text.trim() ? visible(text.text) : h("span", { class: "soft" }, t("compare.blank"))),
     h("ul", { class: "said-by" }, answers),
     h("button", { type: "button", class: "link", onclick: () => state.set({ sentence: text.text, view: "climb" }) }, t("compare.climb")),
   );
@@ -98,11 +98,14 @@ function list(items) {
   return [place, more];
 }
 
+/** Texts on which steps disagree, with what each said. */
+export const texts = (found, picked = []) => list(found.map((text) => disagreement(text, picked)));
+
 async function disagreements(picked) {
   const found = await api.disagreements(...picked);
   const [a, b] = picked;
   const counts = found.pairs.filter((pair) => picked.length === 2 && picked.includes(pair.a) && picked.includes(pair.b));
-  const texts = picked.length === 1 ? found.texts.filter((text) => Object.values(text.predicted).some((label) => label !== text.predicted[a])) : found.texts;
+  const about = picked.length === 1 ? found.texts.filter((text) => Object.values(text.predicted).some((label) => label !== text.predicted[a])) : found.texts;
   const line = (pair) =>
     t("compare.pair", {
       a: fullName(pair.a),
@@ -115,7 +118,7 @@ async function disagreements(picked) {
   return [
     h("h2", { tabindex: "-1" }, t(b ? "compare.two" : a ? "compare.one" : "compare.any", { a: a && fullName(a), b: b && fullName(b) })),
     counts.map((pair) => h("p", {}, line(pair))),
-    texts.length ? list(texts.map((text) => disagreement(text, picked))) : h("p", { class: "soft" }, t("compare.none")),
+    about.length ? texts(about, picked) : h("p", { class: "soft" }, t("compare.none")),
   ];
 }
 
@@ -140,11 +143,11 @@ export function show(run, place) {
   let picked = [];
   let drawn;
   const drawing = h("div", { class: "drawing" });
-  const texts = h("section", { "aria-live": "polite" });
+  const beneath = h("section", { "aria-live": "polite" });
   const pick = (id) => {
     picked = picked.includes(id) ? picked.filter((one) => one !== id) : [...picked, id].slice(-2);
     drawn.mark(picked);
-    into(texts, () => disagreements(picked));
+    into(beneath, () => disagreements(picked));
   };
   const buttons = Object.keys(COSTS).map((cost) => h("button", { type: "button", onclick: () => costs(cost) }, t(`cost.${cost}`)));
   const costs = (cost) => {
@@ -163,8 +166,8 @@ export function show(run, place) {
     h("p", { class: "soft" }, t("compare.pick")),
     h("div", { class: "choices tight", role: "group", "aria-label": t("compare.against") }, buttons),
     drawing,
-    texts,
+    beneath,
   );
   costs("latency");
-  into(texts, () => disagreements(picked));
+  into(beneath, () => disagreements(picked));
 }

@@ -11,6 +11,7 @@ import * as room from "./present/room.js";
 import { show as showPresent } from "./present/present.js";
 import * as stairs from "./stairs.js";
 import * as state from "./state.js";
+import * as table from "./table.js";
 import * as theme from "./theme.js";
 import { show as showWords } from "./words_view.js";
 
@@ -49,7 +50,7 @@ const step = () => showStep(run, state.get().step, state.get().sentence);
 function listenToSentence() {
   const field = byId("sentence");
   field.maxLength = run.limits.characters;
-  byId("asking").querySelector("button").disabled = false;
+  byId("asking").querySelector(".go").disabled = false;
   byId("asking").addEventListener("submit", (event) => {
     event.preventDefault();
     if (field.value === state.get().sentence) climb();
@@ -116,6 +117,7 @@ async function language(wanted) {
   if (!run) return;
   clear(byId("foot"), h("span", {}, t("foot.run", { name: visible(run.name) })), h("span", {}, t("foot.model"), " ", h("code", {}, run.model)), h("span", {}, t("foot.real")));
   examples();
+  table.draw();
   room.speak();
 }
 
@@ -137,6 +139,7 @@ async function start() {
   if (!now.sentence) now.sentence = byId("sentence").value || (examples()[0] ?? "");
   history.replaceState(null, "", state.address()); // a link to share from the first moment
   listenToSentence();
+  table.start(run);
   links();
   state.watch(follow);
   deck.start(run);
