@@ -29,7 +29,7 @@ from sopan.types import Json
 from sopan.usecases.adapting import adapt
 
 BLANKS = 2000
-STEPS = 2500
+STEPS = 1200
 TASK = {"rows": 32, "length": 64, "shift": 192}
 RECIPE = {"learning_rate": 1e-3, "optimizer": "muon", "warm_up": 100, "decay": 0.6, "judge_every": 250}
 
