@@ -149,6 +149,38 @@ def test_half_open_lines_refuse_nobody(scripted: Server) -> None:
             line.close()
 
 
+def test_half_a_head_is_given_up_and_disturbs_nobody(scripted: Server) -> None:
+    whole = b"GET /v2/health/live HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % scripted.port
+    begun = (b"P", b"POST /pre", whole[:-2], whole + b"GET /v2", whole + whole + whole[:-2])
+    lines = [socket.create_connection(("127.0.0.1", scripted.port)) for _ in range(len(begun) + 4)]
+    silent, dribbling, slow, resting = lines[len(begun) :]
+    started = time.monotonic()
+    for line, sent in zip(lines, begun, strict=False):
+        line.sendall(sent)
+    slow.sendall(whole[:20])
+    resting.sendall(whole)
+    for second in range(9):
+        dribbling.sendall(whole[second : second + 1])
+        if second == 3:
+            slow.sendall(whole[20:])
+        assert ask(scripted, f"hello {second}").status_code == 200
+        time.sleep(1)
+    try:
+        for line in (silent, dribbling, slow, *lines[: len(begun)]):
+            line.settimeout(5)
+            received = b"".join(iter(lambda one=line: one.recv(1000), b"")) if line is not slow else b""
+            late = received.rpartition(b"HTTP/1.1 ")[2]
+            assert late.startswith(b"408") == (line not in (silent, slow)), received
+        assert 9 < time.monotonic() - started < 13
+        assert slow.recv(1000).startswith(b"HTTP/1.1 200"), "slow, but in time"
+        for line in (slow, resting):
+            line.sendall(whole)
+            assert b"HTTP/1.1 200" in line.recv(1000), "a line that rests between two requests stays open"
+    finally:
+        for line in lines:
+            line.close()
+
+
 def test_a_drain_finishes_what_waits_and_refuses_what_comes(scripted: Server) -> None:
     answers: list[int] = []
     threads = [in_background(scripted, f"wait 1 {i}", answers) for i in range(2)]

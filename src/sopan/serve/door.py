@@ -111,6 +111,7 @@ async def _serve(
     import uvicorn  # noqa: PLC0415
 
     from sopan.serve.app import make_app, make_parts  # noqa: PLC0415
+    from sopan.serve.punctual import PunctualProtocol  # noqa: PLC0415
     from sopan.serve.security import allowed_hosts  # noqa: PLC0415
 
     parts = make_parts(start, first, settings.cache)
@@ -147,6 +148,7 @@ async def _serve(
     server = Server(
         uvicorn.Config(
             app,
+            http=PunctualProtocol,
             log_level="warning",
             access_log=False,
             server_header=False,
