@@ -17,6 +17,7 @@ POSTS = (
     "/explain",
     "/tokens",
     "/neighbors",
+    "/guess",
     "/embed",
     "/fill",
     "/score",

@@ -31,7 +31,7 @@ def test_the_run_is_told(server: Server, run_folder: Path) -> None:
         assert step["accuracy"] == measured["accuracy"]
         assert step["recommended"] == (step["step"] == results["recommendation"]["step"])
     assert told["steps"][0]["has"] == ["exact", "features"]
-    assert told["steps"][1]["has"] == ["exact", "vectors", "embed"]
+    assert told["steps"][1]["has"] == ["exact", "vectors", "embed", "guess"]
 
 
 def test_predictions_are_the_models_own(server: Server, run_folder: Path) -> None:
@@ -135,6 +135,45 @@ def test_neighbours_and_vectors(server: Server, run_folder: Path) -> None:
     embedded = server.client.post("/embed", json={"texts": [TEXT, "roses"]}).json()["steps"][0]
     np.testing.assert_allclose(spread(embedded["vectors"]), rung.transform([TEXT, "roses"]), atol=1e-5)
     assert server.client.post("/embed", json={"text": "a", "steps": ["bow"]}).status_code == 422
+
+
+def test_a_word_is_guessed_from_those_around_it(server: Server, run_folder: Path) -> None:
+    vectors = usecases.load(run_folder / "models" / "cbow").word_vectors
+    asked = {"context": ["the", "zzz", "Roses", "girl"], "word": "Soup", "top": 5}
+    told = server.client.post("/guess", json=asked).json()["steps"]
+    assert [step["step"] for step in told] == ["cbow"]
+    assert told[0]["known"] == [True, False, True, True]
+    around = ["the", "roses", "girl"]
+    mean = np.mean([vectors[word] for word in around], axis=0)
+    cosines = {
+        word: float(vectors[word] @ mean / np.linalg.norm(vectors[word]) / np.linalg.norm(mean))
+        for word in vectors.words
+        if word not in around
+    }
+    ranked = sorted(cosines, key=lambda word: -cosines[word])
+    assert told[0]["of"] == len(ranked)
+    assert [one["word"] for one in told[0]["guesses"]] == ranked[:5]
+    for one in (*told[0]["guesses"], told[0]["asked"]):
+        assert one["cosine"] == pytest.approx(cosines[one["word"]], abs=1e-5)
+    assert (told[0]["asked"]["word"], told[0]["asked"]["rank"]) == ("soup", ranked.index("soup") + 1)
+
+    itself = server.client.post("/guess", json={"context": ["soup", "the"], "word": "soup"}).json()["steps"][
+        0
+    ]
+    assert itself["asked"]["rank"] >= 1, "a word that stands twice is ranked though it is of the context"
+    nothing = server.client.post("/guess", json={"context": ["zzz"], "word": "soup"}).json()["steps"][0]
+    assert nothing == {"step": "cbow", "known": [False], "of": 0, "guesses": [], "asked": None}
+    unasked = server.client.post("/guess", json={"context": ["the"]}).json()["steps"][0]
+    assert unasked["asked"] is None
+    for bad in (
+        {"context": []},
+        {"context": ["a"] * 81},
+        {"context": [""]},
+        {"context": "the"},
+        {"word": "a"},
+    ):
+        assert server.client.post("/guess", json=bad).status_code == 422
+    assert server.client.post("/guess", json={"context": ["the"], "steps": ["bow"]}).status_code == 422
 
 
 def test_disagreements_are_counted_over_all_texts(server: Server) -> None:

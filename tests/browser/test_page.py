@@ -95,8 +95,16 @@ def test_neighbours_and_the_guess_from_context(opened, page_server):
     page.get_by_role("group", name="The word to take away").get_by_role(
         "button", name="soup", exact=True
     ).click()
-    expect(page.locator(".scene + .readout")).to_contain_text("The missing word was “soup”: it comes")
     expect(page.locator(".scene .own .what")).to_have_text("soup")
+    around = page.locator(".scene .chip").all_inner_texts()
+    assert around == ["the", "baker", "stirs", "the"]
+    guessed = told(page_server, "/guess", context=around, word="soup", top=8, steps=["cbow"])["steps"][0]
+    best = [(one["word"], f"{one['cosine']:.2f}".replace("-", "−")) for one in guessed["guesses"]]
+    assert rows(page.locator(".scene .candidates"))[:8] == best
+    rank, of = guessed["asked"]["rank"], guessed["of"]
+    expect(page.locator(".scene + .readout")).to_have_text(
+        f"The missing word was “soup”: it comes {rank} of {of}."
+    )
 
 
 def test_global_stands_beside_local_and_heads_look_where_the_model_looks(opened, page_server):

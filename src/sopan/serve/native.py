@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from sopan.serve import schemas as s
 from sopan.serve.asking import Desk
+from sopan.serve.guess_schemas import GuessAnswer, GuessRequest
 from sopan.serve.limits import MOST_BYTES, MOST_CHARACTERS, MOST_TEXTS, SECONDS, StrictRoute
 from sopan.serve.maps import Maps
 from sopan.serve.queueing import SLOW, padded
@@ -94,6 +95,15 @@ def _about_words(router: APIRouter, desk: Desk) -> None:
         """List the words nearest to a word, at each step that has vectors of words."""
         question = {
             **{"op": "neighbors", "word": asked.word, "top": asked.top},
+            "steps": desk.check_steps(asked.steps),
+        }
+        return await desk.respond(request, question, length=64)
+
+    @router.post("/guess", responses=_answers(GuessAnswer))
+    async def guess(asked: GuessRequest, request: Request) -> Response:
+        """Guess a word from those around it, as CBOW learnt: `StepGuesses` says what is computed."""
+        question = {
+            **{"op": "guess", "context": asked.context, "word": asked.word, "top": asked.top},
             "steps": desk.check_steps(asked.steps),
         }
         return await desk.respond(request, question, length=64)

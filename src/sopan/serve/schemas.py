@@ -10,6 +10,7 @@ from sopan.serve.limits import MOST_CHARACTERS, MOST_TEXTS
 
 Text = Annotated[StrictStr, Field(max_length=MOST_CHARACTERS, description="A text, in any script.")]
 Texts = Annotated[list[Text], Field(min_length=1, max_length=MOST_TEXTS)]
+Word = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 Name = Annotated[StrictStr, Field(min_length=1, max_length=100)]
 Steps = Annotated[
     list[Name] | None, Field(min_length=1, max_length=64, description="Which steps; null: all that can.")
@@ -90,7 +91,7 @@ class TokensRequest(ExplainRequest):
 class NeighborsRequest(Asked):
     """A word."""
 
-    word: Annotated[StrictStr, Field(min_length=1, max_length=200)]
+    word: Word
     top: Top = 10
     steps: Steps = None
     model_config = ConfigDict(json_schema_extra={"examples": [{"word": "warm", "top": 5}]})

@@ -18,6 +18,7 @@ import numpy as np
 from sopan.errors import InputError, ModelFolderError
 from sopan.rungs import STEPS
 from sopan.types import Json
+from sopan.usecases.served.guess import guess
 from sopan.usecases.served.language import Speaker
 from sopan.usecases.served.reasons import reasons
 from sopan.usecases.served.records import Records, read_records
@@ -57,6 +58,7 @@ class ServedRun:
         self._ops: dict[str, Callable[[Question], Answer]] = {
             "tokens": self._tokens,
             "neighbors": self._neighbors,
+            "guess": self._guess,
             "embed": self._embed,
             "disagreements": self._disagreements,
             "table": lambda question: read_table(question, self.labels),
@@ -176,9 +178,8 @@ class ServedRun:
     def _neighbors(self, question: Question) -> Answer:
         word, steps = question["word"], []
         for model in self._asked(question, "vectors"):
-            vectors = model.word_vectors
-            spelt = next((form for form in (word, word.lower()) if form in vectors), None)
-            near = [] if spelt is None else vectors.nearest(spelt, question["top"])
+            spelt = model.spelling(word)
+            near = [] if spelt is None else model.word_vectors.nearest(spelt, question["top"])
             steps.append(
                 {
                     "step": model.step,
@@ -187,6 +188,10 @@ class ServedRun:
                 }
             )
         return {"word": word, "steps": steps}
+
+    def _guess(self, question: Question) -> Answer:
+        asked = (question["context"], question["word"], question["top"])
+        return {"steps": [guess(model, *asked) for model in self._asked(question, "guess")]}
 
     def _embed(self, question: Question) -> Answer:
         steps = []

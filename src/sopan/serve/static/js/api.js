@@ -91,6 +91,7 @@ export const api = {
   explain: (text, steps) => once("/explain", { text, steps }).then((answer) => answer.steps),
   tokens: (text, steps, attention) => once("/tokens", { text, steps, attention }).then((answer) => answer.steps),
   neighbors: (word, top, steps) => once("/neighbors", { word, top, ...(steps ? { steps } : {}) }).then((answer) => answer.steps),
+  guess: (context, word, top, step) => once("/guess", { context, word, top, steps: [step] }).then((answer) => answer.steps[0]),
   embed: (texts, step) => once("/embed", { texts, steps: [step] }).then((answer) => answer.steps[0].vectors),
   vectors: (step, view) => once(`/vectors?${new URLSearchParams({ step, view })}`, undefined, { quiet: true }),
   disagreements: (a, b) => once(`/disagreements${a ? `?${new URLSearchParams(b ? { a, b } : { a })}` : ""}`),

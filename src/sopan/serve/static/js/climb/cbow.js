@@ -14,58 +14,32 @@ const MOST_WORDS = 8;
 const EACH = 3;
 const MOST_TEXTS = 32;
 
-/** The cosine of the angle between two vectors; 0 for a zero vector. */
-export function cosine(a, b) {
-  let [dot, one, two] = [0, 0, 0];
-  for (let i = 0; i < a.length; i++) {
-    dot += a[i] * b[i];
-    one += a[i] * a[i];
-    two += b[i] * b[i];
-  }
-  return one && two ? dot / Math.sqrt(one * two) : 0;
-}
-
 const unit = (vector) => {
   const length = Math.hypot(...vector) || 1;
   return vector.map((value) => value / length);
 };
 
-const meanOf = (vectors) => vectors[0].map((_, i) => vectors.reduce((sum, vector) => sum + vector[i], 0) / vectors.length);
-
-/**
- * Guess a word from those around it: average the vectors around, and rank words by their cosine with that mean.
- *
- * The words ranked are the missing one and the neighbours of those around it, as many as one question takes.
- */
+/** Let the model guess a word from those around it. */
 async function guess(step, words, missing) {
   const around = words.slice(Math.max(0, missing - AROUND), missing).concat(words.slice(missing + 1, missing + 1 + AROUND));
-  const asked = await Promise.all(around.map((word) => api.neighbors(word, ASKED, [step])));
-  const lists = asked.map(([found]) => found.neighbors.map((one) => one.word));
-  const pool = new Set([words[missing]]);
-  for (let rank = 0; rank < ASKED; rank++) for (const list of lists) if (list[rank] && !around.includes(list[rank])) pool.add(list[rank]);
-  const offered = [...pool].slice(0, MOST_TEXTS - around.length);
-  const vectors = await api.embed([...around, ...offered], step);
-  const mean = meanOf(vectors.slice(0, around.length));
-  const ranked = offered.map((word, i) => ({ word, cosine: cosine(mean, vectors[around.length + i]) }));
-  return { around, ranked: ranked.sort((a, b) => b.cosine - a.cosine), right: words[missing] };
+  return { around, ...(await api.guess(around, words[missing], TOP, step)) };
 }
 
 /** The guess as a scene: the words around fall into their mean, and the mean names its neighbours. */
 function scene(found) {
-  const rank = found.ranked.findIndex((one) => one.word === found.right);
-  const shown = found.ranked.slice(0, TOP);
-  if (rank >= TOP) shown.push(found.ranked[rank]);
+  const right = found.asked;
+  const shown = right.rank > TOP ? [...found.guesses, right] : found.guesses;
   const chips = found.around.map((word, i) => h("span", { class: "chip", vars: { i } }, bdi(visible(word))));
   const rows = shown.map((one, i) =>
     h(
       "li",
-      { class: one.word === found.right ? "own" : "", vars: { i } },
+      { class: one.word === right.word ? "own" : "", value: one === right ? right.rank : false, vars: { i } },
       h("span", { class: "what" }, bdi(visible(one.word))),
       h("span", { class: "sure" }, number(one.cosine, 2)),
       h("span", { class: "bar", vars: { share: Math.max(0, one.cosine) } }),
     ),
   );
-  const told = t("cbow.rank", { word: visible(found.right), rank: number(rank + 1), of: number(found.ranked.length) });
+  const told = t("cbow.rank", { word: visible(right.word), rank: number(right.rank), of: number(found.of) });
   return [
     h(
       "div",
