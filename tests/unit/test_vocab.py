@@ -9,7 +9,8 @@ import pytest
 from sopan.errors import ConfigError, DataError
 from sopan.kernels.lexicon import empty_lexicon, find_words, key_of
 from sopan.text import encode
-from sopan.text.encode import read_only, strings
+from sopan.text.encode import normal_forms, read_only, strings
+from sopan.text.unicode import normal_form
 from sopan.text.vocab import Vocabulary, build_vocabulary
 
 TEXTS = ["The cat sat.", "আমি the CAT!", "", "Ω sat sat"]
@@ -59,6 +60,18 @@ def test_arrow_slices_are_read_from_their_own_first_text():
 def test_refused(texts, settings, message):
     with pytest.raises(DataError, match=message):
         build_vocabulary(texts, **settings)
+
+
+@pytest.mark.parametrize("rule", ["words", "sklearn"])
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_normal_forms_of_many_texts_are_those_of_each(rule, lowercase):
+    """Arrow makes those of texts without special characters: each such character is one of these texts."""
+    texts = [
+        f"A{chr(point)}b" for point in [*range(0x80, 0x250), *range(0x300, 0x310), *range(0x2000, 0x2080)]
+    ]
+    texts += ["e\u0301", "\u0130", "ΟΔΟΣ", "Straße", "\u00adx", "«Ça» – d’où", "\U0001f600 É", "\u212a"]
+    found = normal_forms(pa.array(texts, pa.large_string()), rule, lowercase)
+    assert found.to_pylist() == [normal_form(text, rule, lowercase=lowercase) for text in texts]
 
 
 def test_bytes_that_are_no_text_are_refused():

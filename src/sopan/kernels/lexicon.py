@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sopan.kernels.plain import plain_kinds, plain_words
-from sopan.kernels.segment import Bytes, doubled, kernel, segment_runs, segment_words
+from sopan.kernels.plain import mixed_words, plain_kinds, plain_words
+from sopan.kernels.segment import Bytes, doubled, kernel, segment_words
 from sopan.types import BoolArray, Int32Array, Int64Array
 
 MIX = -7046029254386353131  # 2**64 / golden ratio, odd, as a signed number
@@ -201,6 +201,7 @@ def find_words_of_texts(
     room, longest = room_for(offsets, other_offsets)
     kinds = plain_kinds(classes, shortest)
     text, edges = np.empty(longest, np.uint8), np.empty(longest + 2, np.int64)
+    symbols, places = np.empty(longest, np.uint8), np.empty(longest + 1, np.int64)
     starts, ends = np.empty(longest // 2 + 1, np.int64), np.empty(longest // 2 + 1, np.int64)
     ids = np.empty(room, np.int32)
     bounds = np.zeros(len(is_ascii) + 1, np.int64)
@@ -213,10 +214,11 @@ def find_words_of_texts(
         else:
             low, high = other_offsets[k], other_offsets[k + 1]
             k += 1
-            if shortest == 0:
+            n = mixed_words(
+                others, low, high, classes, kinds, shortest, symbols, places, text, edges, starts, ends
+            )
+            if n < 0:
                 n = segment_words(others, low, high, classes, starts, ends)
-            else:
-                n = segment_runs(others, low, high, classes, shortest, starts, ends)
             lexicon = find_words(lexicon, others, starts[:n], ends[:n], add, ids[total : total + n])
         total += n
         bounds[i + 1] = total

@@ -1,9 +1,10 @@
-"""Cut ASCII texts into words without a branch that could be guessed wrong.
+"""Cut ASCII texts, and those nearly like them, into words without a branch that could be guessed wrong.
 
 Whether an ASCII character belongs to a word depends on its own class and on those of its two neighbours, for
 there are no marks to skip and no scripts to switch between. So one pass marks the characters of words, and
-notes every place where that changes; these are the words' starts and ends, in turn. `segment` says the same
-of any text, ten times as slowly.
+notes every place where that changes; these are the words' starts and ends, in turn. Where a text has letters,
+numbers and signs beyond ASCII, but none with a rule of its own, each is read as an ASCII character of its
+class. `segment` says the same of any text, ten times as slowly.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from sopan.kernels.segment import (
+    EXTEND,
+    HEBREW,
     JOINER,
     LETTER,
     MID_EITHER,
@@ -18,7 +21,9 @@ from sopan.kernels.segment import (
     MID_NUMBER,
     NUMBER,
     SINGLE_QUOTE,
+    UNSPACED,
     Bytes,
+    code_point,
     is_line_break_tag,
     kernel,
 )
@@ -33,7 +38,19 @@ AS_IS.flags.writeable = LOWER.flags.writeable = False
 
 IN_WORD, IS_LETTER, IS_NUMBER, JOINS_LETTERS, JOINS_NUMBERS = 1, 2, 4, 8, 16
 """What a byte is to a word, one bit each. The last two, divided by 4, meet what they need on either side."""
-UNDERSCORE = ord("_")
+UNDERSCORE, SPACE = ord("_"), ord(" ")
+
+SYMBOLS = np.zeros(256, np.uint8)
+"""An ASCII character for each class of code points; NUL for those that end words."""
+for _kind, _symbol in {
+    LETTER: "a",
+    NUMBER: "0",
+    JOINER: "_",
+    MID_LETTER: ":",
+    MID_NUMBER: ",",
+    MID_EITHER: ".",
+}.items():
+    SYMBOLS[_kind] = ord(_symbol)
 
 
 @kernel
@@ -135,3 +152,49 @@ def _counts_as_word(text: Bytes, size: int, start: int, end: int) -> bool:
         if text[i] != UNDERSCORE:
             return not is_line_break_tag(text, 0, size, start, end)
     return False
+
+
+@kernel
+def mixed_words(
+    data: Bytes,
+    low: int,
+    high: int,
+    classes: Bytes,
+    kinds: Bytes,
+    shortest: int,
+    symbols: Bytes,
+    places: Int64Array,
+    text: Bytes,
+    edges: Int64Array,
+    starts: Int64Array,
+    ends: Int64Array,
+) -> int:
+    """Write the words of data[low:high] and return how many there are, or -1 if `segment` must find them.
+
+    Args:
+        data: UTF-8 bytes, already in normal form.
+        classes: (0x110000,) classes of code points.
+        kinds, shortest, text, edges, starts, ends: see `plain_words`.
+        symbols: room for T bytes.
+        places: room for T + 1.
+    """
+    at, count = low, 0
+    while at < high:
+        symbols[count], places[count] = data[at], at
+        step = 1
+        if data[at] >= 0x80:
+            point, step = code_point(data, at)
+            kind = classes[point]
+            if shortest > 0:
+                symbols[count] = SYMBOLS[LETTER] if kind != 0 else SPACE
+            elif kind in (EXTEND, HEBREW, UNSPACED):
+                return -1
+            else:
+                symbols[count] = SYMBOLS[kind]
+        at += step
+        count += 1
+    places[count] = high
+    found = plain_words(symbols[:count], kinds, shortest, AS_IS, text, edges, starts, ends)
+    for j in range(found):
+        starts[j], ends[j] = places[starts[j]], places[ends[j]]
+    return found

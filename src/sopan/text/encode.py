@@ -25,6 +25,10 @@ PIECE_BYTES = 4 << 20
 SHARE_BYTES = 1 << 20
 """Least work for which another thread is worth its start."""
 
+SPECIAL = r"[^\x00-\x{AC}\x{AE}-\x{FF}\x{2013}-\x{2026}]"
+"""Matches a character whose normal form may depend on its neighbours, may be several characters, or none: all
+but those of Latin-1 (a soft hyphen is none) and the dashes, quotation marks, bullets and dots."""
+
 T = TypeVar("T")
 
 
@@ -83,12 +87,24 @@ def normal_pieces(
     for piece in shares_of(Buffers.of(texts).offsets, PIECE_BYTES):
         part = texts.slice(piece.start, piece.stop - piece.start)
         is_ascii = pc.string_is_ascii(part)
-        try:
-            others = part.filter(pc.invert(is_ascii)).to_pylist()
-        except UnicodeDecodeError as error:
-            raise DataError("a text is not valid UTF-8") from error
-        forms = pa.array([normal_form(text, rule, lowercase=lowercase) for text in others], pa.large_string())
+        forms = normal_forms(part.filter(pc.invert(is_ascii)), rule, lowercase)
         yield part, is_ascii.to_numpy(zero_copy_only=False), forms
+
+
+def normal_forms(texts: pa.LargeStringArray, rule: TokenRule, lowercase: bool) -> pa.LargeStringArray:
+    """Return each text's `normal_form`; by Arrow where it is lower case alone.
+
+    Raises:
+        DataError: a text is not valid UTF-8.
+    """
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise DataError("a text is not valid UTF-8") from error
+    forms = pc.utf8_lower(texts) if lowercase else texts
+    special = pc.match_substring_regex(texts, SPECIAL)
+    rest = [normal_form(text, rule, lowercase=lowercase) for text in texts.filter(special).to_pylist()]
+    return pc.replace_with_mask(forms, special, pa.array(rest, pa.large_string()))
 
 
 def encode(
