@@ -15,8 +15,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from page_fixtures import kept, opened, page_server, playing  # noqa: F401  # fixtures
+
+hypothesis.settings.register_profile(  # what takes long on a busy machine is not wrong
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

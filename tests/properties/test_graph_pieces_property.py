@@ -7,14 +7,12 @@ from functools import cache
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from properties.strategies import TELLING, texts
 
 from sopan.fit.graph_pieces import GraphPieces
 from sopan.text.wordpiece import SPECIALS, WordPiece
-
-timeless = settings(deadline=None)  # the first example builds the graph
 
 MARKS = "\u0301\u0323\u0345\u0334\u302e\u302f\u1b44\u094d\u09bc\u09be\u034f\u3099\U0001d165\U0001d16d\u0901"
 BASES = "aσ\u09c7か\u1100\u1161\u11a8가Å\u0344\u0958ǖẞ\u2f800"
@@ -44,26 +42,22 @@ def assert_same(batch, lowercase, accents):
 
 
 @pytest.mark.parametrize(("lowercase", "accents"), SETTINGS)
-@timeless
 @given(batch=st.lists(texts(), max_size=8))
 def test_pieces_are_those_of_wordpiece(lowercase, accents, batch):
     assert_same(batch, lowercase, accents)
 
 
 @pytest.mark.parametrize(("lowercase", "accents"), SETTINGS)
-@timeless
 @given(batch=st.lists(st.text(st.sampled_from(MARKS + BASES), max_size=30), max_size=8))
 def test_heaps_of_marks_are_ordered_and_composed(lowercase, accents, batch):
     assert_same(batch, lowercase, accents)
 
 
-@timeless
 @given(batch=st.lists(st.text("ab01zZ", max_size=130), max_size=4))
 def test_long_words_are_cut_or_unknown(batch):
     assert_same(batch, lowercase=True, accents="strip")
 
 
-@timeless
 @given(batch=st.lists(st.binary(max_size=40), max_size=4))
 def test_any_bytes_are_cut(batch):
     wordpiece, _, read = graph(True, "strip-alphabets")

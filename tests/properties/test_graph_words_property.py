@@ -7,14 +7,12 @@ from functools import cache
 
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from properties.strategies import texts
 
 from sopan.fit.graph_words import GraphWords
 from sopan.text.tokenize import tokenize
-
-timeless = settings(deadline=None)  # the first example builds the graph
 
 
 @cache
@@ -31,14 +29,12 @@ def cut(texts, rule, lowercase):
 
 @pytest.mark.parametrize("lowercase", [True, False])
 @pytest.mark.parametrize("rule", ["words", "sklearn"])
-@timeless
 @given(batch=st.lists(texts(), max_size=8))
 def test_words_are_those_of_tokenize(rule, lowercase, batch):
     expected = [list(tokenize(text, rule, lowercase=lowercase).words) for text in batch]
     assert cut(batch, rule, lowercase) == expected
 
 
-@timeless
 @given(batch=st.lists(texts(), min_size=1, max_size=4))
 def test_canonically_equal_texts_have_equal_words(batch):
     composed = [unicodedata.normalize("NFC", text) for text in batch]
@@ -47,7 +43,6 @@ def test_canonically_equal_texts_have_equal_words(batch):
 
 
 @pytest.mark.parametrize("rule", ["words", "sklearn"])
-@timeless
 @given(batch=st.lists(st.binary(max_size=40), max_size=4))
 def test_any_bytes_are_cut(rule, batch):
     found = cut(batch, rule, True)

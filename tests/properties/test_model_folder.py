@@ -40,7 +40,6 @@ def folder(tmp_path_factory):
     return folder
 
 
-@settings(deadline=None)
 @given(words=st.lists(unicode_text | st.text("\\nru0288\n\r\u2028\x85\ufeff \t'")))
 def test_any_vocabulary_comes_back_and_is_one_word_a_line(words):
     content = encode_words(words)
@@ -48,7 +47,6 @@ def test_any_vocabulary_comes_back_and_is_one_word_a_line(words):
     assert len(content.decode("utf-8-sig").splitlines()) == len(words)
 
 
-@settings(deadline=None)
 @given(content=st.binary())
 def test_any_bytes_as_a_vocabulary_are_words_or_a_named_error(content):
     try:
@@ -67,7 +65,6 @@ arrays = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(named=arrays)
 def test_arrays_are_read_as_the_library_reads_them(named):
     content = save(named)
@@ -79,7 +76,6 @@ def test_arrays_are_read_as_the_library_reads_them(named):
         assert array.tobytes() == theirs[name].tobytes() == named[name].tobytes()
 
 
-@settings(deadline=None)
 @given(data=st.data(), named=arrays)
 def test_a_damaged_header_is_a_named_error_or_harmless(data, named):
     content = bytearray(save(named))
@@ -92,7 +88,7 @@ def test_a_damaged_header_is_a_named_error_or_harmless(data, named):
     assert sum(array.nbytes for array in arrays.values()) <= len(content)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), name=st.sampled_from(FILES), memory_map=st.booleans())
 def test_one_flipped_bit_anywhere_is_refused(folder, data, name, memory_map):
     content = (folder / name).read_bytes()
@@ -123,7 +119,7 @@ def test_no_bit_of_the_manifest_is_without_meaning(folder):
         assert entries != true
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), name=st.sampled_from(FILES))
 def test_a_file_cut_short_or_grown_is_refused(folder, data, name):
     content = (folder / name).read_bytes()
@@ -145,7 +141,7 @@ labels = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), names=labels, temperature=st.floats(1e-3, 1e3))
 def test_any_model_predicts_the_same_after_save_and_load(tmp_path_factory, data, names, temperature):
     names = [name for name in names if not (isinstance(name, str) and name.endswith("\0"))]
@@ -162,7 +158,6 @@ def test_any_model_predicts_the_same_after_save_and_load(tmp_path_factory, data,
     shutil.rmtree(folder.parent)
 
 
-@settings(deadline=None)
 @given(cells=st.lists(unicode_text | st.text("='\t\r-+@a")))
 def test_guarded_cells_start_no_formula_and_come_back(cells):
 

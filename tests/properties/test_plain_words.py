@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sopan.kernels.plain import AS_IS, LOWER, mixed_words, plain_kinds, plain_words
@@ -31,7 +31,6 @@ def automatons_words(data, low, high, classes, shortest):
 
 
 @pytest.mark.parametrize("rule", RULES)
-@settings(deadline=None)
 @given(text=ascii_texts, fold=st.sampled_from([AS_IS, LOWER]))
 @example(text="1'1 a.b 1.a _ __ _a a_.b", fold=LOWER)
 @example(text="x<br>y<BR />z<br / >br <br", fold=LOWER)
@@ -57,7 +56,6 @@ mixed_texts = st.one_of(
 
 
 @pytest.mark.parametrize("rule", RULES)
-@settings(deadline=None)
 @given(before=st.text(max_size=3), text=mixed_texts, after=st.text(max_size=3))
 @example(
     before="x", text="l\u2019\u00e9t\u00e9 <br\u00a0/> <br /> 1\u066b5 \u203f \u00e9\u203f", after="\u00e9"

@@ -15,7 +15,7 @@ from sopan.fit.intervals import accuracy_interval, difference_interval, holm, ma
 from sopan.fit.metrics import macro_f1, measure
 from sopan.types import softmax
 
-few = settings(max_examples=40, deadline=None)  # each example draws 10,000 resamples
+few = settings(max_examples=40)  # each example draws 10,000 resamples
 shares = st.floats(0, 1)
 seeds = st.integers(0, 2**32 - 1)
 answers = st.integers(1, 60).flatmap(lambda n: arrays(bool, (2, n)))

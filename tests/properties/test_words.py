@@ -7,7 +7,7 @@ import unicodedata
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from properties.strategies import corpora, texts
 from reference.ref_tokenize import ref_character_ngrams, ref_counts, ref_ngrams, ref_words
@@ -19,19 +19,16 @@ from sopan.text.tokenize import tokenize
 from sopan.text.unicode import normal_form
 from sopan.text.vocab import Vocabulary, build_vocabulary
 
-timeless = settings(deadline=None)  # the first example compiles the kernels
 RULES = pytest.mark.parametrize("rule", ["words", "sklearn"])
 
 
 @RULES
-@timeless
 @given(text=texts(), lowercase=st.booleans())
 def test_words_are_the_reference_words(rule, text, lowercase):
     assert list(tokenize(text, rule, lowercase=lowercase).words) == ref_words(text, rule, lowercase)
 
 
 @RULES
-@timeless
 @given(text=texts())
 def test_offsets_lead_to_what_the_word_was_made_from(rule, text):
     tokens = tokenize(text, rule)
@@ -46,14 +43,12 @@ def test_offsets_lead_to_what_the_word_was_made_from(rule, text):
         assert word in whole
 
 
-@timeless
 @given(text=texts())
 def test_canonically_equal_texts_have_equal_words(text):
     forms = [unicodedata.normalize(form, text) for form in ("NFC", "NFD")]
     assert tokenize(forms[0]).words == tokenize(forms[1]).words == tokenize(text).words
 
 
-@timeless
 @given(text=texts())
 def test_no_mark_is_lost_and_no_word_holds_a_space(text):
     words = tokenize(text).words
@@ -67,7 +62,6 @@ def test_no_mark_is_lost_and_no_word_holds_a_space(text):
 
 
 @RULES
-@timeless
 @given(corpus=corpora(), lowercase=st.booleans(), min_count=st.integers(1, 3))
 def test_encoded_texts_spell_the_tokenised_ones(rule, corpus, lowercase, min_count):
     expected = [list(tokenize(text, rule, lowercase=lowercase).words) for text in corpus]
@@ -90,7 +84,6 @@ def test_encoded_texts_spell_the_tokenised_ones(rule, corpus, lowercase, min_cou
 
 @pytest.mark.parametrize("analyzer", ["word", "char_wb"])
 @RULES
-@timeless
 @given(corpus=corpora(), shortest=st.integers(1, 4), more=st.integers(0, 3), min_df=st.integers(1, 2))
 def test_counts_are_the_reference_counts(rule, analyzer, corpus, shortest, more, min_df):
     longest = shortest + more
@@ -114,7 +107,6 @@ def test_counts_are_the_reference_counts(rule, analyzer, corpus, shortest, more,
             assert (np.diff(row.indices) > 0).all()
 
 
-@timeless
 @given(known=corpora(), new=corpora(), rule=st.sampled_from(["words", "sklearn"]))
 def test_new_texts_are_counted_by_the_fitted_features_alone(known, new, rule):
     try:
@@ -129,7 +121,6 @@ def test_new_texts_are_counted_by_the_fitted_features_alone(known, new, rule):
         assert len(row.indices) == len(set(wanted))
 
 
-@timeless
 @given(text=texts())
 def test_displayed_text_hides_nothing(text):
     shown = escape_for_display(text)

@@ -68,7 +68,7 @@ def test_character_tfidf_equals_scikit_learn():
     np.testing.assert_allclose(ours.transform(TEXTS).toarray(), matrix.toarray(), rtol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text(alphabet="ab éI'1 \nß", max_size=12), min_size=2, max_size=6))
 def test_tfidf_equals_scikit_learn_on_any_texts(texts):
     texts = [*texts, "aa bb"]

@@ -91,7 +91,7 @@ def test_a_case_worked_by_hand():
     np.testing.assert_array_equal(by_outputs, np.zeros((4, 1)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 10**6),
     st.integers(2, 50),

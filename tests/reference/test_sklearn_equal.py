@@ -7,15 +7,13 @@ import re
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from properties.strategies import corpora
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 
 from sopan.errors import InputError
 from sopan.text.ngrams import NgramCounter, count_ngrams
-
-timeless = settings(deadline=None)  # the first example compiles the kernels
 
 TEXTS = [
     "The cat sat on the mat, and THE cat purred.",
@@ -75,7 +73,6 @@ def test_hand_made_texts(kwargs):
     assert_same_as_scikit_learn(TEXTS, [*TEXTS[::-1], "the unseen cat on İ"], **kwargs)
 
 
-@timeless
 @given(
     texts=corpora(),
     new=corpora(),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sopan.errors import SopanError
@@ -94,7 +94,6 @@ def test_a_cut_corpus_has_every_text_once(lengths, parts):
 # ---- chance ------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=40))
 def test_noise_slots_add_up_to_the_probabilities(weights):
     probabilities = np.array(weights) / np.sum(weights)

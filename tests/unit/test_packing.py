@@ -33,7 +33,7 @@ def test_empty_and_short_documents_teach_nothing():
     assert cut.lengths.tolist() == [LEAST]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 90), min_size=1, max_size=12),
     st.integers(16, 40),
@@ -77,7 +77,7 @@ def test_the_longest_that_fits_comes_next():
     assert held in ([[0, 2], [1], [3], [4]], [[0, 3], [1], [2], [4]])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(10, 40), st.data(), st.integers(0, 2**32))
 def test_every_sequence_is_in_one_row_and_no_row_is_too_long(length, data, seed):
     lengths = np.array(data.draw(st.lists(st.integers(1, length - MARKS), max_size=60)), np.int64)

@@ -119,12 +119,12 @@ def test_offline_means_offline(monkeypatch, tmp_path):
         (
             "no/such",
             DownloadError,
-            "the hub gave nothing: not connected; presets: sopan-mini, minilm; or name",
+            "the hub gave nothing: not connected; presets: sopan-mini, sopan-mini-causal, minilm; or name",
         ),
         (
             "./nowhere",
             ModelFolderError,
-            r"\./nowhere: there is no such folder; .*presets: sopan-mini, minilm",
+            r"\./nowhere: there is no such folder; .*presets: sopan-mini, sopan-mini-causal, minilm",
         ),
         ("a b", ModelFolderError, "a b: there is no such folder"),
         (Path("nowhere"), ModelFolderError, "nowhere: there is no such folder"),
@@ -161,7 +161,11 @@ def test_the_command_line_lists_without_a_backend(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     listed, heavy = done.stdout.splitlines()
-    assert [preset["name"] for preset in json.loads(listed)] == ["sopan-mini", "minilm"], done.stderr
+    assert [preset["name"] for preset in json.loads(listed)] == [
+        "sopan-mini",
+        "sopan-mini-causal",
+        "minilm",
+    ], done.stderr
     assert heavy == "[]"
 
 
