@@ -66,13 +66,14 @@ class Desk:
         length: int = 8,
         count: int = 1,
         keep: bool = True,
+        timed: bool = True,
     ) -> Piece:
         """Ask the child, or remember what it said.
 
         Args:
             request: whose client may leave.
             question: `op` and its fields.
-            kind, length, count: see `Job`.
+            kind, length, count, timed: see `Job`.
             keep: whether to remember the answer.
 
         Raises:
@@ -87,7 +88,7 @@ class Desk:
             self.known_hits += 1
             self._known.move_to_end(key)
         else:
-            piece = await self._wait(request, self._job(key, question, kind, length, count))
+            piece = await self._wait(request, self._job(key, question, kind, length, count, timed))
             if keep:
                 self._remember(key, piece)
         if piece.status != 200:
@@ -113,13 +114,15 @@ class Desk:
 
     # ---- waiting -------------------------------------------------------------------------
 
-    def _job(self, key: str, question: dict[str, Any], kind: str, length: int, count: int) -> Job:
+    def _job(
+        self, key: str, question: dict[str, Any], kind: str, length: int, count: int, timed: bool
+    ) -> Job:
         """Return the job of a question; the same question that waits already is asked once."""
         job = self._asked.get(key)
         if job is not None and not job.answer.done():
             job.clients += 1
             return job
-        job = Job(question, kind, length, count, time.monotonic() + SECONDS)
+        job = Job(question, kind, length, count, time.monotonic() + SECONDS, timed)
         try:
             self.dispatcher.put(job)
         except BusyError as error:

@@ -65,6 +65,7 @@ class Job:
         length: padded tokens of its longest text.
         count: how many texts it has, or how often its text is read.
         deadline: on the monotonic clock.
+        timed: whether its time tells how quickly tokens are computed.
         answer: what the client waits for.
     """
 
@@ -73,6 +74,7 @@ class Job:
     length: int
     count: int
     deadline: float
+    timed: bool = True
     answer: asyncio.Future[Piece] = field(default_factory=asyncio.Future)
     overtaken: int = 0
     retries: int = 0
@@ -177,8 +179,9 @@ class Dispatcher:
         finally:
             self._in_flight = []
         seconds = max(time.perf_counter() - started, 1e-4)
-        before = self._work[kind]
-        self._work[kind] = (FADE * before[0] + tokens, FADE * before[1] + seconds)
+        if all(job.timed for job in batch):
+            before = self._work[kind]
+            self._work[kind] = (FADE * before[0] + tokens, FADE * before[1] + seconds)
         self._observe(kind, tokens, len(batch), seconds)
         for job, piece in zip(batch, pieces, strict=True):
             if not job.answer.done():

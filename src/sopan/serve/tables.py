@@ -130,7 +130,8 @@ class Measuring:
     async def _measure(self, request: Request, content: str, form: str) -> dict[str, Any]:
         until = time.monotonic() + TABLE_SECONDS
         asked = {"op": "table", "content": content, "form": form, "most_rows": MOST_TABLE_ROWS}
-        found = await self._ask(request, asked, length=8, count=1 + len(content) // AUDIT_COST // 8)
+        count = 1 + len(content) // AUDIT_COST // 8
+        found = await self._ask(request, asked, length=8, count=count, timed=False)
         texts, rows, labels = found.pop("texts"), found.pop("rows"), found.pop("labels")
         if found["unmeasured"] is not None:
             return {**found, "leaderboard": None}
