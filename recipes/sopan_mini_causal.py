@@ -21,6 +21,7 @@ import numpy as np
 from sopan_mini import column, make_corpus, tell
 
 from sopan.fit.intervals import paired_difference
+from sopan.lm.card import describe_model
 from sopan.lm.evaluate import fill_blanks, make_blanks, sentences
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.rungs.language_model import LanguageModel
@@ -62,12 +63,19 @@ def main() -> None:
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     _, reviews, held_out = make_corpus(given.data, given.work)
-    masked, out = from_preset("sopan-mini"), given.work / "sopan-mini-causal"
-    if not out.exists():
+    masked, trained = from_preset("sopan-mini"), given.work / "trained"
+    if not trained.exists():
         begin = left_to_right(masked, given.work / "begin")
         options = {"task": TASK, "recipe": RECIPE, "steps": given.steps, "precision": given.precision}
-        adapt(str(begin), [reviews], out, words=0, held_out=0.005, tell=tell, **options)
-    print(json.dumps(compare({"masked": masked, "causal": from_preset(str(out))}, held_out)))
+        adapt(str(begin), [reviews], trained, words=0, held_out=0.005, tell=tell, **options)
+    causal = from_preset(str(trained))
+    found = compare({"masked": masked, "causal": causal}, held_out)
+    account = {**json.loads((trained / "training.json").read_text()), "blanks": found["causal"]}
+    account["corpus"] = ["the texts of sopan-mini", "IMDB reviews without labels"]
+    card = describe_model(causal, account, title="sopan-mini-causal")
+    out = given.work / "sopan-mini-causal"
+    save_hugging_face(causal, out, card=card, stored="float16", account=account)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from sopan.cli import options as o
 def run(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="How the text begins.", show_default=False)],
     model: Annotated[
-        str, typer.Option("--model", help="A causal language model's folder.", show_default=False)
-    ],
+        str, typer.Option("--model", help="A causal language model: a preset or a folder.")
+    ] = "sopan-mini-causal",
     pieces: Annotated[int, typer.Option("--pieces", min=1, help="The most pieces to draw.")] = 50,
     temperature: Annotated[
         float,

@@ -67,6 +67,9 @@ class Preset:
 
 
 _SOPAN_MINI = Preset("sopan-mini", "a small BERT, pre-trained by us on reviews, encyclopedia and books", 13)
+_SOPAN_MINI_CAUSAL = Preset(
+    "sopan-mini-causal", "as large, and sees the left side of a word alone: foretells, and generates", 13
+)
 _MINILM = Preset(
     "minilm",
     "all-MiniLM-L6-v2: 6 layers, 384 wide, English, for sentence vectors; has no head that fills blanks",
@@ -87,7 +90,7 @@ _MINILM = Preset(
         WEIGHTS: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     },
 )
-PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (_SOPAN_MINI, _MINILM)}
+PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (_SOPAN_MINI, _SOPAN_MINI_CAUSAL, _MINILM)}
 
 
 # ---- Reading -------------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ from sopan.usecases.served.step import DECIMALS
 MOST_BLANKS = 4
 """That are filled together."""
 MASK = "[MASK]"
+LEFT = {"sopan-mini": "sopan-mini-causal"}
+"""Models as large that see the left side of a word alone, of those that see both."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +80,7 @@ class Speaker:
     """
 
     def __init__(self, name: str) -> None:
+        self._asked = name
         self.folder = preset_folder(name)
         self.name = self.folder.name
 
@@ -97,6 +100,13 @@ class Speaker:
         """The model itself."""
         return Speaks.read(self.folder)
 
+    @cached_property
+    def left(self) -> tuple[str, Speaks]:
+        """The name and the model that fills a blank from its left side: a causal one, or this one unaided."""
+        if (name := LEFT.get(self._asked)) is None:
+            return self.name, self.model
+        return name, Speaks.read(preset_folder(name))
+
     def fill(self, question: Mapping[str, Json]) -> dict[str, Json]:
         """Fill the blanks of a text; see `POST /fill`."""
         text = question["text"]
@@ -104,11 +114,12 @@ class Speaker:
         if not 0 < blanks <= MOST_BLANKS:
             raise InputError(f"the text needs 1 to {MOST_BLANKS} blanks, each written {MASK}")
         asked = text[: text.rindex(MASK) + len(MASK)] if question["left_only"] else text
-        found = fill(self.model, asked, top=question["top"]).as_json()
+        name, model = self.left if question["left_only"] else (self.name, self.model)
+        found = fill(model, asked, top=question["top"]).as_json()
         reads = "the left side" if question["left_only"] else found["reads"]
         rest = text[len(asked) :]
         return {
-            "language_model": self.name,
+            "language_model": name,
             "text": text,
             "reads": reads,
             "truncated": found["truncated"],
