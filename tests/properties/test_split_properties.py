@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from corpora import corpus
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sopan.errors import SopanError
@@ -57,6 +57,8 @@ def test_dealing_parts_no_group_and_deals_every_text(texts: list[tuple[int, int]
     st.one_of(st.none(), st.integers(1, 70), st.floats(0, 1)),
     st.integers(0, 5),
 )
+@example(labels=list("aaaab"), train=3, test=0.0625, seed=0)  # what makes the test part must not be train's
+@example(labels=list("ab"), train=None, test=None, seed=0)
 @settings(max_examples=200)
 def test_a_split_is_right_or_refused(
     labels: list[str], train: float | None, test: float | None, seed: int

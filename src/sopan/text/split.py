@@ -131,12 +131,14 @@ def _whole_parts(sizes: Mapping[str, Size], n_texts: int) -> Int64Array:
         wanted[part] = left * SHARES[part] / sum(SHARES[p] for p in left_open)
     quotas = np.array([wanted[part] for part in PARTS] + [0.0 if left_open else max(left, 0.0)])
     counts = apportion(quotas, n_texts)
-    if n_texts < len(PARTS) or (left_open and left < len(left_open)):
-        raise ConfigError(
-            f"{n_texts:,} texts are too few for these parts", next_step="each part needs a text at least"
-        )
+    counted = np.array([(sizes[part] or 0) >= 1 for part in PARTS] + [False])  # what was asked for exactly
     for empty in np.flatnonzero(counts[: len(PARTS)] == 0):  # a small fraction must not round to nothing
-        counts[len(PARTS) if counts[-1] else counts.argmax()] -= 1
+        spare = np.where(counted, 0, counts - np.array([1, 1, 1, 0]))  # of each part, and of no part
+        if spare.max() < 1:
+            raise ConfigError(
+                f"{n_texts:,} texts are too few for these parts", next_step="each part needs a text at least"
+            )
+        counts[len(PARTS) if counts[-1] else spare.argmax()] -= 1
         counts[empty] = 1
     return counts
 
