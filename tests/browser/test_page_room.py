@@ -55,6 +55,20 @@ def test_the_room_follows_wanders_off_and_comes_back(opened, stage, kept):
     expect(listener.locator("#following")).to_be_hidden()
 
 
+def test_a_token_that_is_being_typed_outlasts_a_stir_in_the_room(opened, stage, page_server):
+    page = opened("#present")
+    token = page.get_by_label("Token")
+    token.press_sequentially(TOKEN[:-1])
+    shown = {"presenting": True, "text": SENTENCE, "step": "bow", "slide": 1}
+    assert page_server.client.post("/room/show", json=shown, headers=BEARER).status_code == 200
+    expect(page.locator("#content")).not_to_contain_text("Nobody is presenting")
+    expect(token).to_be_focused()
+    expect(token).to_have_value(TOKEN[:-1])
+    page.keyboard.type(TOKEN[-1])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Leave the stage")).to_be_visible()
+
+
 def test_the_deck_is_moved_by_keys_and_the_room_answers_a_poll(opened, stage, kept):
     listener = opened(f"#climb?s={SENTENCE}")
     presenter = opened(f"#present?s={SENTENCE}", size=(1920, 1080))

@@ -1,20 +1,24 @@
 /* The presenter's door: the token, the deck and the poll; for everyone else, what goes on in the room. */
 
 import { Failed } from "../api.js";
-import { clear, h } from "../dom.js";
+import { byId, clear, h } from "../dom.js";
 import { t } from "../i18n.js";
 import * as state from "../state.js";
 import * as deck from "./deck.js";
 import * as room from "./room.js";
 
 let shown;
+let typed = ""; // of the token: the room may stir while it is being typed, and the door is drawn anew
 
 function door(problem) {
-  const field = h("input", { type: "password", id: "token", autocomplete: "off", maxlength: "200", required: true });
+  const keep = () => (typed = field.value);
+  const field = h("input", { type: "password", id: "token", autocomplete: "off", maxlength: "200", required: true, oninput: keep });
+  field.value = typed;
   const enter = async (event) => {
     event.preventDefault();
     try {
       await room.take(field.value);
+      typed = "";
     } catch (error) {
       problem.textContent = error instanceof Failed ? (error.status === 401 ? t("present.wrong") : error.message) : t("error.page");
     }
@@ -67,7 +71,11 @@ function audience() {
 }
 
 export function show(run, place) {
-  const draw = () => clear(place, h("h1", {}, t("present.title")), room.onStage() ? stage(run) : audience());
+  const draw = () => {
+    const typing = document.activeElement?.id === "token";
+    clear(place, h("h1", {}, t("present.title")), room.onStage() ? stage(run) : audience());
+    if (typing) byId("token")?.focus();
+  };
   if (!shown) {
     let before = "";
     room.watch((now) => {
