@@ -20,9 +20,8 @@ from pathlib import Path
 import numpy as np
 from sopan_mini import column, make_corpus, tell
 
-from sopan.fit.intervals import paired_difference
 from sopan.lm.card import describe_model
-from sopan.lm.evaluate import fill_blanks, make_blanks, sentences
+from sopan.lm.evaluate import compare_filled, fill_blanks, make_blanks, sentences
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.rungs.language_model import LanguageModel
 from sopan.rungs.presets import from_preset
@@ -47,10 +46,8 @@ def compare(models: dict[str, LanguageModel], held_out: Path) -> dict[str, Json]
     """Let both models fill the same blanks, and say by how much the masked one is better."""
     rng = np.random.default_rng(0)
     blanks = make_blanks(sentences(column(held_out, "text"), BLANKS, rng), models["masked"].wordpiece, rng)
-    scores = {name: fill_blanks(model, blanks) for name, model in models.items()}
-    right = [scores[name].first for name in ("masked", "causal")]
-    found: dict[str, Json] = {name: score.as_json() for name, score in scores.items()}
-    return found | {"difference": paired_difference(*right, np.random.default_rng(0))}
+    filled = {name: fill_blanks(model, blanks) for name, model in models.items()}
+    return compare_filled(filled, "masked", "causal")
 
 
 def main() -> None:

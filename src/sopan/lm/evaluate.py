@@ -7,12 +7,12 @@ as many masks as the model has pieces for that word. An answer is right if all i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from sopan.fit.intervals import accuracy_interval
+from sopan.fit.intervals import accuracy_interval, paired_difference
 from sopan.lm.fill import fill
 from sopan.rungs.language_model import LanguageModel
 from sopan.text.wordpiece import MASK, UNK, WordPiece
@@ -58,6 +58,12 @@ class BlankScores:
             "top_1": _share(self.first),
             f"top_{TOP}": _share(self.among),
         }
+
+
+def compare_filled(filled: Mapping[str, BlankScores], a: str, b: str) -> dict[str, Json]:
+    """Say how many of the same blanks each model filled right, and by how much `a` beats `b`."""
+    difference = paired_difference(filled[a].first, filled[b].first, np.random.default_rng(0))
+    return {name: scores.as_json() for name, scores in filled.items()} | {"difference": difference}
 
 
 def sentences(texts: Iterable[str], n: int, rng: np.random.Generator) -> list[str]:

@@ -53,7 +53,23 @@ class WordVectors:
 
     def __getitem__(self, word: str) -> Float32Array:
         """Return a word's vector (D,)."""
-        return np.asarray(self.vectors[self._place(word)])
+        return np.asarray(self.vectors[self.place(word)])
+
+    def place(self, word: str) -> int:
+        """Return where a word stands among `words`.
+
+        Raises:
+            InputError: the word has no vector; words spelt alike are offered.
+        """
+        if word not in self._places:
+            near = get_close_matches(word, self.words, n=3, cutoff=0.75)
+            hint = f"spelt alike: {', '.join(near)}" if near else f"{len(self):,} other words have"
+            raise InputError(f"{printable(word)!r} has no vector", next_step=hint)
+        return self._places[word]
+
+    def cosines(self, vector: Float32Array) -> Float32Array:
+        """Return the cosine of every word's vector with another (D,): (V,) float32, 0 for zero vectors."""
+        return np.asarray(self._directions @ (vector / (np.linalg.norm(vector) or 1)), np.float32)
 
     def nearest(self, word: str, top: int = 10) -> list[tuple[str, float]]:
         """Return the `top` other words whose vectors point most nearly the same way, with their cosines.
@@ -61,17 +77,10 @@ class WordVectors:
         Raises:
             InputError: the word has no vector; words spelt alike are offered.
         """
-        place = self._place(word)
+        place = self.place(word)
         cosines = self._directions @ self._directions[place]
         order = np.argsort(-cosines, kind="stable")
         return [(self.words[i], float(cosines[i])) for i in order[: top + 1] if i != place][:top]
-
-    def _place(self, word: str) -> int:
-        if word not in self._places:
-            near = get_close_matches(word, self.words, n=3, cutoff=0.75)
-            hint = f"spelt alike: {', '.join(near)}" if near else f"{len(self):,} other words have"
-            raise InputError(f"{printable(word)!r} has no vector", next_step=hint)
-        return self._places[word]
 
     @cached_property
     def _places(self) -> dict[str, int]:

@@ -12,10 +12,9 @@ from types import MappingProxyType
 import numpy as np
 
 from sopan.errors import DataError
-from sopan.fit.intervals import paired_difference
 from sopan.fit.publish import folder_lock
 from sopan.lm.adapt import grow, new_words
-from sopan.lm.evaluate import Blank, BlankScores, fill_blanks, make_blanks, sentences
+from sopan.lm.evaluate import Blank, compare_filled, fill_blanks, make_blanks, sentences
 from sopan.rungs.language_model import LanguageModel
 from sopan.rungs.presets import from_preset
 from sopan.text.wordpiece import WordPiece
@@ -96,7 +95,7 @@ def adapt(
     if blanks and "predict" not in before.unlearnt:
         tell("blanks", {"stage": "filling held-out blanks"})
         pair = {"before": fill_blanks(before, blanks), "after": fill_blanks(found.model, blanks)}
-        report["blanks"] = _compared(pair, "after", "before")
+        report["blanks"] = compare_filled(pair, "after", "before")
     if exam is not None:
         tell("labels", {"stage": "learning labels from both"})
         right = {"before": exam.right(preset), "after": exam.right(str(out))}
@@ -166,7 +165,7 @@ def compare_objectives(
                 publish(found, folder / objective / "model", settings, documents.paths)
         tell("blanks", {"stage": "filling held-out blanks"})
         filled = {name: fill_blanks(model, blanks) for name, model in models.items()}
-        report: dict[str, Json] = {"looks": looks, "blanks": _compared(filled, "masked", "causal")}
+        report: dict[str, Json] = {"looks": looks, "blanks": compare_filled(filled, "masked", "causal")}
         if exam is not None:
             tell("labels", {"stage": "learning labels from both"})
             right = {name: exam.right(str(folder / name / "model")) for name in models}
@@ -187,12 +186,6 @@ def _held_out_blanks(corpus: CorpusReading, wordpiece: WordPiece, seed: int) -> 
     rng = np.random.default_rng([seed, 2])
     texts = chain.from_iterable(batch.to_pylist() for batch in corpus.batches(held_out=True))
     return make_blanks(sentences(texts, BLANKS, rng), wordpiece, rng)
-
-
-def _compared(filled: Mapping[str, BlankScores], a: str, b: str) -> dict[str, Json]:
-    """Say how many blanks each model filled right, and by how much a beats b."""
-    difference = paired_difference(filled[a].first, filled[b].first, np.random.default_rng(0))
-    return {name: scores.as_json() for name, scores in filled.items()} | {"difference": difference}
 
 
 @contextmanager

@@ -28,11 +28,9 @@ def guess(step: ServedStep, context: Sequence[str], word: str | None, top: int) 
     around = [each for each in known if each is not None]
     if not around:
         return {**told, "of": 0, "guesses": [], "asked": None}
-    mean = np.mean([vectors[each] for each in around], axis=0)
-    lengths = np.maximum(step.word_lengths * np.linalg.norm(mean), np.finfo(np.float32).tiny)
-    cosines = vectors.vectors @ mean / lengths  # (V,)
+    cosines = vectors.cosines(np.mean([vectors[each] for each in around], axis=0))
     candidate = np.ones(len(vectors), bool)
-    candidate[[vectors.words.index(each) for each in set(around) - {wanted}]] = False
+    candidate[[vectors.place(each) for each in set(around) - {wanted}]] = False
     places = np.flatnonzero(candidate)
     ranked = places[np.argsort(-cosines[places], kind="stable")].tolist()
 
@@ -41,6 +39,6 @@ def guess(step: ServedStep, context: Sequence[str], word: str | None, top: int) 
 
     asked = None
     if wanted is not None:
-        place = vectors.words.index(wanted)
+        place = vectors.place(wanted)
         asked = {**one(place), "rank": ranked.index(place) + 1}
     return {**told, "of": len(ranked), "guesses": [one(place) for place in ranked[:top]], "asked": asked}

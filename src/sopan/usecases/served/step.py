@@ -177,11 +177,6 @@ class ServedStep:
         first = 0 if self.name == "bert" else FIRST_WORD
         return WordVectors(self._saved.state.words, np.asarray(table[first:], np.float32))
 
-    @cached_property
-    def word_lengths(self) -> Float32Array:
-        """The lengths (V,) of the vectors of `word_vectors`."""
-        return np.asarray(np.linalg.norm(self.word_vectors.vectors, axis=1), np.float32)
-
     def spelling(self, word: str) -> str | None:
         """Return a word as it stands among `word_vectors`: as it is given, or in lower case."""
         return next((form for form in (word, word.lower()) if form in self.word_vectors), None)

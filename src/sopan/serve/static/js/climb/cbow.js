@@ -8,8 +8,7 @@ import { neighborList, wordMap } from "../map.js";
 import { project } from "../pca.js";
 
 const AROUND = 4;
-const ASKED = 12; // neighbours of a word: one question serves the map, the list and the guess
-const TOP = 8;
+const TOP = 8; // neighbours of a word, for the map and the list, and guesses
 const MOST_WORDS = 8;
 const EACH = 3;
 const MOST_TEXTS = 32;
@@ -77,8 +76,7 @@ export async function draw(run, text) {
   let mark = () => {};
   const look = (word) =>
     into(near, async () => {
-      const [found] = await api.neighbors(word, ASKED, [step]);
-      const nearest = { ...found, neighbors: found.neighbors.slice(0, TOP) };
+      const [nearest] = await api.neighbors(word, TOP, [step]);
       mark(word, nearest.neighbors.map((one) => one.word));
       return [h("h4", {}, t("cbow.near"), " ", bdi(visible(word))), neighborList(nearest, number, look)];
     });
@@ -101,7 +99,7 @@ export async function draw(run, text) {
 /** The sentence's longest words and the neighbours of each, placed by the two directions in which these differ most. */
 async function surroundings(step, distinct) {
   const ours = [...distinct].sort((a, b) => b.length - a.length).slice(0, MOST_WORDS);
-  const found = await Promise.all(ours.map((word) => api.neighbors(word, ASKED, [step])));
+  const found = await Promise.all(ours.map((word) => api.neighbors(word, TOP, [step])));
   const near = found.flatMap(([one]) => one.neighbors.slice(0, EACH).map((neighbor) => neighbor.word));
   const words = [...new Set([...ours, ...near])].slice(0, MOST_TEXTS);
   const vectors = await api.embed(words, step);
