@@ -13,15 +13,17 @@ import sys
 import numpy as np
 import pytest
 from conftest import need
+from hypothesis import given
+from hypothesis import strategies as st
 from quick_steps import EIGHT, SOIL_OR_SEA, brief, eagerly
 
 from sopan.errors import ConfigError
 from sopan.runtime import table
-from sopan.runtime.network import describe
+from sopan.runtime.network import EncoderBody, Network, describe, place_table
 from sopan.runtime.program import plan_sorted, read_texts
 from sopan.runtime.table import RUNTIMES, choose_runtime, compile_network
 from sopan.text.arrow import as_texts
-from sopan.text.batch import Batch
+from sopan.text.batch import Batch, open_length
 from sopan.training.backend import make_forward
 from sopan.training.forward import read_all
 
@@ -123,11 +125,39 @@ def test_every_text_is_planned_once_beside_others_of_its_length():
     planned = plan_sorted(lengths, 1024)
     assert sorted(np.concatenate([rows for rows, _, _ in planned]).tolist()) == list(range(500))
     for rows, height, width in planned:
-        assert height == len(rows)
+        assert 3 / 4 * height <= len(rows) <= height
         assert height * width <= 1024
-        assert width % 8 == 0
-        assert lengths[rows].max() <= width < max(lengths[rows].max(), 1) + 8
-    assert sum(height * width for _, height, width in planned) < 1.1 * lengths.sum()
+        assert lengths[rows].max() <= width == open_length(int(lengths[rows].max()))
+    assert sum(height * width for _, height, width in planned) < 1.15 * lengths.sum()
+
+
+def test_a_text_longer_than_a_rectangle_has_one_of_its_own():
+    assert [(rows.tolist(), *shape) for rows, *shape in plan_sorted(np.array([3000, 5]), 1024)] == [
+        ([0], 1, 3008),
+        ([1], 1, 8),
+    ]
+
+
+def test_whatever_comes_there_are_few_shapes():
+    rng = np.random.default_rng(0)
+    asked = [rng.integers(0, 100, n) for n in rng.integers(1, 200, 3000)]
+    shapes = {tuple(shape) for lengths in asked for _, *shape in plan_sorted(lengths)}
+    assert len(shapes) <= 70
+    assert {height for height, _ in shapes} <= {1 << bits for bits in range(9)}
+
+
+@given(st.integers(0, 2000))
+def test_a_rectangle_is_hardly_longer_than_its_text(length):
+    rounded = open_length(length)
+    assert length <= rounded <= max(length + 7, 1.25 * length, 8)
+    assert open_length(rounded) == rounded
+    assert rounded <= open_length(length + 1)
+
+
+@pytest.mark.parametrize("places", [1, 10, 65, 129, 258, 500, 512])
+def test_places_are_known_as_far_as_padding_reaches(places):
+    body = EncoderBody(1, 1, "pre", "sinusoidal", 1e-6, False, "cls", places)
+    assert len(place_table(Network({}, body), 4)) > open_length(places)
 
 
 # ---- which runtime -------------------------------------------------------------------------------

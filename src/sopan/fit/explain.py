@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from sopan.rungs.base import Rung
 from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, Int64Array, Tokens, softmax
+
+if TYPE_CHECKING:  # it brings scikit-learn along, which a server of networks does without
+    from sopan.rungs.base import Rung
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 """Of a text's words, how many are taken out or left: DeYoung et al. (2020), section 4."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sopan.errors import ConfigError
-from sopan.rungs.base import Rung
 from sopan.training.quiet import quiet
+
+if TYPE_CHECKING:  # it brings scikit-learn along, which a server of networks does without
+    from sopan.rungs.base import Rung
 
 STEPS: dict[str, str] = {
     "bow": "sopan.rungs.bow:BagOfWords",
@@ -35,7 +37,7 @@ def step_class(step: str) -> type[Rung]:
         hint = f"did you mean {near[0]}? " if near else ""
         raise ConfigError(f"no step is called {name!r}", next_step=f"{hint}steps: {', '.join(STEPS)}")
     module, attribute = STEPS[name].split(":")
-    return cast(type[Rung], getattr(import_with_backend(module, name), attribute))
+    return cast("type[Rung]", getattr(import_with_backend(module, name), attribute))
 
 
 def import_with_backend(module: str, what: str) -> Any:

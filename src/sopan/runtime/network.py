@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sopan.text.batch import MULTIPLE, open_length
 from sopan.types import Json, RungState
 
 Precision = Literal["float32", "bfloat16", "int8"]
@@ -136,11 +137,12 @@ NETWORKS = tuple(_BODIES)
 def place_table(network: Network, width: int) -> npt.NDArray[np.float32] | None:
     """Return what is added to the word in each place, (P, width): places and, where there are any, segment 0.
 
-    P is a multiple of 8, so that padding may reach a little further than the last place. None: nothing is.
+    P covers the longest rectangle, whose padding reaches a little beyond the last place, and the summary
+    that may stand before its words. None: nothing is.
     """
     body, arrays = network.body, network.arrays
     assert isinstance(body, EncoderBody)
-    rows = -(-body.places // 8) * 8 + 8
+    rows = open_length(body.places) + MULTIPLE
     table = np.zeros((rows, width), np.float32)
     if body.positions == "learned":
         learned = arrays["positions/vectors"][:rows]

@@ -10,11 +10,11 @@ from typing import Protocol
 
 import numpy as np
 
-from sopan.text.batch import MULTIPLE, Batch, Clipped, batches
+from sopan.text.batch import Batch, Clipped, batches, open_length
 from sopan.types import Float32Array, FloatArray, Int64Array
 
 WORDS = 2048
-"""Of a rectangle, padding included; from 1,024 to 4,096 all are alike: docs/adr/0009-runtime.md."""
+"""Of a rectangle at most, padding included; from 1,024 to 4,096 all are alike: docs/adr/0009-runtime.md."""
 
 
 class Program(Protocol):
@@ -33,28 +33,38 @@ def read_texts(program: Program, clipped: Clipped, width: int) -> FloatArray:
     """Return the first output of a program for N texts: (N, `width`) float64, in their order."""
     found = np.zeros((len(clipped.lengths), width))
     for batch, outputs in program.run(batches(clipped, plan_sorted(clipped.lengths))):
-        found[batch.rows] = outputs[0]
+        found[batch.rows] = outputs[0][: len(batch.rows)]
     return found
 
 
 def plan_sorted(lengths: Int64Array, words: int = WORDS) -> list[tuple[Int64Array, int, int]]:
     """Share N texts out into rectangles of neighbours in length, the longest texts first.
 
-    Unlike `sopan.text.batch.plan`, which keeps to few shapes because a compiler makes a program of each, this
-    takes as many as there are multiples of 8: what runs here makes a shape ready in some milliseconds.
+    A runtime makes a new shape ready in some milliseconds, and holds a megabyte or two for it ever after. So
+    there are more shapes than in `sopan.text.batch.plan`, whose compiler makes a program of each, but few
+    enough that a server has soon met them all.
 
     Args:
         lengths: (N,) words of each text.
         words: B · T of a rectangle, at most (but for one text longer than that).
 
     Returns:
-        As `plan`: for each rectangle its texts (n,), B = n, and T, a multiple of 8.
+        As `plan`: for each rectangle its texts (n,), B, a power of two, and T.
     """
     order = np.argsort(-lengths, kind="stable")
     found, start = [], 0
     while start < len(order):
-        longest = max(MULTIPLE, -(-int(lengths[order[start]]) // MULTIPLE) * MULTIPLE)
-        rows = order[start : start + max(1, words // longest)]
-        found.append((rows, len(rows), longest))
+        length = open_length(int(lengths[order[start]]))
+        height = _height(len(order) - start, words // length)
+        rows = order[start : start + height]
+        found.append((rows, height, length))
         start += len(rows)
     return found
+
+
+def _height(rows: int, most: int) -> int:
+    """Return a power of two, at most `most` (or 1), so that at most a quarter of its rows stay empty."""
+    height = 1 << max(0, most.bit_length() - 1)
+    while 3 * height > 4 * rows:
+        height //= 2
+    return height

@@ -131,6 +131,15 @@ def _rounded(lengths: npt.NDArray[np.int64] | int) -> npt.NDArray[np.int64] | in
     return -(-lengths // MULTIPLE) * MULTIPLE
 
 
+def open_length(length: int) -> int:
+    """Return the length of rectangle for so many words, where any may come: one of 24 up to 512.
+
+    It is a multiple of 8, beyond 64 of 16, beyond 128 of 32: from 33 words on at most a quarter more.
+    """
+    multiple = MULTIPLE * (1 if length <= 8 * MULTIPLE else 2 if length <= 16 * MULTIPLE else 4)
+    return max(MULTIPLE, -(-length // multiple) * multiple)
+
+
 def plan(
     lengths: Int64Array,
     buckets: tuple[int, ...],

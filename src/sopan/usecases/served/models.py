@@ -9,6 +9,7 @@ import hashlib
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from sopan.usecases.served.language import Speaker
 from sopan.usecases.served.reasons import reasons
 from sopan.usecases.served.records import Records, read_records
 from sopan.usecases.served.step import ABOUT, DECIMALS, ServedStep
-from sopan.usecases.served.table import read_table, score_table
 from sopan.usecases.served.views import view
 
 GOLDEN = "It was not good, it was wonderful: ছবিটা খুব ভালো।"
@@ -47,7 +47,8 @@ class ServedRun:
     def __init__(self, folder: str | Path, language_model: str | None) -> None:
         self.folder = Path(folder)
         self.records: Records = read_records(self.folder)
-        self.models = [ServedStep.load(path) for path in self.records.models]
+        with ThreadPoolExecutor(len(self.records.models)) as pool:  # compiles graphs while Python imports
+            self.models = list(pool.map(ServedStep.load, self.records.models))
         self.models.sort(key=lambda model: list(STEPS).index(model.step.partition(":")[0]))
         self.speaker = None if language_model is None else Speaker(language_model)
         self._check()
@@ -61,8 +62,8 @@ class ServedRun:
             "guess": self._guess,
             "embed": self._embed,
             "disagreements": self._disagreements,
-            "table": lambda question: read_table(question, self.labels),
-            "table_scores": lambda question: score_table(question, self.labels),
+            "table": self._read_table,
+            "table_scores": self._score_table,
             "fill": lambda question: self._language().fill(question),
             "score": lambda question: self._language().score(question),
         }
@@ -146,7 +147,7 @@ class ServedRun:
             texts = [text for i in asked for text in questions[i]["texts"]]
             if not texts:
                 continue
-            prediction = model.predict(texts)
+            prediction = model.model.predict_texts(texts)
             row = 0
             for i in asked:
                 for result in found[i]:
@@ -208,6 +209,16 @@ class ServedRun:
 
     def _disagreements(self, question: Question) -> Answer:
         return self.records.disagreements(question.get("a"), question.get("b"))
+
+    def _read_table(self, question: Question) -> Answer:
+        from sopan.usecases.served.table import read_table  # noqa: PLC0415  # brings SciPy's statistics in
+
+        return read_table(question, self.labels)
+
+    def _score_table(self, question: Question) -> Answer:
+        from sopan.usecases.served.table import score_table  # noqa: PLC0415
+
+        return score_table(question, self.labels)
 
     def _language(self) -> Speaker:
         if self.speaker is None:

@@ -84,7 +84,7 @@ def _exact(step: ServedStep, text: str) -> Reasons:
     found = step.rung.evidence(text)
     support = lead(found.contributions, found.logits, step.temperature)
     nothing = np.full(len(support), np.nan)
-    return Reasons(step.predict([text]), found.tokens, found.read, support, nothing, "exact")
+    return Reasons(step.model.predict_texts([text]), found.tokens, found.read, support, nothing, "exact")
 
 
 def occlusions(step: ServedStep, texts: Sequence[str], most_read: int = MOST_READ) -> list[Reasons]:
@@ -102,7 +102,7 @@ def occlusions(step: ServedStep, texts: Sequence[str], most_read: int = MOST_REA
         groups = [read[start : start + span] for start in range(0, len(read), span)]
         cuts.append((words, groups, span))
         every += [text, *(without(text, words.tokens, group) for group in groups)]
-    said = step.predict(every)
+    said = step.model.predict_texts(every)
     found, row = [], 0
     for words, groups, span in cuts:
         rows = slice(row, row + 1 + len(groups))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from sopan.errors import ModelFolderError
-from sopan.fit.artifact import load_model
 from sopan.fit.manifest import MANIFEST
 from sopan.fit.saved import Saved, label_names, read_saved
 from sopan.fit.served import Predictor, Served, load_served
@@ -31,8 +29,6 @@ from sopan.usecases.served.words import Seen, pieces_of, seen, words_of
 
 DECIMALS = 6
 """Of every number that is told."""
-ROUND = 8
-"""Texts are read by multiples of this, or by 1, 2 or 4."""
 EXACT = ("bow", "cbow")
 """Steps whose logits are sums: what each word adds is known from the weights."""
 
@@ -112,17 +108,6 @@ class ServedStep:
             "no_known_words": bool(prediction.no_known_words[row]),
         }
 
-    def predict(self, texts: Sequence[str]) -> Prediction:
-        """Predict N texts; a network reads a round number of them, so that its rectangles have few shapes.
-
-        A runtime makes each new shape ready in some milliseconds, and keeps it in memory.
-        """
-        n = len(texts)
-        few = 1 << max(0, n - 1).bit_length()
-        round_number = n if self.name in EXACT else min(few, -(-n // ROUND) * ROUND)
-        found = self.model.predict_texts([*texts, *[texts[-1]] * (round_number - n)])
-        return Prediction(found.probabilities[:n], found.truncated[:n], found.no_known_words[:n])
-
     # ---- looking inside ------------------------------------------------------------------
 
     @property
@@ -140,7 +125,7 @@ class ServedStep:
         """How texts come to the network."""
         if isinstance(self.model, Served):
             return self.model.intake
-        found: Intake = load_model(self.folder).intake  # Keras is the runtime here
+        found: Intake = self._in_keras().intake
         return found
 
     def seen(self, text: str) -> Seen:
@@ -151,6 +136,12 @@ class ServedStep:
         """Cut a text into what the step over pieces reads."""
         assert isinstance(self.intake, PieceIntake)
         return pieces_of(self.intake, text)
+
+    def _in_keras(self) -> Any:
+        """Load the network that was trained: Keras is the runtime here."""
+        from sopan.fit.artifact import load_model  # noqa: PLC0415  # brings Keras in
+
+        return load_model(self.folder)
 
     @cached_property
     def _saved(self) -> Saved:
@@ -190,8 +181,8 @@ class ServedStep:
         if self.name == "cbow":
             found: Float32Array = self.rung.transform(texts)
             return found
-        if self._vector is None:  # Keras is the runtime here
-            return np.asarray(load_model(self.folder).transform(texts), np.float32)
+        if self._vector is None:
+            return np.asarray(self._in_keras().transform(texts), np.float32)
         windows = self.intake.windows(as_texts(texts))
         width = int(self.network.arrays["logits/kernel"].shape[0])
         vectors = read_texts(self._vector, windows.clipped, width)

@@ -8,8 +8,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from sopan.fit.explain import NOT_A_CAUSE
-from sopan.rungs.evidence import contributions_of
-from sopan.rungs.linear import LinearModel
 from sopan.text.tokenize import tokenize
 from sopan.types import Json, Tokens
 from sopan.usecases.served.step import DECIMALS, ServedStep
@@ -52,6 +50,9 @@ def _tokens(words: Seen) -> list[dict[str, Json]]:
 
 def _bag(step: ServedStep, text: str) -> tuple[dict[str, Json], Seen]:
     """Tell the features that a text has, each with its value and what it adds to the logits."""
+    from sopan.rungs.evidence import contributions_of  # noqa: PLC0415  # come with scikit-learn, as bow does
+    from sopan.rungs.linear import LinearModel  # noqa: PLC0415
+
     rung = step.rung
     features = rung.transform([text])
     held = LinearModel(rung.model_.weights[features.indices], rung.model_.bias)
