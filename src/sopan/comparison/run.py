@@ -19,7 +19,7 @@ import pyarrow as pa
 from sopan import __version__
 from sopan.comparison.environment import environment
 from sopan.comparison.evidence import disagreements, excerpt, predictions_table
-from sopan.comparison.jobs import Outcome, Progress, run_worker
+from sopan.comparison.jobs import Outcome, Progress, Workers
 from sopan.comparison.label_errors import likely_label_errors
 from sopan.comparison.report import write_report
 from sopan.comparison.verdict import compare_pairs, explain, recommend
@@ -81,11 +81,30 @@ def run_comparison(
         DataError: the clean training texts lack a class.
     """
     started = time.perf_counter()
-    progress("audit", {"stage": "duplicates, leaks, lengths, balance"})
-    audit = audit_corpus(corpus, split, rule=plan.tokens)
-    clean = remove_leaks(split, audit)
-    check_parts(corpus, clean)
-    data: dict[str, Json] = {
+    with tempfile.TemporaryDirectory(prefix="sopan-") as folder, Workers(plan.steps, Path(folder)) as workers:
+        progress("audit", {"stage": "duplicates, leaks, lengths, balance"})
+        audit = audit_corpus(corpus, split, rule=plan.tokens)
+        clean = remove_leaks(split, audit)
+        check_parts(corpus, clean)
+        data = _about(corpus, clean, unlabelled)
+        _write_job(Path(folder), corpus, split, clean, unlabelled, plan, data)
+        leaky = len(split.train) != len(clean.train)
+        outcomes = {}
+        for step in plan.steps:
+            progress(step, {"stage": "start"})
+            outcomes[step] = workers.run(step, _settings(step, plan, leaky, out), progress)
+    progress("compare", {"stage": "intervals, paired tests, verdict"})
+    results: dict[str, Json] = {"sopan": __version__, "data": data}
+    results |= _weigh(corpus, clean, outcomes, plan)
+    data["audit"] = audit.to_json() | {"leak_effect": _leak_effect(corpus, clean, audit, outcomes)}
+    results["environment"] = environment()
+    results["run"] = {"seconds": time.perf_counter() - started}
+    return results, predictions_table(corpus, clean.test, outcomes)
+
+
+def _about(corpus: Corpus, clean: Split, unlabelled: pa.LargeStringArray | None) -> dict[str, Json]:
+    """Say what the data are: what results.json and each model's config.json hold of them."""
+    return {
         "name": corpus.source.name,
         "rows": len(corpus),
         "train": len(clean.train),
@@ -97,17 +116,6 @@ def run_comparison(
         "unlabelled": 0 if unlabelled is None else len(unlabelled),
         "notes": list(corpus.source.notes),
     }
-    with tempfile.TemporaryDirectory(prefix="sopan-") as folder:
-        job = Path(folder)
-        _write_job(job, corpus, split, clean, unlabelled, plan, data)
-        outcomes = {step: _run_step(step, plan, split, clean, job, out, progress) for step in plan.steps}
-    progress("compare", {"stage": "intervals, paired tests, verdict"})
-    results: dict[str, Json] = {"sopan": __version__, "data": data}
-    results |= _weigh(corpus, clean, outcomes, plan)
-    data["audit"] = audit.to_json() | {"leak_effect": _leak_effect(corpus, clean, audit, outcomes)}
-    results["environment"] = environment()
-    results["run"] = {"seconds": time.perf_counter() - started}
-    return results, predictions_table(corpus, clean.test, outcomes)
 
 
 def _write_job(
@@ -143,17 +151,12 @@ def _write_job(
     (job / "job.json").write_text(json.dumps(common))
 
 
-def _run_step(
-    step: str, plan: Plan, split: Split, clean: Split, job: Path, out: Path, progress: Progress
-) -> Outcome:
-    """Run one worker; the first step also tells what training on the leaks would have done."""
-    progress(step, {"stage": "start"})
-    leaky = len(split.train) != len(clean.train)
-    settings = {
+def _settings(step: str, plan: Plan, leaky: bool, out: Path) -> dict[str, Json]:
+    """Return what one worker is told; the first step also tells what training on the leaks would do."""
+    return {
         "model_folder": str((out / "models" / step.replace(":", "-")).resolve()),
         "measure_leaks": leaky and step == plan.steps[0],
     }
-    return run_worker(step, job, settings, progress)
 
 
 def _weigh(corpus: Corpus, split: Split, outcomes: dict[str, Outcome], plan: Plan) -> dict[str, Json]:

@@ -1,8 +1,9 @@
-"""One step in a process of its own: tune, fit, measure, save. Run as `python -m sopan.comparison.worker JOB`.
+"""One step in a process of its own: tune, fit, measure, save. `sopan.comparison.jobs.Worker` starts it.
 
-The job is a folder: `job.json` and the texts as Arrow files in, `outcome.json` and `arrays.safetensors` out.
-Progress goes to standard output, one JSON object a line. A process of its own makes peak memory honest,
-and keeps one step's failure from taking the comparison with it.
+It is given a folder and a step's name, loads what the step needs, and begins at a line of standard input.
+`step.json` and, beside the folder, `job.json` and the texts as Arrow files go in; `outcome.json` and
+`arrays.safetensors` come out. Progress goes to standard output, one JSON object a line. A process of its own
+makes peak memory honest, and keeps one step's failure from taking the comparison with it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from sopan.fit.costs import latency_ms, peak_rss_mb
 from sopan.fit.metrics import measure
 from sopan.fit.predict import score
 from sopan.fit.tune import Budget, Labelled, Tuned, tune
-from sopan.rungs import make_step
+from sopan.rungs import make_step, step_class
 from sopan.rungs.base import Rung
 from sopan.training.recipe import Monitor
 from sopan.types import Json
@@ -94,6 +95,7 @@ def run_job(folder: Path) -> None:
         data=job["data"],
         metrics={key: value for key, value in outcome.items() if key not in ("config", "trials")},
     )
+    _say(measured=True)  # no cost is taken from here on: others may use the machine
     outcome["seeds"] = _seeds(tuned.rung, outcome, job, texts)
     outcome["learning_curve"] = _learning_curve(tuned.rung, job, texts)
     arrays |= _with_leaks(tuned.rung, job, folder.parent, texts)
@@ -214,14 +216,12 @@ def _with_leaks(rung: Rung, job: dict[str, Any], folder: Path, texts: _Texts) ->
 
 
 def main() -> None:
-    """Run the job named on the command line; a known failure becomes one line and exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Do the job named on the command line once told to; a known failure becomes one line and exit code."""
+    folder, step = sys.argv[1:]
     try:
-        run_job(Path(sys.argv[1]))
+        step_class(step)
+        if sys.stdin.readline():  # else whoever started this has gone
+            run_job(Path(folder))
     except SopanError as error:
         _say(error=str(error), kind=type(error).__name__)
         sys.exit(error.exit_code)
-
-
-if __name__ == "__main__":
-    main()
