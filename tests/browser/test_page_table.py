@@ -74,8 +74,10 @@ def test_a_dropped_table_is_audited_and_every_step_scored(opened, page_server):
         assert row[4] == f"{step['macro_f1']:.3f}"
     classes = {row[0]: row[1] for row in cells(page, "Classes of the table")}
     assert classes == {one["class"]: str(one["texts"]) for one in told["audit"]["classes"]}
-    messages = page.locator("#own .findings [lang=en]").all_inner_texts()
-    assert messages == [finding["message"] for finding in told["audit"]["findings"]]
+    findings = page.locator("#own .findings li")
+    expect(findings).to_have_count(len(told["audit"]["findings"]))
+    for shown, finding in zip(findings.all(), told["audit"]["findings"], strict=True):
+        expect(shown).to_contain_text(f": {finding['count']}.")
     expect(page.locator("#own dl")).to_contain_text("texts that repeat an earlier one")
     count = board["disagreements"]["count"]
     expect(page.locator("#own")).to_contain_text(f"Steps disagree on {count} of {len(ROWS)} texts")
@@ -103,6 +105,8 @@ def test_a_table_is_chosen_without_a_pointer_and_told_in_bengali(opened, page_se
     expect(page.locator("#own h2")).to_have_text("আপনার নিজের সারণি")
     shown = cells(page, "এই লেখাগুলিতে প্রতিটি ধাপ")[0]
     assert shown[1] == f"{told['accuracy']:.3f}".translate(BENGALI)
+    expect(page.locator("#own .findings")).to_contain_text("আগের কোনো লেখার পুনরাবৃত্তি")
+    expect(page.locator("#own .findings [lang=en]")).to_have_count(0)
 
 
 def test_other_labels_and_none_get_one_line_and_the_audit(opened):

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import sopan
+from sopan.text import findings
+from sopan.text.condition import TROUBLES
 
 STATIC = Path(sopan.__file__).parent / "serve" / "static"
 SCRIPTS = sorted(STATIC.rglob("*.js"))
@@ -43,6 +45,15 @@ def test_every_key_that_is_asked_for_is_there_and_every_one_there_is_asked_for()
     assert asked <= keys
     unasked = {key for key in keys if key not in named | asked and not key.startswith(tuple(families))}
     assert unasked == set()
+
+
+def test_the_page_has_words_for_all_that_an_audit_of_a_table_can_find():
+    """But for what is found between parts, of which a table of one's own has one."""
+    between = {"class_not_in_train", "class_not_in_test", "leak", "near_leak", "removed"}
+    given = set(re.findall(r'"(?:error|warning|note)", "(\w+)"', Path(findings.__file__).read_text("utf-8")))
+    assert between < given
+    told = {key.removeprefix("finding.") for key in CATALOGUES["en"] if key.startswith("finding.")}
+    assert told == given - between | {trouble.code for trouble in TROUBLES} | {"imbalance"}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(STATIC).as_posix())

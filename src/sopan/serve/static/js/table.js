@@ -4,7 +4,7 @@ import { api, Failed, into } from "./api.js";
 import { texts } from "./compare.js";
 import { bdi, byId, clear, h, visible } from "./dom.js";
 import { fullName } from "./flight.js";
-import { number, percent, t } from "./i18n.js";
+import { has, number, percent, t } from "./i18n.js";
 import * as state from "./state.js";
 
 const TYPES = {
@@ -33,13 +33,21 @@ function board(name, kind, heads, rows) {
 
 const row = (head, ...cells) => h("tr", {}, h("th", { scope: "row" }, head), cells.map((cell) => h("td", {}, cell)));
 
-function finding(found) {
+/** What a finding says: in the page's words, or, of a kind that it does not know, in the server's. */
+function sentence(found, audit) {
+  if (!has(`finding.${found.code}`)) return h("span", { lang: "en" }, visible(found.message));
+  const single = audit.classes.filter((one) => one.texts === 1).map((one) => visible(one.class));
+  const named = single.slice(0, MOST_CLASSES).join(", ") + (single.length > MOST_CLASSES ? ", …" : "");
+  return h("span", {}, t(`finding.${found.code}`, { n: number(found.count), ratio: number(audit.imbalance), classes: named }));
+}
+
+function finding(found, audit) {
   const more = found.count > found.rows.length ? ", …" : "";
   return h(
     "li",
     {},
     h("span", { class: `level ${found.level}` }, t(`level.${found.level}`)),
-    h("span", {}, h("span", { lang: "en" }, visible(found.message)), found.rows.length > 0 && h("small", {}, " ", t("table.rows", { rows: found.rows.map((one) => number(one)).join(", ") + more }))),
+    h("span", {}, sentence(found, audit), found.rows.length > 0 && h("small", {}, " ", t("table.rows", { rows: found.rows.map((one) => number(one)).join(", ") + more }))),
   );
 }
 
@@ -75,7 +83,7 @@ function facts(audit) {
 
 function audited(audit) {
   return [
-    audit.findings.length ? h("ul", { class: "findings" }, audit.findings.map(finding)) : h("p", {}, t("table.fine")),
+    audit.findings.length ? h("ul", { class: "findings" }, audit.findings.map((found) => finding(found, audit))) : h("p", {}, t("table.fine")),
     h("div", { class: "audit" }, facts(audit), audit.classes.length > 0 && classes(audit)),
   ];
 }
