@@ -28,6 +28,7 @@ from reviews import made_up, reviews
 
 BARS = {
     ("keras_hub", "bfloat16"): 10.0,
+    ("keras_hub", "int8"): 10.0,
     ("pipeline", "bfloat16"): 2.0,
     ("torch", "bfloat16"): 1.15,
     ("torch", "int8"): 1.6,
@@ -43,7 +44,7 @@ NAMES = {
 TOLERANCES = {"keras_hub": 0.02, "pipeline": 0.1, "torch": 0.1, "bfloat16": 0.1, "int8": 0.25}
 """By contender: how far from even the float32 probability must be for the label to count."""
 ROUND = 1000
-JUDGED = 4000
+JUDGED = 10_000
 """Test reviews, others than those of the race, that say what int8 costs."""
 WARM = 64
 

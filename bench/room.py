@@ -5,9 +5,10 @@
 Starts `sopan serve` on loopback and asks it as the page does: each client loads the page, then with real
 sentences, 1 to 4 seconds apart, by turns lets all steps predict and one explain, with its variants: the one
 that is in view, from one sentence to the next the next step up; then all clients let all steps predict in the
-same moment. A 429 is waited out and asked again, as the page does; its time counts. The last line is JSON:
-times in milliseconds, the press in seconds until the last answer, and how fast the memory of door and child
-grew after a warm-up of a third.
+same moment. A 429 is waited out and asked again, as the page does; its time counts. At last the model child
+is killed (-9); the page must stay, and the child come back. The last line is JSON: times in milliseconds, the
+press in seconds until the last answer, how fast the memory of door and child grew after a warm-up of a third,
+and the seconds until the server was ready, first and after the kill.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -171,6 +174,27 @@ def percentile(times: list[float], share: float = 95) -> float | None:
     return round(float(np.percentile(times, share)), 1) if times else None
 
 
+async def kill(port: int, child: int) -> float:
+    """Kill the model child; return the seconds until the server was ready again and had answered."""
+    client = Client(port, Found(), None)
+    os.kill(child, signal.SIGKILL)
+    started, gone = time.perf_counter(), False
+    while time.perf_counter() - started < 2 * PATIENCE:
+        status, _ = await client.ask("/v2/health/ready")
+        gone = gone or status == 503
+        if gone and status == 200:
+            break
+        page, _ = await client.ask("/")
+        if page != 200:
+            raise SystemExit(f"with its model child killed, the page answers {page}")
+        await asyncio.sleep(0.02)
+    status, _ = await client.ask("/predict", {"text": "A film that charms."})
+    client.close()
+    if not gone or status != 200:
+        raise SystemExit(f"killed: it was {'never ' * (not gone)}gone, and answers {status} after that")
+    return round(time.perf_counter() - started, 2)
+
+
 # ---- memory --------------------------------------------------------------------------------------
 
 
@@ -195,8 +219,8 @@ def slope(memory: list[tuple[float, float]]) -> float | None:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[int, list[int]]]:
-    """Serve a folder on loopback; give the port, and the processes of door and child once it is ready."""
+def serving(folder: Path) -> Iterator[tuple[float, int, list[int]]]:
+    """Serve a folder on loopback; give after how many seconds it was ready, its port and its processes."""
     command = [
         sys.executable,
         "-c",
@@ -218,9 +242,9 @@ def serving(folder: Path) -> Iterator[tuple[int, list[int]]]:
                     break
             else:
                 raise SystemExit("the server did not start")
-            print(f"ready after {time.perf_counter() - started:.1f} s", file=sys.stderr)
+            ready = round(time.perf_counter() - started, 2)
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-            yield port, [process.pid, *map(int, children)]
+            yield ready, port, [process.pid, *map(int, children)]
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -262,8 +286,9 @@ def main() -> None:
     sentences = sentences_of(options)
     with tempfile.TemporaryDirectory(prefix="sopan-room-") as place:
         folder = options.run or small_run(Path(place))
-        with serving(folder) as (port, pids):
+        with serving(folder) as (ready, port, pids):
             result = asyncio.run(room(port, pids, sentences, options))
+            result |= {"ready_s": ready, "back_after_kill_s": asyncio.run(kill(port, pids[1]))}
     for name, value in result.items():
         print(f"{name:22} {value}", file=sys.stderr)
     print(json.dumps(result))
