@@ -7,8 +7,8 @@ sentences, 1 to 4 seconds apart, by turns lets all steps predict and one explain
 that is in view, from one sentence to the next the next step up; then all clients let all steps predict in the
 same moment. A 429 is waited out and asked again, as the page does; its time counts. At last the model child
 is killed (-9); the page must stay, and the child come back. The last line is JSON: times in milliseconds, the
-press in seconds until the last answer, how fast the memory of door and child grew after a warm-up of a third,
-and the seconds until the server was ready, first and after the kill.
+press in seconds until the last answer, the memory of door and child once a minute, how fast it grew after a
+warm-up of a third, and the seconds until the server was ready, first and after the kill.
 """
 
 from __future__ import annotations
@@ -166,6 +166,7 @@ async def room(
         "press_s": round(press, 3),
         "refused": found.refused,
         "refused_in_press": pressed.refused,
+        "rss_mb": [round(size) for _, size in memory[::120]],
         "rss_slope_mb_per_min": slope(memory),
     }
 

@@ -15,7 +15,7 @@ from sopan.serve.limits import SECONDS, Refusal
 from sopan.serve.queueing import QUICK, BusyError, Dispatcher, Job, LateError
 from sopan.serve.supervisor import Piece, Supervisor
 
-KNOWN_BYTES = 32 << 20
+KNOWN_BYTES = 8 << 20
 """Of answers that are kept: a room asks the presenter's sentence a hundred times."""
 WAIT_FOR_CHILD = 5.0
 """Seconds to come back after, where the child has died."""

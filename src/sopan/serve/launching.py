@@ -13,6 +13,13 @@ from typing import NamedTuple
 SCRATCH = "sopan-child-"
 """How a child's folder for temporary files is called."""
 
+MEMORY = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(256 << 10),
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
+}
+"""How glibc holds a child's memory: large pieces go back to the system, instead of being strewn over arenas."""
+
 
 class StartedChild(NamedTuple):
     """A child process, the door's end of its socket, and its folder for temporary files, if it has one."""
@@ -33,7 +40,7 @@ def start_child(folder: str, language_model: str | None) -> StartedChild:
         pass_fds=[theirs.fileno()],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        env={**os.environ, "TMPDIR": scratch},
+        env={**MEMORY, **os.environ, "TMPDIR": scratch},
     )
     theirs.close()
     ours.setblocking(False)

@@ -132,12 +132,12 @@ def _rounded(lengths: npt.NDArray[np.int64] | int) -> npt.NDArray[np.int64] | in
 
 
 def open_length(length: int) -> int:
-    """Return the length of rectangle for so many words, where any may come: one of 24 up to 512.
+    """Return the length of rectangle for so many words, where any may come: one of 18 up to 512.
 
-    It is a multiple of 8, beyond 64 of 16, beyond 128 of 32: from 33 words on at most a quarter more.
+    It is a multiple of 16, beyond 64 of 32.
     """
-    multiple = MULTIPLE * (1 if length <= 8 * MULTIPLE else 2 if length <= 16 * MULTIPLE else 4)
-    return max(MULTIPLE, -(-length // multiple) * multiple)
+    multiple = 2 * MULTIPLE if length <= 8 * MULTIPLE else 4 * MULTIPLE
+    return max(2 * MULTIPLE, -(-length // multiple) * multiple)
 
 
 def plan(
