@@ -18,7 +18,7 @@ MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(256 << 10),
     "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
 }
-"""How glibc holds a child's memory: large pieces go back to the system, instead of being strewn over arenas."""
+"""How glibc holds a child's memory: large pieces go back to the system, not into arenas full of holes."""
 
 
 class StartedChild(NamedTuple):
