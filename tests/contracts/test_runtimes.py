@@ -20,7 +20,7 @@ from quick_steps import EIGHT, SOIL_OR_SEA, brief, eagerly
 from sopan.errors import ConfigError
 from sopan.runtime import table
 from sopan.runtime.network import EncoderBody, Network, describe, place_table
-from sopan.runtime.program import plan_sorted, read_texts
+from sopan.runtime.program import plan_sorted, read_texts, settle, shapes
 from sopan.runtime.table import RUNTIMES, choose_runtime, compile_network
 from sopan.text.arrow import as_texts
 from sopan.text.batch import Batch, open_length
@@ -144,6 +144,22 @@ def test_whatever_comes_there_are_few_shapes():
     shapes = {tuple(shape) for lengths in asked for _, *shape in plan_sorted(lengths)}
     assert len(shapes) <= 40
     assert {height for height, _ in shapes} <= {1 << bits for bits in range(9)}
+
+
+def test_all_shapes_that_short_texts_come_in_are_known_beforehand():
+    rng = np.random.default_rng(0)
+    asked = [rng.integers(0, 129, n) for n in rng.integers(1, 400, 3000)]
+    met = {tuple(shape) for lengths in asked for _, *shape in plan_sorted(lengths)}
+    assert met <= set(shapes(128))
+    assert len(set(shapes(128))) == len(list(shapes(128))) < 1.2 * len(met)
+    assert {length for _, length in shapes(20)} == {16, 32}
+
+
+def test_settling_changes_no_answer(rung, runtime):
+    program, batch = compiled(rung, runtime=runtime), rectangle([5, 0, 7], 8, np.random.default_rng(0))
+    (before,) = outputs_of(program, batch)
+    assert len(list(settle(program, 16))) == 2 * len(list(shapes(16)))
+    np.testing.assert_array_equal(outputs_of(program, batch)[0], before)
 
 
 @given(st.integers(0, 2000))

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sopan.text.batch import Batch, Clipped, batches, open_length
+from sopan.text.batch import UNKNOWN, Batch, Clipped, batches, open_length
 from sopan.types import Float32Array, FloatArray, Int64Array
 
 WORDS = 2048
@@ -60,6 +60,29 @@ def plan_sorted(lengths: Int64Array, words: int = WORDS) -> list[tuple[Int64Arra
         found.append((rows, height, length))
         start += len(rows)
     return found
+
+
+def shapes(most: int, words: int = WORDS) -> Iterator[tuple[int, int]]:
+    """Yield B and T of all rectangles that `plan_sorted` makes of texts of at most `most` words."""
+    length = 0
+    while length < most:
+        length = open_length(length + 1)
+        for bits in range(max(1, words // length).bit_length()):
+            yield 1 << bits, length
+
+
+def settle(program: Program, most: int) -> Iterator[None]:
+    """Make a program ready for all shapes of texts of at most `most` words, alone or not; one shape a turn.
+
+    What a runtime holds for a shape it holds from the first time on: after this, its memory stays as it is.
+    """
+    for height, length in shapes(most):
+        ids = np.full((height, length), UNKNOWN, np.int32)
+        batch = Batch(ids, np.ones(ids.shape, bool), np.arange(height))
+        for rectangles in ([batch], [batch, batch]):
+            for _ in program.run(rectangles):
+                pass
+            yield
 
 
 def _height(rows: int, most: int) -> int:

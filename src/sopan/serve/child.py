@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -91,7 +92,12 @@ def work(line: Line, folder: str, language_model: str | None) -> None:
         line.say({"type": "failed", "error": str(error), "exit_code": error.exit_code})
         return
     line.say({"type": "ready", "about": about, "rss": resident()})
+    chores: Iterator[None] | None = served.settle()
     while True:
+        while chores is not None and questions.empty():
+            if next(chores, "done"):
+                chores = None
+                line.say({"type": "settled", "rss": resident()})
         asked = questions.get().header
         answers = served.answer(asked["questions"])
         texts = [

@@ -50,7 +50,7 @@ class Child:
 
     Attributes:
         about: what it serves, once it is ready.
-        rss, ready_rss: bytes of memory, now and when it was ready.
+        rss, ready_rss: bytes of memory, now, and when it was ready or, a little later, had settled.
     """
 
     def __init__(self, started: StartedChild) -> None:
@@ -136,6 +136,8 @@ class Child:
         self.rss = header.get("rss", self.rss)
         if header["type"] == "ready":
             self._ready.set_result(header["about"])
+        elif header["type"] == "settled":
+            self.ready_rss = self.rss
         elif header["type"] == "failed":
             self._ready.set_exception(LoadError(header["error"], header["exit_code"]))
         elif header["type"] == "answers" and (waiting := self._waiting.get(header["batch"])):

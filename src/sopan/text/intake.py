@@ -33,6 +33,10 @@ U = TypeVar("U")
 class Intake(Protocol):
     """How texts come to a network."""
 
+    @property
+    def longest(self) -> int:
+        """Words or pieces that the network reads at once, at most."""
+
     def windows(self, texts: pa.LargeStringArray) -> Windows:
         """Turn n texts into what the network reads of them."""
 
@@ -54,6 +58,11 @@ class WordIntake:
 
     vocabulary: Vocabulary
     max_length: int
+
+    @property
+    def longest(self) -> int:
+        """See `Intake`."""
+        return self.max_length
 
     def windows(self, texts: pa.LargeStringArray) -> Windows:
         """See `Intake`."""
@@ -84,6 +93,11 @@ class PieceIntake:
     long_texts: LongTexts
     max_windows: int
     pool: Pool
+
+    @property
+    def longest(self) -> int:
+        """See `Intake`."""
+        return self.window_length
 
     def windows(self, texts: pa.LargeStringArray) -> Windows:
         """See `Intake`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 
 from sopan.errors import InputError, ModelFolderError
+from sopan.fit.served import Served
 from sopan.rungs import STEPS
+from sopan.runtime.program import settle
 from sopan.types import Json
 from sopan.usecases.served.guess import guess
 from sopan.usecases.served.language import Speaker
@@ -28,6 +30,9 @@ from sopan.usecases.served.views import view
 
 GOLDEN = "It was not good, it was wonderful: ছবিটা খুব ভালো।"
 """A sentence that every model must answer, and answer alike twice, before it is served."""
+
+SHORT = 128
+"""Words, or pieces, of texts that a room types."""
 
 Question = Mapping[str, Json]
 Answer = dict[str, Json]
@@ -102,6 +107,15 @@ class ServedRun:
             "steps": steps,
             "language_model": None if self.speaker is None else self.speaker.name,
         }
+
+    def settle(self) -> Iterator[None]:
+        """Make the networks ready for all shapes of short texts, one a turn: for when nobody asks.
+
+        A server meets nearly all of them sooner or later. So its memory has its size early, and nobody waits.
+        """
+        for model in self.models:
+            if isinstance(model.model, Served):
+                yield from settle(model.model.program, min(SHORT, model.model.intake.longest))
 
     # ---- asking --------------------------------------------------------------------------
 
