@@ -4,10 +4,11 @@
 
 Everyone has the same weights and reads the same 1,000 real reviews in a round, cut after so many pieces;
 round i takes the i-th thousand of the test reviews. Before a number is printed all answers are compared:
-where the float32 graph of ONNX Runtime is sure by more than a tolerance, all must give its label.
+where the float32 graph of ONNX Runtime is sure by more than a tolerance, all must give its label. Int8 need not
+where the network is a random one (6x384): what training leaves small, it has not.
 
 The limit is what the operations of the real pieces, padding not counted, take at the measured ceiling of
-matrix products in that precision. Int8 also pays in accuracy: both are measured on labelled test reviews.
+matrix products in that precision. Int8 also pays in accuracy, which is measured on labelled test reviews.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ NAMES = {
 }
 TOLERANCES = {"keras_hub": 0.02, "pipeline": 0.1, "torch": 0.1, "bfloat16": 0.1, "int8": 0.25}
 """By contender: how far from even the float32 probability must be for the label to count."""
+LEARNT = ("4x256",)
+"""Networks that tell good from bad."""
 ROUND = 1000
 JUDGED = 10_000
 """Test reviews, others than those of the race, that say what int8 costs."""
@@ -64,7 +67,7 @@ def main() -> None:
         folders = made(shape)
         for length in options.lengths:
             race(shape, folders, length, options)
-        if not options.smoke:
+        if shape in LEARNT:
             int8_cost(shape, folders)
 
 
@@ -90,7 +93,7 @@ def race(shape: str, folders: Folders, length: int, options: argparse.Namespace)
         },
         rounds=options.rounds,
     )
-    agreement = compare(found)
+    agreement = compare(found, {} if shape in LEARNT else {"int8": 1.0})
     tell(shape, length, found, agreement, pieces_of(folders, texts, length), options)
 
 
@@ -111,8 +114,12 @@ def rounds_of(make: Any, texts: Sequence[str], size: int) -> Work:
     return work
 
 
-def compare(found: Contest) -> dict[str, tuple[float, float]]:
+def compare(found: Contest, further: dict[str, float]) -> dict[str, tuple[float, float]]:
     """Hold that all give the same labels as float32 does where it is sure.
+
+    Args:
+        found: what all said.
+        further: tolerances that take the place of `TOLERANCES`.
 
     Returns:
         By contender: the largest difference of a probability, and the share of equal labels.
@@ -125,7 +132,7 @@ def compare(found: Contest) -> dict[str, tuple[float, float]]:
     for name, results in found.results.items():
         probability = np.concatenate(results)
         same = (probability > 0.5) == (true > 0.5)
-        sure = np.abs(true - 0.5) > TOLERANCES.get(name, 0)
+        sure = np.abs(true - 0.5) > (TOLERANCES | further).get(name, 0)
         if not same[sure].all():
             raise SystemExit(f"{name} gives {(~same[sure]).sum()} of {sure.sum()} sure texts another label")
         agreement[name] = float(np.abs(probability - true).max()), float(same.mean())
