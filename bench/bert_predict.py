@@ -4,8 +4,8 @@
 
 Everyone has the same weights and reads the same 1,000 real reviews in a round, cut after so many pieces;
 round i takes the i-th thousand of the test reviews. Before a number is printed all answers are compared:
-where the float32 graph of ONNX Runtime is sure by more than a tolerance, all must give its label, but for 1 of
-200: KerasHub's tokenizer cuts a few odd texts otherwise. Int8 need not where the network is a random one
+where the float32 graph of ONNX Runtime is sure by more than a tolerance, all must give its label, but for 1
+of 200: KerasHub's tokenizer cuts a few odd texts otherwise. Int8 need not where the network is a random one
 (6x384): what training leaves small, it has not.
 
 The limit is what the operations of the real pieces, padding not counted, take at the measured ceiling of
