@@ -4,9 +4,9 @@
 
 Everyone has the same weights and reads the same 1,000 real reviews in a round, cut after so many pieces;
 round i takes the i-th thousand of the test reviews. Before a number is printed all answers are compared:
-where the float32 graph of ONNX Runtime is sure by more than a tolerance, all must give its label, but for 1
-of 200: KerasHub's tokenizer cuts a few odd texts otherwise. Int8 need not where the network is a random one
-(6x384): what training leaves small, it has not.
+where the float32 graph of ONNX Runtime is sure by more than a tolerance, all must give its label; KerasHub
+may miss 1 text of 200, for its tokenizer cuts a few odd ones otherwise. Int8 need not where the network is a
+random one (6x384): what training leaves small, it has not.
 
 The limit is what the operations of the real pieces, padding not counted, take at the measured ceiling of
 matrix products in that precision. Int8 also pays in accuracy, which is measured on labelled test reviews.
@@ -45,8 +45,8 @@ NAMES = {
 }
 TOLERANCES = {"keras_hub": 0.02, "pipeline": 0.1, "torch": 0.1, "bfloat16": 0.1, "int8": 0.25}
 """By contender: how far from even the float32 probability must be for the label to count."""
-OTHERWISE = 0.005
-"""Share of the sure texts that may get another label."""
+OTHERWISE = {"keras_hub": 0.005}
+"""By contender: the share of the sure texts that may get another label; of others none."""
 LEARNT = ("4x256",)
 """Networks that tell good from bad."""
 ROUND = 1000
@@ -136,7 +136,7 @@ def compare(found: Contest, further: dict[str, float]) -> dict[str, tuple[float,
         probability = np.concatenate(results)
         same = (probability > 0.5) == (true > 0.5)
         sure = np.abs(true - 0.5) > (TOLERANCES | further).get(name, 0)
-        if (~same[sure]).sum() > OTHERWISE * sure.sum():
+        if (~same[sure]).sum() > OTHERWISE.get(name, 0) * sure.sum():
             raise SystemExit(f"{name} gives {(~same[sure]).sum()} of {sure.sum()} sure texts another label")
         agreement[name] = float(np.abs(probability - true).max()), float(same.mean())
     return agreement

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
+from pathlib import Path
 
 import pytest
 from page_run import ATTACKS, SENTENCE, STEPS
@@ -14,6 +16,10 @@ from serving import Server
 from test_page import BENGALI, at, settled
 from test_page_room import ATTACKED, serious
 
+import sopan
+
+CATALOGUES = Path(sopan.__file__).parent / "serve" / "static" / "i18n"
+ENGLISH = json.loads((CATALOGUES / "en.json").read_text("utf-8"))
 DROP = """([name, content]) => {
   const carried = new DataTransfer();
   carried.items.add(new File([content], name));
@@ -77,7 +83,8 @@ def test_a_dropped_table_is_audited_and_every_step_scored(opened, page_server):
     findings = page.locator("#own .findings li")
     expect(findings).to_have_count(len(told["audit"]["findings"]))
     for shown, finding in zip(findings.all(), told["audit"]["findings"], strict=True):
-        expect(shown).to_contain_text(f": {finding['count']}.")
+        sentence = ENGLISH[f"finding.{finding['code']}"].replace("{n}", str(finding["count"]))
+        expect(shown.locator("span span").first).to_have_text(sentence)
     expect(page.locator("#own dl")).to_contain_text("texts that repeat an earlier one")
     count = board["disagreements"]["count"]
     expect(page.locator("#own")).to_contain_text(f"Steps disagree on {count} of {len(ROWS)} texts")

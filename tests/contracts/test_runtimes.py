@@ -127,6 +127,7 @@ def test_every_text_is_planned_once_beside_others_of_its_length():
     for rows, height, width in planned:
         assert 3 / 4 * height <= len(rows) <= height
         assert height * width <= 1024
+        assert width % 8 == 0
         assert lengths[rows].max() <= width == open_length(int(lengths[rows].max()))
     assert sum(height * width for _, height, width in planned) < 1.2 * lengths.sum()
 
