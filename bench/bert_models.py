@@ -60,8 +60,8 @@ def made(shape: str) -> Folders:
     home = OUT / f"bert-{shape}"
     folders = Folders(home)
     if not (home / "done").exists():
-        rung = _fine_tuned(home) if shape == "4x256" else _random(shape)
-        _write(rung, folders)
+        estimator = _fine_tuned(home) if shape == "4x256" else _random(shape)
+        _write(estimator, folders)
         (home / "done").touch()
     return folders
 
@@ -83,9 +83,9 @@ def in_bytes(folders: Folders, length: int) -> Path:
 
 def _fine_tuned(home: Path) -> Any:
     from sopan.lm.hugging_face import save_hugging_face  # noqa: PLC0415
-    from sopan.rungs.bert import Bert  # noqa: PLC0415
-    from sopan.rungs.language_model import LanguageModel  # noqa: PLC0415
-    from sopan.rungs.presets import preset_bert  # noqa: PLC0415
+    from sopan.steps.bert import Bert  # noqa: PLC0415
+    from sopan.steps.language_model import LanguageModel  # noqa: PLC0415
+    from sopan.steps.presets import preset_bert  # noqa: PLC0415
     from sopan.text.wordpiece import WordPiece  # noqa: PLC0415
 
     mini = preset_bert("sopan-mini")
@@ -95,56 +95,58 @@ def _fine_tuned(home: Path) -> Any:
     start.set_weights(start.weights() | dict(mini.weights) | {"positions/vectors": places})
     save_hugging_face(start, home / "start", card="# sopan-mini with 512 places\n")
     texts, labels = reviews("train", LEARNT)
-    rung = Bert(preset=str(home / "start"), summary="cls", long_texts="head", epochs=2, precision="bfloat16")
-    return rung.fit(texts, labels).set_params(precision="float32")
+    estimator = Bert(
+        preset=str(home / "start"), summary="cls", long_texts="head", epochs=2, precision="bfloat16"
+    )
+    return estimator.fit(texts, labels).set_params(precision="float32")
 
 
 def _random(shape: str) -> Any:
     """Make a BERT of random weights; only its head learns, by logistic regression over what blocks say."""
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
-    from sopan.rungs.bert import Bert  # noqa: PLC0415
-    from sopan.rungs.encoder_config import bert_config  # noqa: PLC0415
-    from sopan.rungs.presets import preset_bert  # noqa: PLC0415
+    from sopan.steps.bert import Bert  # noqa: PLC0415
+    from sopan.steps.encoder_config import bert_config  # noqa: PLC0415
+    from sopan.steps.presets import preset_bert  # noqa: PLC0415
     from sopan.text.wordpiece import WordPiece  # noqa: PLC0415
 
     depth, width, inner = SIZES[shape]
     config = bert_config(width=width, depth=depth, heads=HEADS[shape], inner=inner, max_length=PLACES)
     texts, labels = made_up(60) if shape == "tiny" else reviews("train", 600)
-    rung = Bert(summary="cls", long_texts="head", max_length=PLACES)
-    rung.wordpiece_ = WordPiece.of(preset_bert("sopan-mini").wordpiece.pieces)
-    rung.config_, rung.classes_, rung.temperature_ = config, np.unique(labels), 1.0
-    rung.buckets_ = (32, 64, 128, 256, 384, PLACES)
-    rung._assemble(None)
+    estimator = Bert(summary="cls", long_texts="head", max_length=PLACES)
+    estimator.wordpiece_ = WordPiece.of(preset_bert("sopan-mini").wordpiece.pieces)
+    estimator.config_, estimator.classes_, estimator.temperature_ = config, np.unique(labels), 1.0
+    estimator.buckets_ = (32, 64, 128, 256, 384, PLACES)
+    estimator._assemble(None)
     rng = np.random.default_rng(0)
-    weights = rung.state().arrays
-    rung._set_weights({
+    weights = estimator.state().arrays
+    estimator._set_weights({
         path: rng.normal(0, 0.1, array.shape).astype(np.float32) if path.endswith(("kernel", "embeddings"))
         else array
         for path, array in weights.items()
     })  # fmt: skip
-    fitted = LogisticRegression(C=1.0, max_iter=2000).fit(rung.transform(texts), labels)
+    fitted = LogisticRegression(C=1.0, max_iter=2000).fit(estimator.transform(texts), labels)
     kernel = np.stack([np.zeros(width), fitted.coef_[0]], axis=1).astype(np.float32)
     bias = np.array([0, fitted.intercept_[0]], np.float32)
-    rung._set_weights(rung.state().arrays | {"logits/kernel": kernel, "logits/bias": bias})
-    return rung
+    estimator._set_weights(estimator.state().arrays | {"logits/kernel": kernel, "logits/bias": bias})
+    return estimator
 
 
-def _write(rung: Any, folders: Folders) -> None:
+def _write(estimator: Any, folders: Folders) -> None:
     from sopan.fit.artifact import save_model  # noqa: PLC0415
     from sopan.lm.keras_hub import save_keras_hub  # noqa: PLC0415
-    from sopan.rungs.language_model import LanguageModel  # noqa: PLC0415
+    from sopan.steps.language_model import LanguageModel  # noqa: PLC0415
 
     for length in LENGTHS:
-        save_model(rung.set_params(max_length=length), folders.sopan(length), data={}, metrics={})
-    weights = dict(rung.state().arrays)
+        save_model(estimator.set_params(max_length=length), folders.sopan(length), data={}, metrics={})
+    weights = dict(estimator.state().arrays)
     logits = {kind: weights.pop(f"logits/{kind}") for kind in ("kernel", "bias")}
-    model = LanguageModel.make(rung.config_, rung.wordpiece_, seed=0, pairs=True)
+    model = LanguageModel.make(estimator.config_, estimator.wordpiece_, seed=0, pairs=True)
     model.set_weights(model.weights() | weights)
-    model.unlearnt = ("predict", "order")
+    model.missing_heads = ("predict", "order")
     save_keras_hub(model, folders.keras_hub)
     np.savez(folders.keras_hub / "logits.npz", **logits)
-    _write_hugging_face(model, logits, rung.classes_.tolist(), folders.hugging_face)
+    _write_hugging_face(model, logits, estimator.classes_.tolist(), folders.hugging_face)
 
 
 def _write_hugging_face(model: Any, logits: dict[str, Any], labels: list[str], folder: Path) -> None:

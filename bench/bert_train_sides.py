@@ -48,7 +48,7 @@ class Reviews:
 
 def preset() -> Path:
     """Return the folder of sopan-mini, in Hugging Face's layout."""
-    from sopan.rungs.presets import preset_folder  # noqa: PLC0415
+    from sopan.steps.presets import preset_folder  # noqa: PLC0415
 
     return preset_folder("sopan-mini")
 
@@ -78,10 +78,10 @@ def products(lengths: Iterable[int], task: str) -> float:
 
 def sopan_fine_tune(path: str, n: int, precision: str) -> Work:
     """Make our classifier's steps as `sopan.training.loop.train` does, on rectangles of like length."""
-    from sopan.rungs.bert_network import build_classifier  # noqa: PLC0415
-    from sopan.rungs.bert_start import Start  # noqa: PLC0415
-    from sopan.rungs.layers import computing_in  # noqa: PLC0415
-    from sopan.rungs.presets import preset_bert  # noqa: PLC0415
+    from sopan.steps.bert_network import build_classifier  # noqa: PLC0415
+    from sopan.steps.bert_start import Start  # noqa: PLC0415
+    from sopan.steps.layers import computing_in  # noqa: PLC0415
+    from sopan.steps.presets import preset_bert  # noqa: PLC0415
     from sopan.text.batch import batches, bucket_lengths, plan, row_weights  # noqa: PLC0415
     from sopan.training.backend import make_stepper  # noqa: PLC0415
     from sopan.training.loop import cross_entropy  # noqa: PLC0415
@@ -113,9 +113,9 @@ def sopan_masked(path: str, n: int, precision: str) -> Work:
     """Make the steps of `sopan pretrain`: rows without padding, blanks drawn while the step before runs."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
-    from sopan.rungs.bert_start import Start  # noqa: PLC0415
-    from sopan.rungs.language_model import LanguageModel  # noqa: PLC0415
-    from sopan.rungs.presets import preset_bert  # noqa: PLC0415
+    from sopan.steps.bert_start import Start  # noqa: PLC0415
+    from sopan.steps.language_model import LanguageModel  # noqa: PLC0415
+    from sopan.steps.presets import preset_bert  # noqa: PLC0415
     from sopan.text.piece_store import PieceStore  # noqa: PLC0415
     from sopan.training.backend import make_stepper  # noqa: PLC0415
     from sopan.training.language import language_loss  # noqa: PLC0415

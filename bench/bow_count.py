@@ -28,7 +28,7 @@ from measure import Work, contest, report, table
 from reviews import REVIEWS
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
-from sopan.rungs.feature_weights import weigh
+from sopan.steps.feature_weights import weigh
 from sopan.text.ngrams import count_ngrams
 from sopan.text.unicode import TokenRule
 

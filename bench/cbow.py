@@ -38,8 +38,8 @@ from measure import Contest, Work, contest, report, table
 from reviews import SHARED
 
 from sopan.kernels.chance import kernel
-from sopan.kernels.lanes import LANES, add_product, spread, total
-from sopan.rungs.embedding import CbowSettings, keep_chances, train_word_vectors
+from sopan.kernels.simd import LANES, add_product, spread, total
+from sopan.steps.embedding import CbowSettings, keep_chances, train_word_vectors
 from sopan.text.read import read_texts
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import build_vocabulary

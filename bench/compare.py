@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from measure import Work, contest, report, table
 from reviews import REVIEWS
 
-from sopan.rungs.embedding import sensible_epochs
+from sopan.steps.embedding import sensible_epochs
 from sopan.text.vocab import build_vocabulary
 
 BAR = 4.0

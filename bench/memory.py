@@ -25,7 +25,7 @@ from measure import report, table
 from reviews import REVIEWS
 
 from sopan.fit.artifact import save_model
-from sopan.rungs import make_step
+from sopan.steps import make_step
 
 CHARACTERS = 200
 LIMIT_MB = 1200
@@ -82,8 +82,8 @@ def train(data: Path, folder: Path, texts: int) -> dict[str, Path]:
     reviews = reviews.take(pa.array(range(0, len(reviews), len(reviews) // texts)))  # they stand by class
     models = {step: folder / step for step in STEPS}
     for step, model in models.items():
-        rung = make_step(step).fit(reviews["review"], reviews["sentiment"].to_pylist())
-        save_model(rung, model, step=step, data={}, metrics={})
+        estimator = make_step(step).fit(reviews["review"], reviews["sentiment"].to_pylist())
+        save_model(estimator, model, step=step, data={}, metrics={})
     return models
 
 

@@ -29,8 +29,8 @@ import pyarrow.parquet as pq
 from sopan.lm.card import describe_model
 from sopan.lm.evaluate import fill_blanks, make_blanks, sentences
 from sopan.lm.hugging_face import save_hugging_face
-from sopan.rungs.language_model import LanguageModel
-from sopan.rungs.presets import from_preset
+from sopan.steps.language_model import LanguageModel
+from sopan.steps.presets import from_preset
 from sopan.types import Json
 from sopan.usecases.adapting import adapt
 from sopan.usecases.pretraining import pretrain

@@ -23,8 +23,8 @@ from sopan_mini import column, make_corpus, tell
 from sopan.lm.card import describe_model
 from sopan.lm.evaluate import compare_filled, fill_blanks, make_blanks, sentences
 from sopan.lm.hugging_face import save_hugging_face
-from sopan.rungs.language_model import LanguageModel
-from sopan.rungs.presets import from_preset
+from sopan.steps.language_model import LanguageModel
+from sopan.steps.presets import from_preset
 from sopan.types import Json
 from sopan.usecases.adapting import adapt
 

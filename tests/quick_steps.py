@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from sopan.rungs import STEPS, make_step
-from sopan.rungs.base import Rung
+from sopan.steps import STEPS, make_step
+from sopan.steps.base import Step
 
 ON_KERAS = tuple(step for step in STEPS if step not in ("bow", "cbow"))
 OVER_WORDS = tuple(step for step in ON_KERAS if step != "bert")
@@ -64,12 +64,12 @@ def name_of(step: str) -> str:
     return step.partition(":")[0]
 
 
-def quick(step: str, **settings: Any) -> Rung:
+def quick(step: str, **settings: Any) -> Step:
     """Make a step to be fitted to dozens of texts."""
     return make_step(step, **{**QUICK.get(name_of(step), {}), **settings})
 
 
-def brief(step: str, **settings: Any) -> Rung:
+def brief(step: str, **settings: Any) -> Step:
     """Make a step to be fitted to eight texts or so, `eagerly`. A variant's own settings hold."""
     few = BRIEF.get(name_of(step), {})
     own = type(make_step(step)).variant_settings(step)

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from sopan.rungs.encoder_config import bert_config
-from sopan.rungs.language_model import LanguageModel
+from sopan.steps.encoder_config import bert_config
+from sopan.steps.language_model import LanguageModel
 from sopan.text.masking import mask_pieces, next_pieces
 from sopan.text.packing import Sequences, fill_rows
 from sopan.text.wordpiece import SPECIALS, WordPiece
@@ -29,7 +29,7 @@ LENGTH = 24
 
 def without_head() -> LanguageModel:
     """Return a model as it comes from a folder of an encoder alone."""
-    return replace(untrained(), unlearnt=("predict", "order"))
+    return replace(untrained(), missing_heads=("predict", "order"))
 
 
 def sentences() -> list[str]:

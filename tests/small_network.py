@@ -6,13 +6,13 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from sopan.rungs.attend import attend
-from sopan.rungs.base import Rung, check_labels
-from sopan.rungs.integrated_gradients import neural_evidence
+from sopan.steps.attend import attend
+from sopan.steps.base import Step, check_labels
+from sopan.steps.integrated_gradients import neural_evidence
 from sopan.text.arrow import as_texts
 from sopan.text.batch import FIRST_WORD, clip
 from sopan.text.vocab import build_vocabulary
-from sopan.types import Reading, RungState
+from sopan.types import Reading, StepState
 
 
 @keras.saving.register_keras_serializable("small")
@@ -27,7 +27,7 @@ class TwoHeads(layers.Layer):
         return ops.sum(joined, axis=1) / ops.maximum(ops.sum(kept, axis=1), 1), weights
 
 
-class SmallNetwork(Rung):
+class SmallNetwork(Step):
     name = "small_network"
     adds = "attention"
     lacks = "training"
@@ -77,7 +77,7 @@ class SmallNetwork(Rung):
 
     def state(self):
         weights = {f"w{i:02}": weight.numpy() for i, weight in enumerate(self.network_.weights)}
-        return RungState({}, self.vocabulary_.words, weights)
+        return StepState({}, self.vocabulary_.words, weights)
 
     def restore(self, state):
         raise NotImplementedError

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sopan.rungs import STEPS
-from sopan.rungs.base import Rung, check_labels
+from sopan.steps import STEPS
+from sopan.steps.base import Step, check_labels
 from sopan.text.arrow import as_texts
-from sopan.types import Evidence, Reading, RungState, Tokens
+from sopan.types import Evidence, Reading, StepState, Tokens
 
 TEXTS = [
     "a warm and funny film",
@@ -30,7 +30,7 @@ TEXTS = [
 LABELS = ["good"] * 4 + ["poor"] * 4
 
 
-class NaiveBayes(Rung):
+class NaiveBayes(Step):
     name = "small"
     adds = "words"
     lacks = "everything else"
@@ -81,7 +81,7 @@ class NaiveBayes(Rung):
 
     def state(self):
         arrays = {"log_likelihood": self.log_likelihood_, "log_prior": self.log_prior_}
-        return RungState({"words": len(self.words_)}, self.words_, arrays)
+        return StepState({"words": len(self.words_)}, self.words_, arrays)
 
     def restore(self, state):
         self.words_ = state.words

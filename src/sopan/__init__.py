@@ -13,8 +13,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "BagOfWords": "sopan.rungs.bow",
-    "CBOW": "sopan.rungs.cbow",
+    "BagOfWords": "sopan.steps.bow",
+    "CBOW": "sopan.steps.cbow",
     "SopanError": "sopan.errors",
     "audit": "sopan.usecases",
     "compare": "sopan.usecases",

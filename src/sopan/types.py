@@ -177,7 +177,7 @@ class Evidence:
         read: (W,) bool, the step took the word in: it knows it and did not stop before it.
         contributions: (W, C) float64, what each word added to each class's logit; 0 where it was not read.
         base: (C,) float64, the logits without any word.
-        logits: (C,) float64, as `Rung.logits` gives; base + contributions.sum(0), as near as `method` comes.
+        logits: (C,) float64, as `Step.logits` gives; base + contributions.sum(0), as near as `method` comes.
         method: how the contributions were found: `exact`, or `integrated gradients`.
         attention: for each layer that attends, lowest first, (H, Q, A) float32: the weight that query q of
             head h gave to each of the A words that the step looked at. Q is A where words attend to words.
@@ -196,7 +196,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class RungState:
+class StepState:
     """All that a fitted step needs to be rebuilt, in kinds that need no pickle.
 
     Args:

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from serving import BEARER, COMMAND, Server, serving
 
-DOOR = (sys.executable, str(Path(__file__).with_name("scripted_door.py")))
+DOOR = (sys.executable, str(Path(__file__).with_name("scripted_server.py")))
 
 
 @pytest.fixture

@@ -71,19 +71,19 @@ def test_exact_reasons_are_those_of_explain(server: Server, run_folder: Path, st
 
 def test_occlusion_is_what_the_slow_reference_finds(run_folder: Path) -> None:
     step = ServedStep.load(run_folder / "models" / "cbow")
-    rung, (other, found) = step.rung, occlusions(step, [TEXTS[0], TEXT])
+    estimator, (other, found) = step.estimator, occlusions(step, [TEXTS[0], TEXT])
     assert other.tokens.words[0] == "the"
-    evidence = rung.evidence(TEXT)
-    support = lead(evidence.contributions, evidence.logits, rung.temperature_)
+    evidence = estimator.evidence(TEXT)
+    support = lead(evidence.contributions, evidence.logits, estimator.temperature_)
     best = int(found.prediction.probabilities[0].argmax())
-    reference = occlude(rung, TEXT, evidence.tokens, support, best)
+    reference = occlude(estimator, TEXT, evidence.tokens, support, best)
     assert found.tokens.words == evidence.tokens.words
     np.testing.assert_array_equal(found.read, evidence.read)
     np.testing.assert_allclose(found.fall[found.read], reference[found.read], atol=1e-6)
     whole = log_odds(found.prediction.probabilities, best)[0]
     for word in np.flatnonzero(found.read):
         start, end = evidence.tokens.starts[word], evidence.tokens.ends[word]
-        less = rung.predict_proba([TEXT[:start] + " " + TEXT[end:]])
+        less = estimator.predict_proba([TEXT[:start] + " " + TEXT[end:]])
         assert found.support[word] == pytest.approx(whole - log_odds(less, best)[0], abs=1e-4)
 
 
@@ -98,15 +98,15 @@ def test_long_texts_lose_several_words_at_a_time(run_folder: Path) -> None:
 
 def test_the_bag_adds_up(server: Server, run_folder: Path) -> None:
     told = server.client.post("/tokens", json={"text": TEXT, "steps": ["bow"]}).json()["steps"][0]
-    rung = usecases.load(run_folder / "models" / "bow")
-    row = rung.transform([TEXT])
+    estimator = usecases.load(run_folder / "models" / "bow")
+    row = estimator.transform([TEXT])
     bag = told["features"]
     assert bag["total"] == len(bag["items"]) == row.nnz
     assert bag["vocabulary"] == row.shape[1]
     np.testing.assert_allclose(sorted(item["value"] for item in bag["items"]), sorted(row.data), atol=1e-6)
     added = spread([item["contributions"] for item in bag["items"]]).sum(axis=0)
     np.testing.assert_allclose(
-        added, (rung.logits([TEXT]) - rung.logits(["zzz"]))[0] / rung.temperature_, atol=1e-4
+        added, (estimator.logits([TEXT]) - estimator.logits(["zzz"]))[0] / estimator.temperature_, atol=1e-4
     )
     known = {token["text"]: token["known"] for token in told["tokens"]}
     assert known["roses"]
@@ -125,15 +125,15 @@ def test_offsets_count_code_points(server: Server) -> None:
 
 
 def test_neighbours_and_vectors(server: Server, run_folder: Path) -> None:
-    rung = usecases.load(run_folder / "models" / "cbow")
+    estimator = usecases.load(run_folder / "models" / "cbow")
     told = server.client.post("/neighbors", json={"word": "Roses", "top": 3}).json()
     assert [step["step"] for step in told["steps"]] == ["cbow"]
     near = [(one["word"], one["cosine"]) for one in told["steps"][0]["neighbors"]]
-    assert near == [(word, round(cosine, 6)) for word, cosine in rung.word_vectors.nearest("roses", 3)]
+    assert near == [(word, round(cosine, 6)) for word, cosine in estimator.word_vectors.nearest("roses", 3)]
     unknown = server.client.post("/neighbors", json={"word": "zzz"}).json()["steps"][0]
     assert unknown == {"step": "cbow", "known": False, "neighbors": []}
     embedded = server.client.post("/embed", json={"texts": [TEXT, "roses"]}).json()["steps"][0]
-    np.testing.assert_allclose(spread(embedded["vectors"]), rung.transform([TEXT, "roses"]), atol=1e-5)
+    np.testing.assert_allclose(spread(embedded["vectors"]), estimator.transform([TEXT, "roses"]), atol=1e-5)
     assert server.client.post("/embed", json={"text": "a", "steps": ["bow"]}).status_code == 422
 
 

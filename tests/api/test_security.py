@@ -89,7 +89,7 @@ def test_the_list_of_hosts_is_exact() -> None:
 
 def test_the_door_loads_no_models() -> None:
     code = (
-        "import sys, sopan.serve.app, sopan.serve.door, uvicorn\n"
+        "import sys, sopan.serve.app, sopan.serve.server, uvicorn\n"
         "print(sorted({'tensorflow', 'keras', 'numpy', 'torch', 'openvino', 'sklearn'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

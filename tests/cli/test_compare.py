@@ -18,7 +18,7 @@ from sopan import usecases
 from sopan.comparison.comparison import Comparison
 from sopan.comparison.schema import results_schema
 from sopan.errors import DataError
-from sopan.rungs import STEPS
+from sopan.steps import STEPS
 
 BUDGET = "2trials"
 BOTH = ("bow", "cbow")

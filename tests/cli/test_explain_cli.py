@@ -16,7 +16,7 @@ from small_step import LABELS, TEXTS, trained
 from sopan.cli import show_explanation
 from sopan.cli.show_explanation import AGAINST, FOR, coloured, style_of
 from sopan.fit.artifact import save_model
-from sopan.rungs import make_step
+from sopan.steps import make_step
 from sopan.usecases import explain
 
 TEXT = "A warm and funny film, [bold]dull[/bold] \x1b[31m \u202e ?"

@@ -41,9 +41,9 @@ from quick_steps import LABELS, TEXTS, quick
 from test_steps import ODD_TEXTS
 from sopan.fit.artifact import save_model
 for step in sys.argv[2:]:
-    rung = quick(step).fit(TEXTS, LABELS)
-    save_model(rung, f"{sys.argv[1]}/{step}", data={}, metrics={})
-    np.save(f"{sys.argv[1]}/{step}.npy", rung.predict_proba(TEXTS + ODD_TEXTS))
+    estimator = quick(step).fit(TEXTS, LABELS)
+    save_model(estimator, f"{sys.argv[1]}/{step}", data={}, metrics={})
+    np.save(f"{sys.argv[1]}/{step}.npy", estimator.predict_proba(TEXTS + ODD_TEXTS))
 """
 LOAD = """
 import json, os, sys, keras, numpy as np

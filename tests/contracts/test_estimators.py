@@ -19,8 +19,8 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sopan.rungs import STEPS, step_class
-from sopan.rungs.base import Rung
+from sopan.steps import STEPS, step_class
+from sopan.steps.base import Step
 from sopan.text.arrow import as_texts
 
 
@@ -30,7 +30,7 @@ def spelled(numbers: np.ndarray) -> list[str]:
     return [" ".join(f"c{j}v{v}".replace("-", "n") for j, v in enumerate(row)) for row in steps]
 
 
-def reading_numbers(step: str) -> Rung:
+def reading_numbers(step: str) -> Step:
     """Make a step that reads rows of numbers."""
     cls = step_class(step)
 

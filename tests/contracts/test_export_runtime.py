@@ -65,10 +65,10 @@ def test_onnx_gives_the_same_logits(model, tmp_path):
 
     export_onnx(model, tmp_path / "bert.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "bert.onnx"))
-    rung = load_model(model)
-    ids = rung.windows(as_texts(EIGHT[:1])).clipped.encoded.ids[None]
+    estimator = load_model(model)
+    ids = estimator.windows(as_texts(EIGHT[:1])).clipped.encoded.ids[None]
     (logits,) = session.run(None, {"ids": ids, "mask": ids >= 0})
-    np.testing.assert_allclose(logits, rung.logits(EIGHT[:1]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(logits, estimator.logits(EIGHT[:1]), rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_no_network_is_refused(tmp_path):

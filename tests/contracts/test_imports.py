@@ -8,7 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from sopan.rungs import STEPS
+from sopan.steps import STEPS
 
 CONTRACTS = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["tool"]
 LIGHT = next(
@@ -41,7 +41,7 @@ def test_without_a_backend_the_steps_that_need_one_say_what_to_install() -> None
         "        if name == 'tensorflow': raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Absent())\n"
         "from sopan.errors import ConfigError\n"
-        "from sopan.rungs import STEPS, step_class\n"
+        "from sopan.steps import STEPS, step_class\n"
         "for step in STEPS:\n"
         "    try: step_class(step)\n"
         "    except ConfigError as error: print(step, 'tensorflow' in error.next_step)\n"
@@ -57,7 +57,7 @@ def test_without_a_backend_the_steps_that_need_one_say_what_to_install() -> None
 def test_checking_the_names_of_steps_brings_no_backend_in() -> None:
     code = (
         "import sys\n"
-        "from sopan.rungs import STEPS\n"
+        "from sopan.steps import STEPS\n"
         "from sopan.usecases.inputs import check_steps\n"
         "assert check_steps(tuple(STEPS)) == tuple(STEPS)\n"
         f"print(sorted(set({LIGHT['forbidden_modules']!r}) & set(sys.modules)))"

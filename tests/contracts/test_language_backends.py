@@ -16,8 +16,8 @@ TINY = """
 import json, os, sys
 import keras, numpy as np
 from small_language import PIECES, sentences
-from sopan.rungs.encoder_config import bert_config
-from sopan.rungs.language_model import LanguageModel
+from sopan.steps.encoder_config import bert_config
+from sopan.steps.language_model import LanguageModel
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import WordPiece
 from sopan.training.language import train_language

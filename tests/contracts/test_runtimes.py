@@ -48,7 +48,7 @@ CASES = {
 
 
 @pytest.fixture(scope="module", params=CASES)
-def rung(request):
+def estimator(request):
     step, settings = CASES[request.param]
     with eagerly():
         return brief(step, min_steps=1, **settings).fit(EIGHT, SOIL_OR_SEA)
@@ -61,30 +61,32 @@ def runtime(request):
     return request.param
 
 
-def compiled(rung, *outputs, **how):
-    network = describe(rung.name, rung.get_params(), rung.state())
+def compiled(estimator, *outputs, **how):
+    network = describe(estimator.name, estimator.get_params(), estimator.state())
     return compile_network(network, outputs or ("logits",), **how)
 
 
-def by_keras(rung, output, width):
+def by_keras(estimator, output, width):
     """Return one output for the windows of all texts, from the network that was trained."""
-    clipped = rung.windows(as_texts(EIGHT + ODD)).clipped
+    clipped = estimator.windows(as_texts(EIGHT + ODD)).clipped
     with eagerly():
-        return clipped, read_all(make_forward(rung.network_, [output]), clipped, rung.buckets_, width)
+        return clipped, read_all(
+            make_forward(estimator.network_, [output]), clipped, estimator.buckets_, width
+        )
 
 
 @pytest.mark.parametrize("output", ["logits", "vector"])
-def test_gives_what_the_keras_network_gives(rung, runtime, output):
-    width = rung.network_.output[output].shape[-1]
-    clipped, expected = by_keras(rung, output, width)
-    found = read_texts(compiled(rung, output, runtime=runtime), clipped, width)
+def test_gives_what_the_keras_network_gives(estimator, runtime, output):
+    width = estimator.network_.output[output].shape[-1]
+    clipped, expected = by_keras(estimator, output, width)
+    found = read_texts(compiled(estimator, output, runtime=runtime), clipped, width)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert np.ptp(expected) > 1e-3  # there is something to compare
 
 
-def test_bfloat16_comes_as_near_as_its_eight_bits(rung):
-    clipped, expected = by_keras(rung, "logits", 2)
-    found = read_texts(compiled(rung, precision="bfloat16", runtime="openvino"), clipped, 2)
+def test_bfloat16_comes_as_near_as_its_eight_bits(estimator):
+    clipped, expected = by_keras(estimator, "logits", 2)
+    found = read_texts(compiled(estimator, precision="bfloat16", runtime="openvino"), clipped, 2)
     np.testing.assert_allclose(found, expected, atol=0.05 * max(1, np.abs(expected).max()))
 
 
@@ -99,9 +101,9 @@ def outputs_of(program, *rectangles):
     return [found[id(batch)][0] for batch in rectangles]
 
 
-def test_padding_and_company_change_nothing_and_no_words_are_finite(rung, runtime):
+def test_padding_and_company_change_nothing_and_no_words_are_finite(estimator, runtime):
     rng = np.random.default_rng(0)
-    program, batch = compiled(rung, runtime=runtime), rectangle([5, 0, 7], 8, rng)
+    program, batch = compiled(estimator, runtime=runtime), rectangle([5, 0, 7], 8, rng)
     ids = np.concatenate([batch.ids, rng.integers(2, 10, (3, 8)).astype(np.int32)], axis=1)
     wide = Batch(ids, np.concatenate([batch.mask, np.zeros((3, 8), bool)], axis=1), batch.rows)
     alone = Batch(batch.ids[2:], batch.mask[2:], batch.rows[:1])
@@ -112,8 +114,8 @@ def test_padding_and_company_change_nothing_and_no_words_are_finite(rung, runtim
     np.testing.assert_allclose(outputs_of(program, alone)[0], one, rtol=1e-5, atol=1e-5)
 
 
-def test_a_reader_that_leaves_half_way_leaves_nothing_behind(rung):
-    program, rng = compiled(rung, runtime="openvino"), np.random.default_rng(0)
+def test_a_reader_that_leaves_half_way_leaves_nothing_behind(estimator):
+    program, rng = compiled(estimator, runtime="openvino"), np.random.default_rng(0)
     batches = [rectangle([8] * 4, 8, rng) for _ in range(12)]
     for _ in program.run(iter(batches)):
         break
@@ -156,8 +158,8 @@ def test_all_shapes_that_short_texts_come_in_are_known_beforehand():
     assert {length for _, length in shapes(20)} == {16, 32}
 
 
-def test_settling_changes_no_answer(rung, runtime):
-    program, batch = compiled(rung, runtime=runtime), rectangle([5, 0, 7], 8, np.random.default_rng(0))
+def test_settling_changes_no_answer(estimator, runtime):
+    program, batch = compiled(estimator, runtime=runtime), rectangle([5, 0, 7], 8, np.random.default_rng(0))
     (before,) = outputs_of(program, batch)
     assert len(list(settle(program, 16))) == 2 * len(list(shapes(16)))
     np.testing.assert_array_equal(outputs_of(program, batch)[0], before)
@@ -216,13 +218,13 @@ def test_a_runtime_that_lacks_the_precision_is_refused():
         choose_runtime("bfloat16", "onnxruntime")
 
 
-def test_a_step_reads_with_keras_where_that_is_named(monkeypatch, rung):
-    usual = rung.logits(EIGHT + ODD)
+def test_a_step_reads_with_keras_where_that_is_named(monkeypatch, estimator):
+    usual = estimator.logits(EIGHT + ODD)
     monkeypatch.setenv("SOPAN_RUNTIME", "keras")
-    monkeypatch.setattr(rung, "_programs", {})
+    monkeypatch.setattr(estimator, "_programs", {})
     with eagerly():
-        np.testing.assert_allclose(rung.logits(EIGHT + ODD), usual, rtol=1e-4, atol=1e-5)
-    assert rung._programs == {"logits": None}
+        np.testing.assert_allclose(estimator.logits(EIGHT + ODD), usual, rtol=1e-4, atol=1e-5)
+    assert estimator._programs == {"logits": None}
 
 
 # ---- what it leaves alone ------------------------------------------------------------------------
@@ -245,8 +247,8 @@ def test_memory_stays_flat_over_texts_of_every_shape():
     import psutil
 
     with eagerly():
-        rung = brief("bert", min_steps=1, summary="cls").fit(EIGHT, SOIL_OR_SEA)
-    program, rng = compiled(rung, runtime="openvino"), np.random.default_rng(0)
+        estimator = brief("bert", min_steps=1, summary="cls").fit(EIGHT, SOIL_OR_SEA)
+    program, rng = compiled(estimator, runtime="openvino"), np.random.default_rng(0)
 
     def read(n):
         for _ in range(n):

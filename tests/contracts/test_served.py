@@ -16,7 +16,7 @@ from sopan.errors import ModelFolderError
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.manifest import MANIFEST, write_manifest
 from sopan.fit.served import Served, load_served
-from sopan.rungs import STEPS, step_class
+from sopan.steps import STEPS, step_class
 from sopan.usecases import evaluate, predict_file, predict_text
 from sopan.usecases.served.step import ABOUT
 
@@ -30,23 +30,23 @@ def folders(tmp_path_factory):
     with eagerly():
         for step in STEPS:
             settings = {"min_steps": 1} if step in ON_KERAS else {}
-            rung = brief(step, **settings).fit(EIGHT, SOIL_OR_SEA)
-            rung.temperature_ = 1.5
-            save_model(rung, root / step, data={}, metrics={})
+            estimator = brief(step, **settings).fit(EIGHT, SOIL_OR_SEA)
+            estimator.temperature_ = 1.5
+            save_model(estimator, root / step, data={}, metrics={})
     return root
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_what_is_served_is_what_was_fitted(folders, step):
-    served, rung = load_served(folders / step), load_model(folders / step)
+    served, estimator = load_served(folders / step), load_model(folders / step)
     assert isinstance(served, Served) == (step in ON_KERAS)
     for texts in (EIGHT + ODD, [], ["gulls"]):
-        ours, theirs = served.predict_texts(texts), rung.predict_texts(texts)
+        ours, theirs = served.predict_texts(texts), estimator.predict_texts(texts)
         np.testing.assert_allclose(ours.probabilities, theirs.probabilities, rtol=1e-6, atol=1e-7)
         np.testing.assert_array_equal(ours.truncated, theirs.truncated)
         np.testing.assert_array_equal(ours.no_known_words, theirs.no_known_words)
-        np.testing.assert_array_equal(served.predict(texts), rung.predict(texts))
-    np.testing.assert_array_equal(served.classes_, rung.classes_)
+        np.testing.assert_array_equal(served.predict(texts), estimator.predict(texts))
+    np.testing.assert_array_equal(served.classes_, estimator.classes_)
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "keras"])

@@ -26,8 +26,8 @@ from quick_steps import (
 from quick_steps import quick as new
 
 from sopan.errors import ConfigError, DataError
-from sopan.rungs import STEPS, step_class
-from sopan.rungs.base import Memo
+from sopan.steps import STEPS, step_class
+from sopan.steps.base import Memo
 from sopan.text.arrow import as_texts
 from sopan.text.batch import FIRST_WORD
 
@@ -74,12 +74,12 @@ def test_learns_eight_examples(step):
 @pytest.mark.parametrize("variant", OF_NETWORKS)
 def test_every_network_learns_eight_examples_and_is_restored_to_the_same_bits(variant):
     with eagerly():
-        rung = brief(variant).fit(EIGHT, SOIL_OR_SEA)
-        assert rung.predict(EIGHT).tolist() == SOIL_OR_SEA
+        estimator = brief(variant).fit(EIGHT, SOIL_OR_SEA)
+        assert estimator.predict(EIGHT).tolist() == SOIL_OR_SEA
         twin = brief(variant)
-        twin.classes_, twin.temperature_ = rung.classes_, rung.temperature_
-        twin.restore(rung.state())
-        np.testing.assert_array_equal(twin.logits(EIGHT + ODD_TEXTS), rung.logits(EIGHT + ODD_TEXTS))
+        twin.classes_, twin.temperature_ = estimator.classes_, estimator.temperature_
+        twin.restore(estimator.state())
+        np.testing.assert_array_equal(twin.logits(EIGHT + ODD_TEXTS), estimator.logits(EIGHT + ODD_TEXTS))
 
 
 def test_learns_in_bengali_and_hindi(step):
@@ -213,10 +213,10 @@ def test_labels_of_any_kind_come_back_as_they_were(step, names):
     labels = [names[i % 2] for i in range(8)]
     texts = [f"{'soup' if i % 2 else 'gull'} number{i}" for i in range(8)]
     with eagerly():
-        rung = brief(step, **({"min_steps": 4} if step in ON_KERAS else {})).fit(texts, labels)
-        assert rung.classes_.tolist() == list(names)
-        assert rung.predict(texts).tolist() == labels
-        assert rung.predict(texts).dtype == np.asarray(labels).dtype
+        estimator = brief(step, **({"min_steps": 4} if step in ON_KERAS else {})).fit(texts, labels)
+        assert estimator.classes_.tolist() == list(names)
+        assert estimator.predict(texts).tolist() == labels
+        assert estimator.predict(texts).dtype == np.asarray(labels).dtype
 
 
 @pytest.mark.parametrize(
@@ -275,13 +275,13 @@ def test_every_candidate_can_be_fitted(step, counts):
     assert all(candidates.count(candidate) == 1 for candidate in candidates)
     with eagerly():
         for candidate in candidates:
-            rung = hasty(step, **candidate).fit(texts, labels, memo=memo)
-            assert np.isfinite(rung.logits(texts)).all()
+            estimator = hasty(step, **candidate).fit(texts, labels, memo=memo)
+            assert np.isfinite(estimator.logits(texts)).all()
 
 
 def test_a_fit_ignores_or_uses_further_texts_without_labels(step):
-    rung = new(step).fit(TEXTS, LABELS, unlabelled=["the gulls follow the dinghy", "a rose and a tulip"])
-    assert rung.score(TEXTS, LABELS) == 1.0
+    estimator = new(step).fit(TEXTS, LABELS, unlabelled=["the gulls follow the dinghy", "a rose and a tulip"])
+    assert estimator.score(TEXTS, LABELS) == 1.0
 
 
 def test_the_evidence_adds_up_to_the_logits(fitted):

@@ -148,13 +148,13 @@ def test_any_model_predicts_the_same_after_save_and_load(tmp_path_factory, data,
     texts = data.draw(st.lists(unicode_text, min_size=2 * len(names), max_size=20))
     if len(names) < 2 or not any(text.strip(" ") for text in texts):
         return
-    rung = NaiveBayes().fit(texts, [names[i % len(names)] for i in range(len(texts))])
-    rung.temperature_ = temperature
+    estimator = NaiveBayes().fit(texts, [names[i % len(names)] for i in range(len(texts))])
+    estimator.temperature_ = temperature
     folder = tmp_path_factory.mktemp("any") / "model"
-    save_model(rung, folder, data={}, metrics={})
+    save_model(estimator, folder, data={}, metrics={})
     again = load_model(folder)
-    np.testing.assert_array_equal(again.predict_proba(texts), rung.predict_proba(texts))
-    np.testing.assert_array_equal(again.predict(texts), rung.predict(texts))
+    np.testing.assert_array_equal(again.predict_proba(texts), estimator.predict_proba(texts))
+    np.testing.assert_array_equal(again.predict(texts), estimator.predict(texts))
     shutil.rmtree(folder.parent)
 
 

@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sopan.errors import SopanError
-from sopan.text.deal import apportion, apportion_table, deal
 from sopan.text.split import make_split
+from sopan.text.stratify import apportion, apportion_table, deal
 
 counts = st.lists(st.integers(0, 40), min_size=1, max_size=8)
 

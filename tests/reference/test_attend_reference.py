@@ -10,8 +10,8 @@ import pytest
 from reference.attention_numpy import attend_slowly, multi_head_slowly
 from reference.gradients import NEAR, double_precision, gradients, slopes
 
-from sopan.rungs.attend import attend, dot, scaled_dot
-from sopan.rungs.heads import MultiHeadAttention
+from sopan.steps.attend import attend, dot, scaled_dot
+from sopan.steps.heads import MultiHeadAttention
 
 
 @pytest.fixture

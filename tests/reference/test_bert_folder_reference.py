@@ -16,10 +16,10 @@ from safetensors.numpy import load_file
 
 from sopan.errors import DownloadError
 from sopan.lm.hugging_face import save_hugging_face
-from sopan.rungs.bert_folder import read_bert_folder
-from sopan.rungs.encoder_config import bert_config
-from sopan.rungs.language_model import LanguageModel
-from sopan.rungs.presets import preset_folder
+from sopan.steps.bert_folder import read_bert_folder
+from sopan.steps.encoder_config import bert_config
+from sopan.steps.language_model import LanguageModel
+from sopan.steps.presets import preset_folder
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import SPECIALS, WordPiece
 
@@ -79,7 +79,7 @@ def minilm():
 
 def test_minilms_hidden_states_equal_transformers(transformers, minilm, sentences):
     read = read_bert_folder(minilm)
-    assert read.unlearnt == ("predict", "order")
+    assert read.missing_heads == ("predict", "order")
     model = read.language_model()
     rows = rows_of(model.wordpiece, sentences)
     tokenizer = transformers.AutoTokenizer.from_pretrained(str(minilm))
@@ -203,7 +203,12 @@ def chemical(tmp_path_factory):
 
 def test_a_bert_of_2021_is_read_heads_and_all(transformers, chemical, tmp_path):
     read = read_bert_folder(chemical)
-    assert (read.pairs, read.unlearnt, read.unused, read.wordpiece.rules.lowercase) == (True, (), (), False)
+    assert (read.pairs, read.missing_heads, read.unused, read.wordpiece.rules.lowercase) == (
+        True,
+        (),
+        (),
+        False,
+    )
     model = read.language_model()
     save_hugging_face(model, tmp_path / "m", card="")
     theirs, told = transformers.BertForPreTraining.from_pretrained(

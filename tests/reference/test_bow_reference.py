@@ -13,9 +13,9 @@ from scipy.optimize import minimize
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from sopan.rungs.bow import BagOfWords
-from sopan.rungs.feature_weights import class_log_count_ratio
-from sopan.rungs.linear import fit_one_vs_rest
+from sopan.steps.bow import BagOfWords
+from sopan.steps.feature_weights import class_log_count_ratio
+from sopan.steps.linear import fit_one_vs_rest
 
 TEXTS = [
     "The kettle sings, the cat sleeps; the kettle boils over!",
@@ -29,8 +29,8 @@ TEXTS = [
 LABELS = [0, 0, 1, 1, 2, 2, 0]
 
 
-def features(rung: BagOfWords) -> list[str]:
-    return rung.blocks_[0].counter.features.to_pylist()
+def features(estimator: BagOfWords) -> list[str]:
+    return estimator.blocks_[0].counter.features.to_pylist()
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
@@ -108,14 +108,14 @@ def test_one_vs_rest_minimises_the_regularised_loss(C):
 
 
 def test_fits_as_the_formulas_say():
-    rung = BagOfWords(tokens="sklearn", nb=0.5, C=5.0).fit(TEXTS, LABELS)
+    estimator = BagOfWords(tokens="sklearn", nb=0.5, C=5.0).fit(TEXTS, LABELS)
     matrix = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit_transform(TEXTS).toarray()
     for column in range(3):
         members = np.array(LABELS) == column
         scale = np.abs(class_log_count_ratio(sp.csr_array(matrix), members)) ** 0.5
         by_hand = fit_one_vs_rest(sp.csr_array(matrix * scale), members.astype(int), C=5.0)
         np.testing.assert_allclose(
-            rung.logits(TEXTS)[:, column],
+            estimator.logits(TEXTS)[:, column],
             (matrix * scale) @ by_hand.weights[:, 0] + by_hand.bias[0],
             atol=1e-3,
         )
@@ -126,5 +126,5 @@ def test_reaches_its_accuracy_on_real_reviews(shared_data):
         shared_data / "imdb_labelled.parquet", columns=["review", "sentiment", "talk_split"]
     )
     train, val = (table.filter(pc.equal(table["talk_split"], part)) for part in ("train", "val"))
-    rung = BagOfWords().fit(train["review"], train["sentiment"].to_numpy())
-    assert rung.score(val["review"], val["sentiment"].to_numpy()) >= 0.900
+    estimator = BagOfWords().fit(train["review"], train["sentiment"].to_numpy())
+    assert estimator.score(val["review"], val["sentiment"].to_numpy()) >= 0.900

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sopan.kernels import cbow_block
-from sopan.kernels.lanes import LANES
+from sopan.kernels.simd import LANES
 
 REACH = 3
 """The longest that is drawn here."""

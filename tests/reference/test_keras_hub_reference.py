@@ -13,9 +13,9 @@ from conftest import missing
 
 from sopan.errors import ConfigError, ModelFolderError
 from sopan.lm.keras_hub import save_keras_hub
-from sopan.rungs.encoder_config import bert_config
-from sopan.rungs.language_model import LanguageModel
-from sopan.rungs.presets import from_preset
+from sopan.steps.encoder_config import bert_config
+from sopan.steps.language_model import LanguageModel
+from sopan.steps.presets import from_preset
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import SPECIALS, WordPiece
 
@@ -74,7 +74,7 @@ def test_weights_come_back_bit_for_bit(tmp_path, pairs):
     model = random_model(pairs=pairs, accents="keep")
     save_keras_hub(model, tmp_path / "m")
     again = from_preset(tmp_path / "m")
-    assert (again.config, again.unlearnt, again.pairs) == (TINY, ("order",), True)
+    assert (again.config, again.missing_heads, again.pairs) == (TINY, ("order",), True)
     assert (again.wordpiece.pieces, again.wordpiece.rules.accents) == (tuple(PIECES), "keep")
     found = again.weights()
     for path, array in model.weights().items():
@@ -89,7 +89,7 @@ def test_we_load_what_keras_hub_writes(hub, tmp_path):
     backbone.save_to_preset(str(tmp_path / "m"))
     hub.BertTokenizer(vocabulary=PIECES, lowercase=True).save_to_preset(str(tmp_path / "m"))
     model = from_preset(tmp_path / "m")
-    assert model.unlearnt == ("predict", "order")
+    assert model.missing_heads == ("predict", "order")
     table = keras.ops.convert_to_numpy(backbone.get_layer("token_embedding").embeddings)
     np.testing.assert_array_equal(model.weights()["words/embeddings"], table)
     assert model.wordpiece.rules.lowercase

@@ -22,14 +22,14 @@ TEXT = "The baker waters the roses, and zzz digs."
 @pytest.mark.parametrize("name", VARIANTS)
 def test_attention_is_that_of_keras(name: str, tmp_path: Path) -> None:
     with eagerly():
-        rung = brief(name, min_steps=1).fit(EIGHT, SOIL_OR_SEA)
-        save_model(rung, tmp_path / "model", data={}, metrics={}, step=name)
-    evidence = rung.evidence(TEXT)
+        estimator = brief(name, min_steps=1).fit(EIGHT, SOIL_OR_SEA)
+        save_model(estimator, tmp_path / "model", data={}, metrics={}, step=name)
+    evidence = estimator.evidence(TEXT)
     step = ServedStep.load(tmp_path / "model")
     found = step.attention(TEXT)
     assert len(found) == len(evidence.attention) > 0
     assert (step.seen(TEXT).read == evidence.read).all()
-    assert ABOUT[step.name] == (rung.adds, rung.lacks)
+    assert ABOUT[step.name] == (estimator.adds, estimator.lacks)
     if name == "bert":  # evidence puts pieces together to words; these are of pieces
         assert found[0].shape[-1] == len(step.pieces(TEXT).tokens.words)
         return

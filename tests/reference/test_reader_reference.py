@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from reference.gradients import NEAR, double_precision, gradients, slopes
 
-from sopan.rungs.attention import Reader
+from sopan.steps.attention import Reader
 
 LOOKS, SCORINGS = ("global", "local-m", "local-p"), ("dot", "general", "additive")
 EVERY = list(itertools.product(LOOKS, SCORINGS))

@@ -20,7 +20,7 @@ class Table:
     """Stands where a network would: its logits are a table, so that scores can be worked out by hand."""
 
     def __init__(self, model, table):
-        self.config, self.wordpiece, self.objective, self.unlearnt = (
+        self.config, self.wordpiece, self.objective, self.missing_heads = (
             model.config,
             model.wordpiece,
             model.objective,

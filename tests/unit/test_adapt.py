@@ -89,7 +89,7 @@ def test_text_without_new_words_reads_as_before(causal):
 
 def test_growing_by_nothing_changes_nothing_and_a_missing_head_stays_missing():
     same = grow(without_head(), [])
-    assert same.unlearnt == ("predict", "order")
+    assert same.missing_heads == ("predict", "order")
     for path, weight in untrained().weights().items():
         np.testing.assert_array_equal(same.weights()[path], weight)
 
@@ -111,7 +111,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz."
 @pytest.fixture(scope="module")
 def spelling(tmp_path_factory) -> Path:
     """A folder of a model that spells every word letter by letter."""
-    from sopan.rungs.language_model import LanguageModel
+    from sopan.steps.language_model import LanguageModel
 
     wordpiece = WordPiece.of([*PIECES[:5], *LETTERS, *(f"##{letter}" for letter in LETTERS[:-1])])
     folder = tmp_path_factory.mktemp("spelling") / "model"
@@ -134,7 +134,7 @@ def test_held_out_test_texts_never_enter_what_is_learnt(tmp_path, spelling):
     texts = [text for text, _ in rows]
     more = [f"{text} again and again" for text in texts]
     corpus = write_corpus(tmp_path / "corpus.csv", [*(f"  {text.upper()}" for text in texts), *more])
-    from sopan.usecases.exam import Exam
+    from sopan.usecases.downstream import Exam
     from sopan.usecases.inputs import DEFAULT_PARTS, DEFAULT_READING, Reading
 
     exam = Exam(str(labelled), DEFAULT_READING, DEFAULT_PARTS, 0)

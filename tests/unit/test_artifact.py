@@ -19,7 +19,7 @@ from sopan.errors import ModelFolderError
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.manifest import write_manifest
 from sopan.fit.tensors import read_tensors, write_tensors
-from sopan.rungs import STEPS, make_step
+from sopan.steps import STEPS, make_step
 
 DATA = {
     "name": "films",
@@ -71,17 +71,17 @@ def reseal(folder):
 
 @pytest.mark.parametrize("memory_map", [False, True])
 def test_a_loaded_step_predicts_the_very_same(folder, memory_map):
-    rung, again = trained(), load_model(folder, memory_map=memory_map)
+    estimator, again = trained(), load_model(folder, memory_map=memory_map)
     texts = [*TEXTS, "", "words never seen", "a fine fine film"]
-    np.testing.assert_array_equal(again.predict_proba(texts), rung.predict_proba(texts))
-    assert again.predict(texts).tolist() == rung.predict(texts).tolist()
-    assert again.get_params() == rung.get_params()
+    np.testing.assert_array_equal(again.predict_proba(texts), estimator.predict_proba(texts))
+    assert again.predict(texts).tolist() == estimator.predict(texts).tolist()
+    assert again.get_params() == estimator.get_params()
 
 
 def test_the_temperature_is_kept(tmp_path):
-    rung = trained()
-    rung.temperature_ = 1.7
-    save_model(rung, tmp_path / "m", data={}, metrics={})
+    estimator = trained()
+    estimator.temperature_ = 1.7
+    save_model(estimator, tmp_path / "m", data={}, metrics={})
     assert load_model(tmp_path / "m").temperature_ == 1.7
 
 
@@ -104,11 +104,11 @@ def test_settings_are_kept_with_tuples_as_tuples(tmp_path):
     ids=["int", "bool", "float", "bengali", "object", "uint8", "float32"],
 )
 def test_labels_keep_their_type(tmp_path, labels):
-    rung = trained(labels=labels)
-    save_model(rung, tmp_path / "m", data={}, metrics={})
+    estimator = trained(labels=labels)
+    save_model(estimator, tmp_path / "m", data={}, metrics={})
     again = load_model(tmp_path / "m")
-    assert again.classes_.dtype == rung.classes_.dtype
-    np.testing.assert_array_equal(again.classes_, rung.classes_)
+    assert again.classes_.dtype == estimator.classes_.dtype
+    np.testing.assert_array_equal(again.classes_, estimator.classes_)
 
 
 def test_odd_words_survive(tmp_path):
@@ -124,10 +124,10 @@ def test_odd_words_survive(tmp_path):
         "আমি",
     ]
     texts = [f"{word} good" for word in odd] + ["poor"] * len(odd)
-    rung = trained(texts, ["good"] * len(odd) + ["poor"] * len(odd))
-    save_model(rung, tmp_path / "m", data={}, metrics={})
+    estimator = trained(texts, ["good"] * len(odd) + ["poor"] * len(odd))
+    save_model(estimator, tmp_path / "m", data={}, metrics={})
     assert set(odd) <= set(load_model(tmp_path / "m").words_)
-    assert len((tmp_path / "m" / "vocab.txt").read_text().splitlines()) == len(rung.words_)
+    assert len((tmp_path / "m" / "vocab.txt").read_text().splitlines()) == len(estimator.words_)
 
 
 def test_the_same_step_gives_the_same_bytes(folder, tmp_path):
@@ -213,10 +213,10 @@ def test_a_class_outside_the_table_is_refused(tmp_path):
 
 
 def test_an_array_of_objects_is_refused(tmp_path):
-    rung = trained()
-    rung.log_prior_ = np.array([None, None])
+    estimator = trained()
+    estimator.log_prior_ = np.array([None, None])
     with pytest.raises(ModelFolderError, match="the array 'log_prior' is of dtype object"):
-        save_model(rung, tmp_path / "m", data={}, metrics={})
+        save_model(estimator, tmp_path / "m", data={}, metrics={})
     assert not (tmp_path / "m").exists()
 
 
@@ -335,9 +335,9 @@ def test_an_odd_vocabulary_is_refused(folder, content, message):
 
 
 def test_scores_that_are_not_finite_are_refused(tmp_path):
-    rung = trained()
-    rung.log_prior_[0] = np.nan
-    save_model(rung, tmp_path / "m", data={}, metrics={})
+    estimator = trained()
+    estimator.log_prior_[0] = np.nan
+    save_model(estimator, tmp_path / "m", data={}, metrics={})
     with pytest.raises(ModelFolderError, match="does not give 2 finite scores"):
         load_model(tmp_path / "m")
 
@@ -410,8 +410,8 @@ def test_a_file_of_the_library_with_metadata_is_read(tmp_path):
 
 def test_a_mapped_array_may_be_written_without_changing_the_file(folder):
     before = (folder / "model.safetensors").read_bytes()
-    rung = load_model(folder, memory_map=True)
-    rung.log_prior_ += 1.0
+    estimator = load_model(folder, memory_map=True)
+    estimator.log_prior_ += 1.0
     assert (folder / "model.safetensors").read_bytes() == before
 
 
@@ -429,11 +429,11 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 from small_step import LABELS, TEXTS
 from sopan.fit.artifact import load_model, save_model
-from sopan.rungs import make_step
+from sopan.steps import make_step
 
-rung = make_step(sys.argv[1]).fit(TEXTS * 5, LABELS * 5)
-save_model(rung, sys.argv[2], data={}, metrics={})
-print((load_model(sys.argv[2]).predict_proba(TEXTS) == rung.predict_proba(TEXTS)).all())
+estimator = make_step(sys.argv[1]).fit(TEXTS * 5, LABELS * 5)
+save_model(estimator, sys.argv[2], data={}, metrics={})
+print((load_model(sys.argv[2]).predict_proba(TEXTS) == estimator.predict_proba(TEXTS)).all())
 """
 
 
@@ -454,13 +454,13 @@ def test_the_lowest_steps_train_save_load_and_predict_without_tensorflow(tmp_pat
 @pytest.mark.parametrize("memory_map", [False, True])
 def test_every_step_predicts_the_same_after_save_and_load(tmp_path, step, memory_map):
     settings = QUICK["bert"] if step == "bert" else {}
-    rung = make_step(step, **settings).fit(TEXTS * 5, LABELS * 5)
-    save_model(rung, tmp_path / "model", data=DATA, metrics=METRICS)
+    estimator = make_step(step, **settings).fit(TEXTS * 5, LABELS * 5)
+    save_model(estimator, tmp_path / "model", data=DATA, metrics=METRICS)
     again = load_model(tmp_path / "model", memory_map=memory_map)
     texts = [*TEXTS, "", "words never seen", "a fine fine film"]
-    before, after = rung.predict_texts(texts), again.predict_texts(texts)
+    before, after = estimator.predict_texts(texts), again.predict_texts(texts)
     np.testing.assert_array_equal(after.probabilities, before.probabilities)
     np.testing.assert_array_equal(after.truncated, before.truncated)
     np.testing.assert_array_equal(after.no_known_words, before.no_known_words)
-    assert again.get_params() == rung.get_params()
-    assert config_of(tmp_path / "model")["preprocessing"].get("tokens") == getattr(rung, "tokens", None)
+    assert again.get_params() == estimator.get_params()
+    assert config_of(tmp_path / "model")["preprocessing"].get("tokens") == getattr(estimator, "tokens", None)

@@ -14,7 +14,7 @@ from corpora import corpus, named_split, sentences
 
 from sopan.errors import DataError
 from sopan.text.audit import Audit, audit_corpus, leak_effect, remove_leaks
-from sopan.text.condition import TROUBLES, character_counts, find_trouble, script_shares
+from sopan.text.text_quality import TROUBLES, character_counts, find_trouble, script_shares
 from sopan.types import Corpus, Source, Split
 
 

@@ -13,11 +13,11 @@ from quick_steps import EIGHT, LABELS, SOIL_OR_SEA, TEXTS, brief, eagerly, quick
 from sopan.errors import ConfigError, DataError, SopanError
 from sopan.fit.artifact import load_model, save_model
 from sopan.lm.hugging_face import save_hugging_face
-from sopan.rungs import make_step
-from sopan.rungs.base import Memo
-from sopan.rungs.bert_start import Adaptation, Start, adapted
-from sopan.rungs.encoder_config import bert_config
-from sopan.rungs.language_model import LanguageModel
+from sopan.steps import make_step
+from sopan.steps.base import Memo
+from sopan.steps.bert_start import Adaptation, Start, adapted
+from sopan.steps.encoder_config import bert_config
+from sopan.steps.language_model import LanguageModel
 from sopan.text.arrow import as_texts
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import SPECIALS, WordPiece
@@ -82,17 +82,17 @@ def test_it_reads_what_transformers_reads(preset, summary):
 
 def test_a_saved_model_needs_no_preset(tmp_path, preset):
     copied = shutil.copytree(preset, tmp_path / "preset")
-    rung = from_preset(str(copied), long_texts="windows", max_length=8, summary="cls")
+    estimator = from_preset(str(copied), long_texts="windows", max_length=8, summary="cls")
     texts = [*TWO, "", "a b c d e f g h i j k l", "7 ॐ"]
-    save_model(rung, tmp_path / "model", data={}, metrics={})
+    save_model(estimator, tmp_path / "model", data={}, metrics={})
     shutil.rmtree(copied)
     card = (tmp_path / "model" / "README.md").read_text()
     assert "features, from the preset" in card
     assert "from the training texts alone" not in card
     again = load_model(tmp_path / "model")
-    np.testing.assert_array_equal(again.logits(texts), rung.logits(texts))
+    np.testing.assert_array_equal(again.logits(texts), estimator.logits(texts))
     assert again.wordpiece_.pieces == tuple(PIECES)
-    assert again.config_ == rung.config_
+    assert again.config_ == estimator.config_
 
 
 def test_a_preset_that_is_not_there_is_named():
@@ -116,10 +116,10 @@ def test_letters_are_words_and_punctuation_is_not(preset):
 def test_a_causal_model_can_be_taken_up_but_not_by_its_first_piece():
     """What its last pieces have seen counts; the first has seen nothing."""
     causal = small_model(causal=True)
-    rung = make_step("bert", **LIKE_BEFORE, summary="cls")
-    rung.wordpiece_, rung.config_ = causal.wordpiece, causal.config
+    estimator = make_step("bert", **LIKE_BEFORE, summary="cls")
+    estimator.wordpiece_, estimator.config_ = causal.wordpiece, causal.config
     with pytest.raises(ConfigError, match="causal"):
-        rung._check()
+        estimator._check()
 
 
 # ---- which layers learn ------------------------------------------------------------------------------------
@@ -167,33 +167,33 @@ def test_each_layer_learns_slower_than_the_one_above(preset):
     ("long_texts", "read"), [("head", "a b c d e f"), ("head+tail", "a b c j k l")], ids=["head", "both ends"]
 )
 def test_what_is_cut_away_says_so_and_changes_nothing(preset, long_texts, read):
-    rung = from_preset(preset, long_texts=long_texts, max_length=8)
-    found = rung.read(["a b c d e f g h i j k l", read, "a b c d e f g"])
+    estimator = from_preset(preset, long_texts=long_texts, max_length=8)
+    found = estimator.read(["a b c d e f g h i j k l", read, "a b c d e f g"])
     assert found.truncated.tolist() == [True, False, True]
     np.testing.assert_array_equal(found.logits[0], found.logits[1])
 
 
 def test_a_window_is_no_longer_than_the_preset_has_places(preset):
-    rung = from_preset(preset, max_length=512, max_windows=1)
-    assert rung.read(["a " * 22, "a " * 23]).truncated.tolist() == [False, True]
+    estimator = from_preset(preset, max_length=512, max_windows=1)
+    assert estimator.read(["a " * 22, "a " * 23]).truncated.tolist() == [False, True]
 
 
 def test_unless_told_otherwise_long_texts_are_read_whole(preset):
-    rung = from_preset(preset, max_length=8)
-    found = rung.read(["a b c d e f " * 8, "a b c d e f"])
+    estimator = from_preset(preset, max_length=8)
+    found = estimator.read(["a b c d e f " * 8, "a b c d e f"])
     assert found.truncated.tolist() == [False, False]
     np.testing.assert_allclose(found.logits[0], found.logits[1], rtol=1e-5)  # the mean of eight equal windows
 
 
 @pytest.mark.parametrize("pool", ["mean", "max"])
 def test_windows_are_read_apart_and_pooled(preset, pool):
-    rung = from_preset(preset, long_texts="windows", pool=pool, max_length=8, max_windows=2)
+    estimator = from_preset(preset, long_texts="windows", pool=pool, max_length=8, max_windows=2)
     parts = ["a b c d e f", "g h i j k"]
-    found = rung.read([" ".join(parts), *parts, "a " * 13])
+    found = estimator.read([" ".join(parts), *parts, "a " * 13])
     assert found.truncated.tolist() == [False, False, False, True]
     pooled = found.logits[1:3].mean(axis=0) if pool == "mean" else found.logits[1:3].max(axis=0)
     np.testing.assert_allclose(found.logits[0], pooled, atol=1e-6)
-    vectors = rung.transform([" ".join(parts), *parts])
+    vectors = estimator.transform([" ".join(parts), *parts])
     np.testing.assert_allclose(vectors[0], vectors[1:].mean(axis=0), atol=1e-6)
 
 
@@ -203,13 +203,13 @@ def test_long_texts_are_learnt_window_by_window():
     texts = [f"{filler}{word}" for word in ("roses", "gulls") * 4]
     labels = ["soil", "sea"] * 4
     with eagerly():
-        rung = brief(
+        estimator = brief(
             "bert", long_texts="windows", max_length=12, pool="max", learning_rate=0.02, min_steps=30
         )
-        rung.fit(texts, labels, validation=(texts, labels))
-    assert rung.windows(as_texts(texts)).counts.tolist() == [3] * 8
-    assert rung.trained_.epochs[rung.trained_.best_epoch].score == 1.0
-    assert rung.predict(texts).tolist() == labels
+        estimator.fit(texts, labels, validation=(texts, labels))
+    assert estimator.windows(as_texts(texts)).counts.tolist() == [3] * 8
+    assert estimator.trained_.epochs[estimator.trained_.best_epoch].score == 1.0
+    assert estimator.predict(texts).tolist() == labels
 
 
 # ---- evidence ----------------------------------------------------------------------------------------------
@@ -217,9 +217,9 @@ def test_long_texts_are_learnt_window_by_window():
 
 @pytest.mark.parametrize("pool", ["mean", "max"])
 def test_the_evidence_is_of_words_and_adds_up_over_windows(preset, pool):
-    rung = from_preset(preset, long_texts="windows", pool=pool, max_length=8)
+    estimator = from_preset(preset, long_texts="windows", pool=pool, max_length=8)
     text = "Soil, sea! [MASK] abc xyz soils a b c d e"
-    found = rung.evidence(text)
+    found = estimator.evidence(text)
     assert found.tokens.words == (
         *("soil", ",", "sea", "!", "[", "mask", "]", "abc", "xyz", "soils"),
         *"abcde",
@@ -232,16 +232,16 @@ def test_the_evidence_is_of_words_and_adds_up_over_windows(preset, pool):
     assert not found.contributions[~found.read].any()
     gap = found.base + found.contributions.sum(axis=0) - found.logits
     assert np.abs(gap).max() <= 0.03 * max(1.0, np.abs(found.logits - found.base).max())
-    np.testing.assert_allclose(found.logits, rung.logits([text])[0], atol=1e-6)
+    np.testing.assert_allclose(found.logits, estimator.logits([text])[0], atol=1e-6)
     assert [weights.shape for weights in found.attention] == [(1, 15, 15)] * 2
 
 
 def test_attention_between_words_is_that_between_their_pieces_by_hand(preset):
-    rung = from_preset(preset)
-    found = rung.evidence("sea abc soil")
+    estimator = from_preset(preset)
+    found = estimator.evidence("sea abc soil")
     pieces = ("[CLS]", "sea", "a", "##b", "##c", "soil", "[SEP]")
-    ids = np.array([[rung.wordpiece_.id_of(piece) for piece in pieces]], np.int32)
-    layers = rung.network_([ids, np.ones_like(ids, bool)], training=False)["attention"]
+    ids = np.array([[estimator.wordpiece_.id_of(piece) for piece in pieces]], np.int32)
+    layers = estimator.network_([ids, np.ones_like(ids, bool)], training=False)["attention"]
     for ours, theirs in zip(found.attention, layers, strict=True):
         pieces = np.asarray(theirs)[0]
         assert ours.shape == (2, 3, 3)
@@ -257,10 +257,10 @@ def test_words_that_were_cut_out_are_neither_read_nor_attended(preset):
 
 
 def test_a_special_piece_written_in_a_text_is_text(preset):
-    rung = from_preset(preset)
-    assert rung.read(["[PAD]", "[UNK] 7", "7"]).no_known_words.tolist() == [False, False, True]
-    assert rung.windows(as_texts(["[SEP]"])).clipped.encoded.ids.tolist() == [
-        rung.wordpiece_.id_of(piece) for piece in ("[CLS]", "[UNK]", "s", "##e", "##p", "[UNK]", "[SEP]")
+    estimator = from_preset(preset)
+    assert estimator.read(["[PAD]", "[UNK] 7", "7"]).no_known_words.tolist() == [False, False, True]
+    assert estimator.windows(as_texts(["[SEP]"])).clipped.encoded.ids.tolist() == [
+        estimator.wordpiece_.id_of(piece) for piece in ("[CLS]", "[UNK]", "s", "##e", "##p", "[UNK]", "[SEP]")
     ]
 
 
@@ -287,7 +287,7 @@ def loss_of(weights, texts):
 
 
 def taken_up(preset):
-    from sopan.rungs.presets import preset_bert
+    from sopan.steps.presets import preset_bert
 
     return Start.of(preset_bert(preset), 0.0)
 
@@ -347,7 +347,7 @@ def test_it_computes_in_half_precision_where_asked():
 
 
 def test_its_pieces_have_vectors():
-    rung = quick("bert", min_steps=1).fit(TEXTS, LABELS)
-    vectors = rung.word_vectors
-    assert vectors.words == rung.wordpiece_.pieces
+    estimator = quick("bert", min_steps=1).fit(TEXTS, LABELS)
+    vectors = estimator.word_vectors
+    assert vectors.words == estimator.wordpiece_.pieces
     assert vectors["gulls"].shape == (32,)

@@ -16,10 +16,10 @@ from safetensors.numpy import load_file, save_file
 
 from sopan.errors import ConfigError, ModelFolderError
 from sopan.lm.hugging_face import save_hugging_face
-from sopan.rungs.bert_folder import encoder_config, read_bert_folder
-from sopan.rungs.bert_layout import from_hugging_face, language_model_shapes, to_hugging_face
-from sopan.rungs.encoder_config import EncoderConfig, bert_config
-from sopan.rungs.language_model import LanguageModel, build_language_model
+from sopan.steps.bert_folder import encoder_config, read_bert_folder
+from sopan.steps.bert_layout import from_hugging_face, language_model_shapes, to_hugging_face
+from sopan.steps.encoder_config import EncoderConfig, bert_config
+from sopan.steps.language_model import LanguageModel, build_language_model
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import SPECIALS, WordPiece
 
@@ -95,7 +95,7 @@ def test_tensors_come_back_bit_for_bit(tmp_path, stored, pairs):
     size = save_hugging_face(random_model(pairs=pairs), tmp_path / "one", card="one", stored=stored)
     assert size == sum(file.stat().st_size for file in (tmp_path / "one").iterdir())
     read = read_bert_folder(tmp_path / "one")
-    assert (read.pairs, read.unlearnt, read.unused, read.labels) == (pairs, (), (), ())
+    assert (read.pairs, read.missing_heads, read.unused, read.labels) == (pairs, (), (), ())
     assert all(array.dtype == np.float32 for array in read.weights.values())
     model = read.language_model()
     equal(model.weights(), dict(read.weights))
@@ -169,7 +169,7 @@ def test_a_bert_without_heads_refuses_to_fill(folder):
 
     change_tensors(folder, strip)
     read = read_bert_folder(folder)
-    assert (read.unlearnt, read.unused) == (("predict", "order"), ())
+    assert (read.missing_heads, read.unused) == (("predict", "order"), ())
     model = read.language_model()
     assert not np.abs(model.weights()["predict/bias"]).any()
     row = Rows(
@@ -249,7 +249,7 @@ def test_without_pytorch_its_format_is_refused(folder):
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'torch': raise ModuleNotFoundError(name, name=name)\n"
         "sys.meta_path.insert(0, Absent())\n"
-        "from sopan.rungs.stored_tensors import stored_tensors\n"
+        "from sopan.steps.stored_tensors import stored_tensors\n"
         "from pathlib import Path\n"
         f"try: stored_tensors(Path({str(folder)!r}))\n"
         "except Exception as error: print(error)"
@@ -293,7 +293,7 @@ def test_googles_checkpoint_is_read(written, folder):
     (folder / "tokenizer_config.json").unlink()
     (folder / "config.json").rename(folder / "bert_config.json")
     read = read_bert_folder(folder)
-    assert (read.unlearnt, read.unused, read.wordpiece.rules.lowercase) == ((), (), True)
+    assert (read.missing_heads, read.unused, read.wordpiece.rules.lowercase) == ((), (), True)
     equal(dict(read.weights), dict(read_bert_folder(written).weights))
 
 

@@ -5,17 +5,17 @@ import pytest
 import scipy.sparse as sp
 
 from sopan.errors import ConfigError, DataError
-from sopan.rungs.base import Memo
-from sopan.rungs.bow import BagOfWords
-from sopan.rungs.feature_weights import FEW_TEXTS, class_log_count_ratio, log_count_ratio, weigh
-from sopan.types import RungState
+from sopan.steps.base import Memo
+from sopan.steps.bow import BagOfWords
+from sopan.steps.feature_weights import FEW_TEXTS, class_log_count_ratio, log_count_ratio, weigh
+from sopan.types import StepState
 
 TEXTS = ["warm bread and good soup", "good warm tea", "cold bread and bad soup", "bad cold tea"]
 LABELS = ["nice", "nice", "poor", "poor"]
 
 
-def features(rung: BagOfWords) -> list[str]:
-    return [word for block in rung.blocks_ for word in block.counter.features.to_pylist()]
+def features(estimator: BagOfWords) -> list[str]:
+    return [word for block in estimator.blocks_ for word in block.counter.features.to_pylist()]
 
 
 # ---- weighing --------------------------------------------------------------------------------
@@ -41,7 +41,7 @@ def test_idf_weighs_before_rows_get_length_one():
 
 @pytest.mark.parametrize("tf", ["counts", "binary", "sublinear"])
 def test_weighing_in_many_rows_on_every_core_equals_numpy(tf, monkeypatch):
-    monkeypatch.setattr("sopan.rungs.feature_weights.SHARE_ENTRIES", 64)
+    monkeypatch.setattr("sopan.steps.feature_weights.SHARE_ENTRIES", 64)
     rng = np.random.default_rng(0)
     counts = sp.csr_matrix(rng.poisson(0.3, (500, 40)).astype(np.int64) * rng.integers(0, 900, (500, 1)))
     idf = rng.uniform(1, 9, 40).astype(np.float32)
@@ -88,20 +88,22 @@ def test_log_count_ratio_takes_the_strongest_class():
 
 
 def test_features_are_word_ngrams():
-    rung = BagOfWords(ngrams=(1, 2)).fit(["red fish", "blue fish"], [0, 1])
-    assert features(rung) == ["blue", "blue fish", "fish", "red", "red fish"]
+    estimator = BagOfWords(ngrams=(1, 2)).fit(["red fish", "blue fish"], [0, 1])
+    assert features(estimator) == ["blue", "blue fish", "fish", "red", "red fish"]
 
 
 def test_features_are_words_then_characters():
-    rung = BagOfWords(ngrams=(1, 1), characters=(3, 3)).fit(["ab", "cd"], [0, 1])
-    assert features(rung) == ["ab", "cd", " ab", " cd", "ab ", "cd "]
+    estimator = BagOfWords(ngrams=(1, 1), characters=(3, 3)).fit(["ab", "cd"], [0, 1])
+    assert features(estimator) == ["ab", "cd", " ab", " cd", "ab ", "cd "]
     root = np.sqrt(0.5)
-    np.testing.assert_allclose(rung.transform(["ab zz"]).toarray(), [[1, 0, root, 0, root, 0]], rtol=1e-6)
+    np.testing.assert_allclose(
+        estimator.transform(["ab zz"]).toarray(), [[1, 0, root, 0, root, 0]], rtol=1e-6
+    )
 
 
 def test_character_weight_is_the_length_of_their_part_of_a_row():
-    rung = BagOfWords(ngrams=(1, 1), characters=(2, 3), character_weight=0.5).fit(TEXTS, LABELS)
-    rows, words = rung.transform(TEXTS).toarray(), len(rung.blocks_[0].counter)
+    estimator = BagOfWords(ngrams=(1, 1), characters=(2, 3), character_weight=0.5).fit(TEXTS, LABELS)
+    rows, words = estimator.transform(TEXTS).toarray(), len(estimator.blocks_[0].counter)
     np.testing.assert_allclose(np.linalg.norm(rows[:, :words], axis=1), 1, rtol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(rows[:, words:], axis=1), 0.5, rtol=1e-6)
 
@@ -116,8 +118,8 @@ def test_what_occurs_once_is_kept_only_where_texts_are_few():
 
 
 def test_max_features_keeps_the_most_frequent():
-    rung = BagOfWords(ngrams=(1, 1), max_features=2).fit(["a a a b b c", "a b d"], [0, 1])
-    assert features(rung) == ["a", "b"]
+    estimator = BagOfWords(ngrams=(1, 1), max_features=2).fit(["a a a b b c", "a b d"], [0, 1])
+    assert features(estimator) == ["a", "b"]
 
 
 def test_lowercase_and_the_token_rule_are_obeyed():
@@ -138,8 +140,8 @@ def test_bigrams_see_a_negation_that_words_do_not():
 
 def test_characters_see_through_endings_and_misspellings():
     texts = ["wonderful", "wonderfully", "dreadful", "dreadfully"] * 2
-    rung = BagOfWords(characters=(2, 5)).fit(texts, [1, 1, 0, 0] * 2)
-    assert rung.predict(["wonderfull", "dreadfull"]).tolist() == [1, 0]
+    estimator = BagOfWords(characters=(2, 5)).fit(texts, [1, 1, 0, 0] * 2)
+    assert estimator.predict(["wonderfull", "dreadfull"]).tolist() == [1, 0]
     words = BagOfWords().fit(texts, [1, 1, 0, 0] * 2)
     assert words.read(["wonderfull", "dreadfull"]).no_known_words.all()
 
@@ -165,9 +167,9 @@ def test_seventy_seven_classes():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(77), 8)
     texts = [f"topic{y} asks w{rng.integers(50)} about w{rng.integers(50)}" for y in labels]
-    rung = BagOfWords().fit(texts, labels)
-    assert rung.score(texts, labels) == 1.0
-    assert rung.predict_proba(texts[:5]).shape == (5, 77)
+    estimator = BagOfWords().fit(texts, labels)
+    assert estimator.score(texts, labels) == 1.0
+    assert estimator.predict_proba(texts[:5]).shape == (5, 77)
 
 
 def test_the_memo_tells_different_features_apart():
@@ -223,8 +225,8 @@ def test_refuses_settings_and_names_the_nearest_that_would_do(settings, remedy):
 
 
 def test_lists_do_for_pairs_as_json_gives_them():
-    rung = BagOfWords(ngrams=[1, 2], characters=[2, 3]).fit(TEXTS, LABELS)
-    assert rung.score(TEXTS, LABELS) == 1.0
+    estimator = BagOfWords(ngrams=[1, 2], characters=[2, 3]).fit(TEXTS, LABELS)
+    assert estimator.score(TEXTS, LABELS) == 1.0
 
 
 def test_pruning_everything_is_refused():
@@ -246,7 +248,7 @@ def test_refuses_to_be_restored_from_parts_that_do_not_fit(spoil):
     else:
         arrays["classifier.weights"] = arrays["classifier.weights"][:, :0]
     with pytest.raises(DataError):
-        BagOfWords(characters=(2, 3)).restore(RungState(settings, words, arrays))
+        BagOfWords(characters=(2, 3)).restore(StepState(settings, words, arrays))
 
 
 # ---- what is tried ---------------------------------------------------------------------------

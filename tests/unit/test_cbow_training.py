@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sopan.errors import SopanError
 from sopan.kernels import cbow, chance
-from sopan.rungs import embedding
-from sopan.rungs.embedding import CbowSettings, cut, keep_chances, sensible_epochs, train_word_vectors
+from sopan.steps import embedding
+from sopan.steps.embedding import CbowSettings, cut, keep_chances, sensible_epochs, train_word_vectors
 from sopan.types import Encoded
 
 SMALL = CbowSettings(dimension=16, window=3, epochs=8, subsample=0.0, learning_rate=0.2)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from sopan.errors import ConfigError, ModelFolderError
-from sopan.rungs.bert_layout import from_hugging_face, to_hugging_face
-from sopan.rungs.blocks import EncoderBlock, FeedForward, LearnedPositions, SinusoidalPositions
-from sopan.rungs.encoder import build_bert, build_encoder
-from sopan.rungs.encoder_config import EncoderConfig, bert_config
-from sopan.rungs.heads import MultiHeadAttention, seeds
+from sopan.steps.bert_layout import from_hugging_face, to_hugging_face
+from sopan.steps.blocks import EncoderBlock, FeedForward, LearnedPositions, SinusoidalPositions
+from sopan.steps.encoder import build_bert, build_encoder
+from sopan.steps.encoder_config import EncoderConfig, bert_config
+from sopan.steps.heads import MultiHeadAttention, seeds
 
 SMALL = EncoderConfig(width=8, depth=2, heads=2, inner=16)
 BERT = bert_config(width=8, depth=2, heads=2, inner=16, max_length=12)

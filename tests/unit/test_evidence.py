@@ -18,9 +18,9 @@ from small_network import random_network
 from small_step import LABELS, TEXTS, trained
 
 from sopan.errors import DataError
-from sopan.rungs import make_step
-from sopan.rungs.integrated_gradients import integrated_gradients
-from sopan.rungs.slopes import slopes_of
+from sopan.steps import make_step
+from sopan.steps.integrated_gradients import integrated_gradients
+from sopan.steps.slopes import slopes_of
 
 ODD = [
     "",
@@ -61,16 +61,16 @@ def linear(request):
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_base_and_words_make_the_logits(linear, n_classes):
-    rung = linear[n_classes]
+    estimator = linear[n_classes]
     for text in [*TEXTS[:2], *ODD]:
-        found = rung.evidence(text)
+        found = estimator.evidence(text)
         assert found.method == "exact"
         assert found.contributions.shape == (len(found.tokens.words), n_classes)
-        np.testing.assert_array_equal(found.logits, rung.logits([text])[0])
+        np.testing.assert_array_equal(found.logits, estimator.logits([text])[0])
         np.testing.assert_allclose(found.base + found.contributions.sum(axis=0), found.logits, atol=1e-5)
-        np.testing.assert_array_equal(found.base, rung.evidence("").logits)
+        np.testing.assert_array_equal(found.base, estimator.evidence("").logits)
         assert not found.contributions[~found.read].any()
-        assert found.read.any() == (not rung.read([text]).no_known_words[0])
+        assert found.read.any() == (not estimator.read([text]).no_known_words[0])
         assert (np.diff(found.tokens.starts) >= 0).all()
         assert (found.tokens.starts < found.tokens.ends).all()
 
@@ -82,12 +82,14 @@ def test_what_is_not_a_text_is_refused(linear):
 
 
 def test_coefficients_of_words_and_pairs_by_hand():
-    rung = make_step("bow", tf="binary", idf=False, nb=0.0).fit(["warm film", "dull film"], ["good", "poor"])
-    features = rung.blocks_[0].counter.features.to_pylist()
+    estimator = make_step("bow", tf="binary", idf=False, nb=0.0).fit(
+        ["warm film", "dull film"], ["good", "poor"]
+    )
+    features = estimator.blocks_[0].counter.features.to_pylist()
     weight = dict(
-        zip(features, rung.model_.weights[:, 0] / np.sqrt(5), strict=True)
+        zip(features, estimator.model_.weights[:, 0] / np.sqrt(5), strict=True)
     )  # a row of five features
-    found = rung.evidence("Warm film, dull film")
+    found = estimator.evidence("Warm film, dull film")
     assert found.tokens.words == ("warm", "film", "dull", "film")
     pair, film = (
         weight["warm film"] / 2,
@@ -101,12 +103,12 @@ def test_coefficients_of_words_and_pairs_by_hand():
     ]
     np.testing.assert_allclose(found.contributions[:, 1], np.array(expected) / 2, rtol=1e-5)
     np.testing.assert_allclose(found.contributions[:, 0], -found.contributions[:, 1])
-    np.testing.assert_allclose(found.base, [-rung.model_.bias[0] / 2, rung.model_.bias[0] / 2])
+    np.testing.assert_allclose(found.base, [-estimator.model_.bias[0] / 2, estimator.model_.bias[0] / 2])
 
 
 def test_characters_fall_to_the_words_they_stand_in():
-    rung = make_step("bow", ngrams=None, characters=(2, 2)).fit(["ab, :)", "cd !!"], ["good", "poor"])
-    found = rung.evidence("ab, x !! cd")
+    estimator = make_step("bow", ngrams=None, characters=(2, 2)).fit(["ab, :)", "cd !!"], ["good", "poor"])
+    found = estimator.evidence("ab, x !! cd")
     assert found.tokens.words == ("ab", "x", "!!", "cd")  # `!!` is no word, but the step reads it
     assert found.read.tolist() == [True, False, True, True]
     assert [(a, b) for a, b in zip(found.tokens.starts, found.tokens.ends, strict=True)][2] == (6, 8)
@@ -115,12 +117,14 @@ def test_characters_fall_to_the_words_they_stand_in():
 
 
 def test_a_pair_of_characters_that_bridges_two_words_is_shared_by_them():
-    rung = make_step("bow", ngrams=None, characters=(3, 3)).fit(["a/b", "c d"], ["good", "poor"])
-    found = rung.evidence("a/b")
+    estimator = make_step("bow", ngrams=None, characters=(3, 3)).fit(["a/b", "c d"], ["good", "poor"])
+    found = estimator.evidence("a/b")
     assert found.tokens.words == ("a", "b")
     # ` a/` and `a/b` and `/b `: the slash falls to the word before it.
-    weight = dict(zip(rung.blocks_[0].counter.features.to_pylist(), rung.model_.weights[:, 0], strict=True))
-    x = rung.transform(["a/b"]).data[0]
+    weight = dict(
+        zip(estimator.blocks_[0].counter.features.to_pylist(), estimator.model_.weights[:, 0], strict=True)
+    )
+    x = estimator.transform(["a/b"]).data[0]
     expected = (
         x * (weight[" a/"] + weight["a/b"] * 2 / 3 + weight["/b "] / 2),
         x * (weight["a/b"] / 3 + weight["/b "] / 2),
@@ -129,10 +133,10 @@ def test_a_pair_of_characters_that_bridges_two_words_is_shared_by_them():
 
 
 def test_a_word_of_cbow_moves_the_mean_away_from_the_average_text():
-    rung = make_step("cbow", dimension=4, epochs=2, nb=0.0, distinct=False).fit(TEXTS, LABELS)
-    found = rung.evidence("warm warm dull")
-    ids = [rung.vocabulary_.words.index(word) for word in ("warm", "warm", "dull")]
-    moves = (rung.vectors_[ids] - rung.center_) @ rung.model_.weights[:, 0]
+    estimator = make_step("cbow", dimension=4, epochs=2, nb=0.0, distinct=False).fit(TEXTS, LABELS)
+    found = estimator.evidence("warm warm dull")
+    ids = [estimator.vocabulary_.words.index(word) for word in ("warm", "warm", "dull")]
+    moves = (estimator.vectors_[ids] - estimator.center_) @ estimator.model_.weights[:, 0]
     np.testing.assert_allclose(found.contributions[:, 1], moves / 3 / 2, rtol=1e-4, atol=1e-7)
 
 

@@ -28,7 +28,7 @@ from sopan.fit.explain import (
     top_words,
     without,
 )
-from sopan.rungs import make_step
+from sopan.steps import make_step
 from sopan.text.tokenize import tokenize
 from sopan.usecases import explain, write_explanation
 from sopan.usecases.explanation_page import explanation_page, pieces, shade_of
@@ -41,8 +41,8 @@ def bow():
     return make_step("bow").fit(TEXTS, LABELS)
 
 
-def explained(rung, text):
-    return explain_text(rung, text, rng=np.random.default_rng(0))
+def explained(estimator, text):
+    return explain_text(estimator, text, rng=np.random.default_rng(0))
 
 
 # ---- support -----------------------------------------------------------------------------------------
@@ -104,36 +104,36 @@ def test_pairs_of_characters_overlap_and_only_keeps_what_one_of_them_holds():
 
 
 def test_occlusion_is_what_a_new_prediction_says():
-    rung = trained()
+    estimator = trained()
     text = "a warm and dull film"
-    found = explained(rung, text)
+    found = explained(estimator, text)
     for word, fall in zip(["a", "warm", "and", "dull", "film"], found.occlusion, strict=True):
-        left = rung.predict_proba([text.replace(word, " ", 1)])[0, found.predicted]
+        left = estimator.predict_proba([text.replace(word, " ", 1)])[0, found.predicted]
         np.testing.assert_allclose(fall, found.probabilities[found.predicted] - left, atol=1e-12)
 
 
 def test_only_the_heaviest_words_of_a_very_long_text_are_occluded():
-    rung = trained()
+    estimator = trained()
     text = "warm film " * 10_000
-    evidence = rung.evidence(text)
+    evidence = estimator.evidence(text)
     support = np.arange(20_000.0)
-    falls = occlude(rung, text, evidence.tokens, support, 0)
+    falls = occlude(estimator, text, evidence.tokens, support, 0)
     tried = np.flatnonzero(np.isfinite(falls))
     assert len(tried) == max(FEWEST_OCCLUDED, MOST_WORDS // 20_000)
     assert tried.min() == 20_000 - len(tried)
 
 
 def test_erasing_agrees_with_new_predictions():
-    rung = trained()
+    estimator = trained()
     text = "warm fine dull film scene"
-    evidence = rung.evidence(text)
+    evidence = estimator.evidence(text)
     support = np.array([3.0, 2.0, -1.0, 0.5, 0.0])
-    found = check_by_erasing(rung, text, evidence, support, np.random.default_rng(0))
-    whole, best = rung.predict_proba([text])[0].max(), rung.predict_proba([text])[0].argmax()
+    found = check_by_erasing(estimator, text, evidence, support, np.random.default_rng(0))
+    whole, best = estimator.predict_proba([text])[0].max(), estimator.predict_proba([text])[0].argmax()
     assert found.words.tolist() == [1, 1, 1, 1, 3]
 
     def fall(left):
-        return whole - rung.predict_proba([left])[0, best]
+        return whole - estimator.predict_proba([left])[0, best]
 
     assert found.comprehensiveness[0] == pytest.approx(fall("fine dull film scene"))
     assert found.comprehensiveness[4] == pytest.approx(fall("dull scene"))
@@ -197,7 +197,7 @@ ODD = {
 
 
 @pytest.fixture(scope="module", params=["bow", "characters", "cbow", "network"])
-def rung(request):
+def estimator(request):
     if request.param == "network":
         return random_network(TEXTS, LABELS, max_length=16)
     if request.param == "cbow":
@@ -206,9 +206,9 @@ def rung(request):
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_any_text_is_explained_in_finite_numbers_and_soon(rung, name):
+def test_any_text_is_explained_in_finite_numbers_and_soon(estimator, name):
     started = time.perf_counter()
-    found = explain(rung, ODD[name])
+    found = explain(estimator, ODD[name])
     json.dumps(found, allow_nan=False)
     page = explanation_page(found)
     assert time.perf_counter() - started < 30
@@ -216,7 +216,7 @@ def test_any_text_is_explained_in_finite_numbers_and_soon(rung, name):
     assert found["probabilities"][found["predicted"]] == max(found["probabilities"].values())
     assert all(ODD[name][word["start"] : word["end"]] for word in found["words"])
     assert (found["sanity"] is None) == (not any(word["read"] for word in found["words"]))
-    assert (found["attention"] is None) == (n == 0 or rung.name != "small_network")
+    assert (found["attention"] is None) == (n == 0 or estimator.name != "small_network")
     assert page.count("data-word=") == n
 
 
@@ -255,15 +255,15 @@ def test_the_sentence_says_what_the_numbers_say(bow):
 
 
 def test_doubt_is_said_aloud():
-    rung = trained()
-    unknown = explain(rung, "zzz")
+    estimator = trained()
+    unknown = explain(estimator, "zzz")
     assert any("knows no word" in caution for caution in unknown["cautions"])
     assert unknown["sanity"] is None
     network = random_network(TEXTS, LABELS, max_length=4)
     found = explain(network, "warm fine dull film scene")
     assert any("middle was left out" in caution for caution in found["cautions"])
     assert "not why" in found["attention"]["caution"]
-    long = explain(rung, "warm film " * 5000)
+    long = explain(estimator, "warm film " * 5000)
     assert any("only the" in note for note in long["notes"])
 
 
@@ -273,8 +273,8 @@ NASTY = "warm </script><script>alert(1)</script> <b>film</b> &amp; \u202e dull '
 
 
 def test_the_page_holds_every_character_of_the_text_and_no_markup_of_its():
-    rung = trained(labels=["<i>good</i>"] * 4 + ["poor"] * 4)
-    page = explanation_page(explain(rung, NASTY))
+    estimator = trained(labels=["<i>good</i>"] * 4 + ["poor"] * 4)
+    page = explanation_page(explain(estimator, NASTY))
     assert len(re.findall("<script", page)) == 2
     assert page.count("</script>") == 2
     assert "<b>" not in page

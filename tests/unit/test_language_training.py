@@ -10,8 +10,8 @@ from small_language import PIECES, sentences
 
 from sopan.errors import ConfigError
 from sopan.fit.checkpoint import CheckpointFile
-from sopan.rungs.encoder_config import bert_config
-from sopan.rungs.language_model import LanguageModel
+from sopan.steps.encoder_config import bert_config
+from sopan.steps.language_model import LanguageModel
 from sopan.text.packing import Rows
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import WordPiece

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from sopan.rungs.linear import LinearModel, fit_logistic, fit_one_vs_rest, with_scaled_columns
+from sopan.steps.linear import LinearModel, fit_logistic, fit_one_vs_rest, with_scaled_columns
 
 
 def blobs(n_classes: int, n: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -10,8 +10,8 @@ from quick_steps import EIGHT, LABELS, ON_KERAS, OVER_WORDS, SOIL_OR_SEA, TEXTS,
 
 from sopan.errors import ConfigError, DataError
 from sopan.fit.checkpoint import CheckpointFile
-from sopan.rungs import make_step, neural, step_class
-from sopan.rungs.base import Memo
+from sopan.steps import make_step, neural, step_class
+from sopan.steps.base import Memo
 from sopan.text.vectors import load_word_vectors
 from sopan.training import loop
 from sopan.training.recipe import Monitor
@@ -79,8 +79,8 @@ def test_class_weights_make_texts_that_say_nothing_even():
     texts, labels = ["the same words"] * 32, ["common"] * 24 + ["rare"] * 8
     found = {}
     for weight in (None, "balanced"):
-        rung = quick("self_attention", class_weight=weight, embeddings="random")
-        found[weight] = rung.fit(texts, labels).predict_proba(texts[:1])[0]
+        estimator = quick("self_attention", class_weight=weight, embeddings="random")
+        found[weight] = estimator.fit(texts, labels).predict_proba(texts[:1])[0]
     np.testing.assert_allclose(found[None], [0.75, 0.25], atol=0.03)
     np.testing.assert_allclose(found["balanced"], [0.5, 0.5], atol=0.03)
 
@@ -88,8 +88,8 @@ def test_class_weights_make_texts_that_say_nothing_even():
 # ---- word vectors ------------------------------------------------------------------------------------------
 
 
-def table_of(rung):
-    return rung.word_vectors.vectors
+def table_of(estimator):
+    return estimator.word_vectors.vectors
 
 
 def test_word_vectors_come_from_a_file(tmp_path):
@@ -99,15 +99,15 @@ def test_word_vectors_come_from_a_file(tmp_path):
     rows = [" ".join([word, *(f"{x:.3f}" for x in rng.normal(size=5))]) for word in words]
     path.write_text("\n".join([f"{len(words)} 5", *rows]) + "\n")
     with eagerly():
-        rung = brief("self_attention", embeddings="cbow", vectors=str(path)).fit(EIGHT, SOIL_OR_SEA)
-        assert rung.predict(EIGHT).tolist() == SOIL_OR_SEA
-        assert rung.read(["the captain", "gulls"]).no_known_words.tolist() == [True, False]
+        estimator = brief("self_attention", embeddings="cbow", vectors=str(path)).fit(EIGHT, SOIL_OR_SEA)
+        assert estimator.predict(EIGHT).tolist() == SOIL_OR_SEA
+        assert estimator.read(["the captain", "gulls"]).no_known_words.tolist() == [True, False]
     loaded = load_word_vectors(str(path))
-    assert rung.vocabulary_.words == loaded.words
+    assert estimator.vocabulary_.words == loaded.words
     scaled = (
         loaded.vectors / loaded.vectors.std()
     )  # whatever the file's scale, the network sees a spread of 1
-    np.testing.assert_allclose(table_of(rung), scaled, rtol=1e-5)
+    np.testing.assert_allclose(table_of(estimator), scaled, rtol=1e-5)
 
 
 def test_a_file_of_vectors_that_is_not_there_is_named():
@@ -144,8 +144,8 @@ def test_training_changes_word_vectors_where_it_should(settings, learns):
 
 def test_vectors_of_nothing_have_a_spread_of_one_and_no_meaning():
     with eagerly():
-        rung = brief("self_attention", min_steps=1, learning_rate=1e-8).fit(TEXTS, LABELS)
-    table = table_of(rung)
+        estimator = brief("self_attention", min_steps=1, learning_rate=1e-8).fit(TEXTS, LABELS)
+    table = table_of(estimator)
     assert table.std() == pytest.approx(1, abs=1e-3)
     assert abs(table.mean()) < 0.05
     unit = table / np.linalg.norm(table, axis=1, keepdims=True)

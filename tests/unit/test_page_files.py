@@ -10,7 +10,7 @@ import pytest
 
 import sopan
 from sopan.text import findings
-from sopan.text.condition import TROUBLES
+from sopan.text.text_quality import TROUBLES
 
 STATIC = Path(sopan.__file__).parent / "serve" / "static"
 SCRIPTS = sorted(STATIC.rglob("*.js"))

@@ -50,20 +50,20 @@ def read_rows(path):
 
 
 def test_every_row_gets_a_name_probabilities_and_flags():
-    rung = trained()
-    table = pa.Table.from_batches(predict_stream(rung, batches_of(NEW, first_row=100)))
+    estimator = trained()
+    table = pa.Table.from_batches(predict_stream(estimator, batches_of(NEW, first_row=100)))
     assert table.column_names == ["row", "predicted", "p_good", "p_poor", "truncated", "no_known_words"]
     assert table["row"].to_pylist() == [100, 101, 102, 103, 104]
-    assert table["predicted"].to_pylist() == rung.predict(NEW).tolist()
+    assert table["predicted"].to_pylist() == estimator.predict(NEW).tolist()
     probabilities = np.column_stack([table["p_good"], table["p_poor"]])
-    np.testing.assert_array_equal(probabilities, rung.predict_proba(NEW))
+    np.testing.assert_array_equal(probabilities, estimator.predict_proba(NEW))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert table["no_known_words"].to_pylist() == [False, True, True, False, False]
 
 
 def test_numbers_as_labels_are_written_as_names():
-    rung = trained(labels=[1, -5] * 4)
-    batch = next(predict_stream(rung, batches_of(NEW)))
+    estimator = trained(labels=[1, -5] * 4)
+    batch = next(predict_stream(estimator, batches_of(NEW)))
     assert batch.schema.names[2:4] == ["p_-5", "p_1"]
     assert set(batch.column("predicted").to_pylist()) <= {"1", "-5"}
 
@@ -107,8 +107,8 @@ DANGEROUS = [
 def test_no_cell_of_a_csv_begins_a_formula_and_all_can_be_read_back(tmp_path):
     path = tmp_path / "p.csv"
     texts = [f"word{n}" for n in range(len(DANGEROUS))]
-    rung = trained(texts, DANGEROUS)
-    write_predictions(predict_stream(rung, batches_of(texts)), path)
+    estimator = trained(texts, DANGEROUS)
+    write_predictions(predict_stream(estimator, batches_of(texts)), path)
     with path.open(newline="", encoding="utf-8") as stream:
         cells = [row["predicted"] for row in csv.DictReader(stream)]
     assert all(cell[0] not in "=+-@\t\r" for cell in cells)
@@ -201,7 +201,7 @@ import sys
 from pathlib import Path
 from small_step import LABELS, TEXTS
 from sopan.fit.predict import predict_stream, write_predictions
-from sopan.rungs import make_step
+from sopan.steps import make_step
 from sopan.text.read import stream_texts
 
 def peak_mb():
@@ -212,8 +212,8 @@ def watched(batches):
         yield batch
         print(batch.column("row")[-1].as_py(), peak_mb(), file=sys.stderr)
 
-rung = make_step("bow").fit(TEXTS * 5, LABELS * 5)
-write_predictions(watched(predict_stream(rung, stream_texts(sys.argv[1]))), sys.argv[2])
+estimator = make_step("bow").fit(TEXTS * 5, LABELS * 5)
+write_predictions(watched(predict_stream(estimator, stream_texts(sys.argv[1]))), sys.argv[2])
 """
 
 
@@ -251,11 +251,11 @@ def corpus(texts, labels, classes):
 
 
 def test_labels_are_matched_by_name_whatever_their_order():
-    rung = trained()
-    own = evaluate_model(rung, corpus(TEXTS, [0] * 4 + [1] * 4, ("good", "poor")))
-    other = evaluate_model(rung, corpus(TEXTS, [2] * 4 + [0] * 4, ("poor", "unused", "good")))
+    estimator = trained()
+    own = evaluate_model(estimator, corpus(TEXTS, [0] * 4 + [1] * 4, ("good", "poor")))
+    other = evaluate_model(estimator, corpus(TEXTS, [2] * 4 + [0] * 4, ("poor", "unused", "good")))
     assert own == other
-    assert own["accuracy"] == np.mean(rung.predict(TEXTS) == np.array(LABELS)) == 1.0
+    assert own["accuracy"] == np.mean(estimator.predict(TEXTS) == np.array(LABELS)) == 1.0
     low, high = own["accuracy_ci"]
     assert 0.6 < low < high <= 1.0
     assert own["confusion"] == [[4, 0], [0, 4]]
@@ -270,9 +270,9 @@ def test_a_label_that_was_not_learned_is_listed():
 
 
 def test_numeric_labels_match_their_names():
-    rung = trained(labels=[10, 9] * 4)
-    scores = evaluate_model(rung, corpus(TEXTS, [0, 1] * 4, ("10", "9")))
-    assert scores["accuracy"] == np.mean(rung.predict(TEXTS) == np.array([10, 9] * 4))
+    estimator = trained(labels=[10, 9] * 4)
+    scores = evaluate_model(estimator, corpus(TEXTS, [0, 1] * 4, ("10", "9")))
+    assert scores["accuracy"] == np.mean(estimator.predict(TEXTS) == np.array([10, 9] * 4))
 
 
 def test_texts_without_known_words_are_counted():

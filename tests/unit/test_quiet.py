@@ -52,7 +52,7 @@ def test_an_error_passes_through_with_what_was_said_before_it() -> None:
 
 def test_no_step_makes_noise_when_it_is_made() -> None:
     code = (
-        "import sys\nfrom sopan.rungs import STEPS, make_step\n"
+        "import sys\nfrom sopan.steps import STEPS, make_step\n"
         "for step in STEPS: make_step(step)\n"
         "assert ('tensorflow' in sys.modules) == (set(STEPS) > {'bow', 'cbow'})\n"
         "if 'tensorflow' in sys.modules:\n"

@@ -19,7 +19,7 @@ from small_step import trained
 from sopan.errors import ConfigError, ModelFolderError, SopanError
 from sopan.fit import savedmodel
 from sopan.fit.savedmodel import AT_ONCE, SAVED_MODEL_FILES, TRIALS, export_keras, export_savedmodel
-from sopan.rungs import make_step
+from sopan.steps import make_step
 from sopan.text.arrow import as_texts
 
 TEXTS = [
@@ -52,20 +52,20 @@ QUICK = {"dimension": 16, "epochs": 1}
 
 
 def fitted(step, texts=TEXTS, labels=LABELS, max_length=20):
-    rung = make_step(step, max_length=max_length, **QUICK).fit(texts, labels)
-    rung.temperature_ = 0.25
-    return rung
+    estimator = make_step(step, max_length=max_length, **QUICK).fit(texts, labels)
+    estimator.temperature_ = 0.25
+    return estimator
 
 
 @pytest.fixture(scope="module")
-def rung():
+def estimator():
     return fitted("self_attention")
 
 
 @pytest.fixture(scope="module")
-def exported(rung, tmp_path_factory):
+def exported(estimator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports") / "served"
-    assert 0 <= export_savedmodel(rung, folder, TEXTS) < 1e-5
+    assert 0 <= export_savedmodel(estimator, folder, TEXTS) < 1e-5
     return folder
 
 
@@ -75,16 +75,16 @@ def serve(exported):
     return lambda texts: loaded.signatures["serving_default"](texts=tf.constant(texts))
 
 
-def drifted(rung, drift):
+def drifted(estimator, drift):
     """Return a step whose own probabilities are others than its network's."""
-    twin = copy.copy(rung)
-    twin.predict_proba = lambda X: rung.predict_proba(X) + drift
+    twin = copy.copy(estimator)
+    twin.predict_proba = lambda X: estimator.predict_proba(X) + drift
     return twin
 
 
-def test_scores_and_classes_are_the_steps_own(rung, serve):
+def test_scores_and_classes_are_the_steps_own(estimator, serve):
     answer = serve(TEXTS)
-    np.testing.assert_allclose(answer["scores"].numpy(), rung.predict_proba(TEXTS), atol=1e-6)
+    np.testing.assert_allclose(answer["scores"].numpy(), estimator.predict_proba(TEXTS), atol=1e-6)
     assert answer["classes"].numpy().tolist() == [[b"3", b"5", b"11"]] * len(TEXTS)
     assert answer["scores"].dtype == tf.float32
 
@@ -99,10 +99,10 @@ def test_the_signature_is_as_promised(exported):
 
 
 @pytest.mark.parametrize("n", [0, 1, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE])
-def test_any_number_of_texts(rung, serve, n):
+def test_any_number_of_texts(estimator, serve, n):
     texts = [TEXTS[i % len(TEXTS)] for i in range(n)]
     answer = serve(tf.constant(texts, tf.string, [n]))
-    np.testing.assert_allclose(answer["scores"].numpy(), rung.predict_proba(texts), atol=1e-6)
+    np.testing.assert_allclose(answer["scores"].numpy(), estimator.predict_proba(texts), atol=1e-6)
     assert answer["classes"].shape == (n, 3)
 
 
@@ -113,12 +113,12 @@ def test_what_is_no_text_separates_words(serve):
     np.testing.assert_allclose(answer, serve(plain)["scores"].numpy(), atol=1e-6)
 
 
-def test_a_process_without_sopan_gives_the_same_scores(rung, exported):
+def test_a_process_without_sopan_gives_the_same_scores(estimator, exported):
     command = [sys.executable, "-I", "-c", LOAD_ELSEWHERE, str(exported), json.dumps([*TEXTS, *TRIALS])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    np.testing.assert_allclose(answer["scores"], rung.predict_proba([*TEXTS, *TRIALS]), atol=1e-6)
+    np.testing.assert_allclose(answer["scores"], estimator.predict_proba([*TEXTS, *TRIALS]), atol=1e-6)
     assert answer["classes"][0] == ["3", "5", "11"]
 
 
@@ -127,28 +127,28 @@ def test_a_thousand_reviews_agree(shared_data, tmp_path):
     reviews = reviews.take(np.arange(0, len(reviews), 45))  # 1,112 of them; they are sorted by label
     texts = reviews["review"].combine_chunks().cast(pa.large_string())
     labels = reviews["sentiment"].to_pylist()
-    rung = fitted("self_attention", texts.to_pylist()[::8], labels[::8], max_length=128)
-    assert export_savedmodel(rung, tmp_path / "served", texts) <= 1e-5
+    estimator = fitted("self_attention", texts.to_pylist()[::8], labels[::8], max_length=128)
+    assert export_savedmodel(estimator, tmp_path / "served", texts) <= 1e-5
 
 
-def test_a_model_that_scores_otherwise_is_not_published(rung, exported, tmp_path):
+def test_a_model_that_scores_otherwise_is_not_published(estimator, exported, tmp_path):
     with pytest.raises(SopanError, match=r"differs by 0\.0002 .*nothing was written"):
-        export_savedmodel(drifted(rung, 2e-4), tmp_path / "served", TEXTS)
+        export_savedmodel(drifted(estimator, 2e-4), tmp_path / "served", TEXTS)
     assert not (tmp_path / "served").exists()
     loaded = tf.saved_model.load(str(exported))
     with pytest.raises(SopanError, match="differs by nan"):
-        savedmodel._largest_difference(loaded, drifted(rung, np.nan), as_texts(TEXTS))
+        savedmodel._largest_difference(loaded, drifted(estimator, np.nan), as_texts(TEXTS))
 
 
-def test_an_export_replaces_an_export_and_nothing_else(rung, exported, tmp_path):
+def test_an_export_replaces_an_export_and_nothing_else(estimator, exported, tmp_path):
     shutil.copytree(exported, tmp_path / "served")
     before = (tmp_path / "served" / "saved_model.pb").stat().st_ino
-    export_savedmodel(rung, tmp_path / "served", TEXTS[:1])
+    export_savedmodel(estimator, tmp_path / "served", TEXTS[:1])
     assert (tmp_path / "served" / "saved_model.pb").stat().st_ino != before
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
     with pytest.raises(ModelFolderError, match=r"chapter\.tex"):
-        export_savedmodel(rung, tmp_path / "thesis", TEXTS[:1])
+        export_savedmodel(estimator, tmp_path / "thesis", TEXTS[:1])
     assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
 
 
@@ -161,10 +161,10 @@ def test_a_step_without_a_network_is_refused(tmp_path):
             export()
 
 
-def test_another_backend_is_told_so(rung, tmp_path, monkeypatch):
+def test_another_backend_is_told_so(estimator, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(ConfigError, match="Keras runs on jax here"):
-        export_savedmodel(rung, tmp_path / "served", TEXTS)
+        export_savedmodel(estimator, tmp_path / "served", TEXTS)
     assert not list(tmp_path.iterdir())
 
 
@@ -177,17 +177,17 @@ keras_numpy = pytest.mark.filterwarnings(
 @keras_numpy
 @pytest.mark.parametrize("step", ["attention:global", "attention:local-p", "transformer"])
 def test_the_other_steps_go_out_too(step, tmp_path):
-    rung = fitted(step)
-    assert export_savedmodel(rung, tmp_path / "served", [*TEXTS, *TRIALS]) < 1e-5
-    export_keras(rung, tmp_path / "network.keras")
+    estimator = fitted(step)
+    assert export_savedmodel(estimator, tmp_path / "served", [*TEXTS, *TRIALS]) < 1e-5
+    export_keras(estimator, tmp_path / "network.keras")
 
 
 @keras_numpy
-def test_a_keras_file_computes_the_same(rung, tmp_path):
-    export_keras(rung, tmp_path / "network.keras")
+def test_a_keras_file_computes_the_same(estimator, tmp_path):
+    export_keras(estimator, tmp_path / "network.keras")
     twin = keras.saving.load_model(tmp_path / "network.keras")
     ids, mask = np.array([[2, 3, 1, 0]], np.int32), np.array([[True, True, True, False]])
-    ours, theirs = (network([ids, mask], training=False) for network in (rung.network_, twin))
+    ours, theirs = (network([ids, mask], training=False) for network in (estimator.network_, twin))
     assert sorted(theirs) == ["attention", "logits", "vector"]
     np.testing.assert_allclose(ours["logits"], theirs["logits"], rtol=1e-6)
     np.testing.assert_allclose(ours["attention"][0], theirs["attention"][0], rtol=1e-6)
@@ -195,17 +195,17 @@ def test_a_keras_file_computes_the_same(rung, tmp_path):
 
 
 @keras_numpy
-def test_a_keras_file_that_computes_otherwise_is_not_published(rung, tmp_path, monkeypatch):
-    other = keras.models.clone_model(rung.network_)
-    other.set_weights([2 * weight for weight in rung.network_.get_weights()])
+def test_a_keras_file_that_computes_otherwise_is_not_published(estimator, tmp_path, monkeypatch):
+    other = keras.models.clone_model(estimator.network_)
+    other.set_weights([2 * weight for weight in estimator.network_.get_weights()])
     monkeypatch.setattr(keras.saving, "load_model", lambda path: other)
     (tmp_path / "network.keras").write_text("the one before")
     with pytest.raises(SopanError, match="computes something else"):
-        export_keras(rung, tmp_path / "network.keras")
+        export_keras(estimator, tmp_path / "network.keras")
     assert (tmp_path / "network.keras").read_text() == "the one before"
     assert [path.name for path in tmp_path.iterdir()] == ["network.keras"]
 
 
-def test_a_keras_file_is_called_so(rung, tmp_path):
+def test_a_keras_file_is_called_so(estimator, tmp_path):
     with pytest.raises(ConfigError, match=r"name a \.keras file"):
-        export_keras(rung, tmp_path / "network.h5")
+        export_keras(estimator, tmp_path / "network.h5")

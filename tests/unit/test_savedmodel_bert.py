@@ -36,16 +36,16 @@ print(json.dumps({"classes": classes, "scores": answer["scores"].numpy().tolist(
 
 
 @pytest.fixture(scope="module")
-def rung():
+def estimator():
     with eagerly():
         fitted = brief("bert", max_windows=3).fit(EIGHT, SOIL_OR_SEA)
     fitted.temperature_ = 0.25
     return fitted
 
 
-def reading(rung, **settings):
+def reading(estimator, **settings):
     """Return a step that reads long texts otherwise."""
-    twin = copy.copy(rung)
+    twin = copy.copy(estimator)
     for name, value in settings.items():
         setattr(twin, name, value)
     return twin
@@ -54,8 +54,8 @@ def reading(rung, **settings):
 @pytest.mark.parametrize(
     ("long_texts", "pool"), [("head", "mean"), ("head+tail", "mean"), ("windows", "max")]
 )
-def test_scores_are_the_steps_own_however_long_texts_are_read(long_texts, pool, rung, tmp_path):
-    twin = reading(rung, long_texts=long_texts, pool=pool)
+def test_scores_are_the_steps_own_however_long_texts_are_read(long_texts, pool, estimator, tmp_path):
+    twin = reading(estimator, long_texts=long_texts, pool=pool)
     assert twin.read_some(as_texts(LONG)).truncated.any()
     assert export_savedmodel(twin, tmp_path / "served", LONG) < 1e-5
     loaded = tf.saved_model.load(str(tmp_path / "served"))
@@ -65,8 +65,8 @@ def test_scores_are_the_steps_own_however_long_texts_are_read(long_texts, pool, 
         np.testing.assert_allclose(scores.numpy(), twin.predict_proba(texts), atol=1e-5)
 
 
-def test_a_process_without_sopan_or_tokenizers_gives_the_same_scores(rung, tmp_path):
-    twin = reading(rung, long_texts="windows", pool="mean")
+def test_a_process_without_sopan_or_tokenizers_gives_the_same_scores(estimator, tmp_path):
+    twin = reading(estimator, long_texts="windows", pool="mean")
     assert export_savedmodel(twin, tmp_path / "served", LONG) < 1e-5
     command = [sys.executable, "-I", "-c", LOAD_ELSEWHERE, str(tmp_path / "served"), json.dumps(LONG)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -77,9 +77,9 @@ def test_a_process_without_sopan_or_tokenizers_gives_the_same_scores(rung, tmp_p
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
-def test_its_network_goes_out_as_keras_has_it(rung, tmp_path):
-    export_keras(rung, tmp_path / "network.keras")
+def test_its_network_goes_out_as_keras_has_it(estimator, tmp_path):
+    export_keras(estimator, tmp_path / "network.keras")
     twin = keras.saving.load_model(tmp_path / "network.keras")
     ids, mask = np.array([[2, 7, 3, 0]], np.int32), np.array([[True, True, True, False]])
-    ours, theirs = (network([ids, mask], training=False)["logits"] for network in (rung.network_, twin))
+    ours, theirs = (network([ids, mask], training=False)["logits"] for network in (estimator.network_, twin))
     np.testing.assert_allclose(ours, theirs, rtol=1e-6)

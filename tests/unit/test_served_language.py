@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from sopan.lm.fill import fill
-from sopan.rungs.presets import from_preset, preset_folder
-from sopan.usecases.served.language import Speaker
+from sopan.steps.presets import from_preset, preset_folder
+from sopan.usecases.served.language import ServedLanguageModel
 
 TEXT = "the movie was [MASK] , and very long ."
 
@@ -22,7 +22,7 @@ def candidates(answer):
 
 
 def test_the_left_side_is_read_by_a_causal_model_as_large():
-    speaker = Speaker("sopan-mini")
+    speaker = ServedLanguageModel("sopan-mini")
     both, left = asked(speaker, left_only=False), asked(speaker, left_only=True)
     assert (both["language_model"], both["reads"]) == ("sopan-mini", "both sides")
     assert (left["language_model"], left["reads"]) == ("sopan-mini-causal", "the left side")
@@ -35,7 +35,7 @@ def test_the_left_side_is_read_by_a_causal_model_as_large():
 
 def test_a_model_of_ones_own_reads_the_left_side_itself(tmp_path):
     folder = shutil.copytree(preset_folder("sopan-mini"), tmp_path / "sopan-mini")
-    left = asked(Speaker(str(folder)), left_only=True)
+    left = asked(ServedLanguageModel(str(folder)), left_only=True)
     assert (left["language_model"], left["reads"]) == ("sopan-mini", "the left side")
     expected = fill(from_preset("sopan-mini"), "the movie was [MASK]", top=5).as_json()
     chances = [chance for _, chance in candidates(expected)]

@@ -13,7 +13,7 @@ import tables
 from sopan.errors import ConfigError, DataError
 from sopan.fit import tune as tune_module
 from sopan.fit.tune import Budget, Labelled, Trial, tune, tuning_metric
-from sopan.rungs.base import Memo
+from sopan.steps.base import Memo
 
 
 def labelled(each: int, seed: int) -> Labelled:
@@ -61,8 +61,8 @@ def test_trials_run_in_order_and_the_budget_counts_them() -> None:
     assert [trial for trial, _ in heard] == list(tuned.trials)
     assert len(tuned.trials) == 2 < tuned.offered
     best = max(tuned.trials, key=lambda trial: (trial.accuracy, -trial.log_loss))
-    assert best.settings.items() <= tuned.rung.get_params().items()
-    assert tuned.rung.temperature_ > 0
+    assert best.settings.items() <= tuned.estimator.get_params().items()
+    assert tuned.estimator.temperature_ > 0
 
 
 def test_the_first_candidate_is_tried_however_short_the_time() -> None:
@@ -90,7 +90,7 @@ def test_ctrl_c_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
     tuned = tune("bow", TRAIN, VAL, budget=Budget(), fixed={})
     assert tuned.interrupted
     assert len(tuned.trials) == 1
-    assert tuned.rung.predict(["a warm and honest film"]).tolist() == ["good"]
+    assert tuned.estimator.predict(["a warm and honest film"]).tolist() == ["good"]
 
 
 def test_ctrl_c_before_the_first_trial_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sopan.errors import DataError
-from sopan.rungs.embedding import CbowSettings, train_word_vectors
-from sopan.rungs.pool import bag
+from sopan.steps.embedding import CbowSettings, train_word_vectors
+from sopan.steps.pool import bag
 from sopan.types import Encoded
 
 

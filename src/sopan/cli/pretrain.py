@@ -18,7 +18,7 @@ def run(
     encoding: o.Encoding = "utf-8",
     max_rejects: o.MaxRejects = 0,
     objective: Annotated[
-        str, typer.Option("--objective", help="masked: fill blanks; causal: foretell the next piece.")
+        str, typer.Option("--objective", help="masked: fill blanks; causal: predict the next piece.")
     ] = "masked",
     pairs: Annotated[
         str,

@@ -32,7 +32,7 @@ def run(
     ] = None,
 ) -> None:
     """Serve a run's models, or one: page, API, metrics. Ctrl-C or SIGTERM finishes what waits, then stops."""
-    from sopan.serve.door import Settings, say, serve  # noqa: PLC0415
+    from sopan.serve.server import Settings, say, serve  # noqa: PLC0415
 
     speaks = None if language_model == "none" else language_model
     serve(Settings(target, host, port, token, speaks, tuple(allow_host or ()), say))

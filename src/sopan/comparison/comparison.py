@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from sopan.comparison.report import summary_html
 from sopan.fit.artifact import load_model
-from sopan.rungs.base import Rung
+from sopan.steps.base import Step
 from sopan.types import Json
 
 
@@ -36,7 +36,7 @@ class Comparison:
         """The self-contained page."""
         return self.folder / "report.html"
 
-    def model(self, step: str | None = None) -> Rung:
+    def model(self, step: str | None = None) -> Step:
         """Load a compared model, the recommended one unless another step is named."""
         return load_model(self.folder / "models" / (step or self.recommended).replace(":", "-"))
 

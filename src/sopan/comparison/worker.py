@@ -28,8 +28,8 @@ from sopan.fit.costs import latency_ms, peak_rss_mb
 from sopan.fit.metrics import measure
 from sopan.fit.predict import score
 from sopan.fit.tune import Budget, Labelled, Tuned, tune
-from sopan.rungs import make_step, step_class
-from sopan.rungs.base import Rung
+from sopan.steps import make_step, step_class
+from sopan.steps.base import Step
 from sopan.training.recipe import Monitor
 from sopan.types import Json
 
@@ -89,16 +89,16 @@ def run_job(folder: Path) -> None:
     outcome, arrays = _measure(tuned, train, test, job["seed"])
     outcome["peak_rss_mb"] = peak_rss_mb()
     outcome["artifact_bytes"] = save_model(
-        tuned.rung,
+        tuned.estimator,
         Path(job["model_folder"]),
         step=job["step"],
         data=job["data"],
         metrics={key: value for key, value in outcome.items() if key not in ("config", "trials")},
     )
     _say(measured=True)  # no cost is taken from here on: others may use the machine
-    outcome["seeds"] = _seeds(tuned.rung, outcome, job, texts)
-    outcome["learning_curve"] = _learning_curve(tuned.rung, job, texts)
-    arrays |= _with_leaks(tuned.rung, job, folder.parent, texts)
+    outcome["seeds"] = _seeds(tuned.estimator, outcome, job, texts)
+    outcome["learning_curve"] = _learning_curve(tuned.estimator, job, texts)
+    arrays |= _with_leaks(tuned.estimator, job, folder.parent, texts)
     save_file(
         {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "arrays.safetensors"
     )
@@ -134,9 +134,9 @@ def _warm_up(step: str, train: Labelled) -> None:
         [np.flatnonzero(train.labels == c)[:8] for c in range(min(2, len(train.classes)))]
     )
     few = train.texts.take(pa.array(firsts))
-    rung = make_step(step)
-    rung.set_params(**{name: 1 for name in ("epochs", "min_steps") if name in rung.get_params()})
-    rung.fit(few, train.names[firsts]).predict_texts(few)
+    estimator = make_step(step)
+    estimator.set_params(**{name: 1 for name in ("epochs", "min_steps") if name in estimator.get_params()})
+    estimator.fit(few, train.names[firsts]).predict_texts(few)
 
 
 def _measure(
@@ -144,48 +144,50 @@ def _measure(
 ) -> tuple[dict[str, Json], dict[str, np.ndarray]]:
     """Predict the test texts once, timed, and say how good and how costly that was."""
     started = time.perf_counter()
-    prediction = tuned.rung.predict_texts(test.texts)
+    prediction = tuned.estimator.predict_texts(test.texts)
     seconds = time.perf_counter() - started
     outcome = score(prediction, test.labels, test.classes, np.random.default_rng(seed)) | {
-        "temperature": float(tuned.rung.temperature_),
+        "temperature": float(tuned.estimator.temperature_),
         "fit_seconds": tuned.fit_seconds,
         "tune_seconds": tuned.tune_seconds,
         "texts_per_second": len(test) / seconds,
-        "latency_ms": latency_ms(tuned.rung, test.texts, np.random.default_rng(seed)),
-        "config": tuned.rung.get_params(),
+        "latency_ms": latency_ms(tuned.estimator, test.texts, np.random.default_rng(seed)),
+        "config": tuned.estimator.get_params(),
         "trials": [asdict(trial) for trial in tuned.trials],
         "trials_total": tuned.offered,
         "interrupted": tuned.interrupted,
-        "training": None if (training := tuned.rung.training()) is None else training.as_json(),
-        "adds": tuned.rung.adds,
-        "lacks": tuned.rung.lacks,
+        "training": None if (training := tuned.estimator.training()) is None else training.as_json(),
+        "adds": tuned.estimator.adds,
+        "lacks": tuned.estimator.lacks,
     }
     arrays = {"probabilities": prediction.probabilities, "truncated": prediction.truncated}
     return outcome, arrays
 
 
-def _refit(rung: Rung, job: dict[str, Any], part: Labelled, texts: _Texts, **settings: Any) -> Rung:
+def _refit(estimator: Step, job: dict[str, Any], part: Labelled, texts: _Texts, **settings: Any) -> Step:
     """Fit the chosen settings again on another part or with another seed, keeping the temperature."""
-    again = make_step(job["step"], **(rung.get_params() | settings))
+    again = make_step(job["step"], **(estimator.get_params() | settings))
     validation = (texts.val.texts, texts.val.names)
     again.fit(part.texts, part.names, unlabelled=texts.unlabelled, validation=validation)
-    again.temperature_ = rung.temperature_
+    again.temperature_ = estimator.temperature_
     return again
 
 
-def _seeds(rung: Rung, outcome: dict[str, Json], job: dict[str, Any], texts: _Texts) -> list[dict[str, Json]]:
+def _seeds(
+    estimator: Step, outcome: dict[str, Json], job: dict[str, Any], texts: _Texts
+) -> list[dict[str, Json]]:
     """Train the chosen settings with further seeds: how much does the outcome owe to luck?"""
     runs = [{"seed": job["seed"]} | {key: outcome[key] for key in SEED_SCORES}]
     for seed in range(job["seed"] + 1, job["seed"] + job["seeds"]):
         _say(stage=f"seed {seed}")
-        seeded = {"random_state": seed} if "random_state" in rung.get_params() else {}
-        again, test = _refit(rung, job, texts.train, texts, **seeded), texts.test
+        seeded = {"random_state": seed} if "random_state" in estimator.get_params() else {}
+        again, test = _refit(estimator, job, texts.train, texts, **seeded), texts.test
         scores = measure(again.predict_proba(test.texts), test.labels, test.classes)
         runs.append({"seed": seed} | {key: scores[key] for key in SEED_SCORES})
     return runs
 
 
-def _learning_curve(rung: Rung, job: dict[str, Any], texts: _Texts) -> list[dict[str, Json]]:
+def _learning_curve(estimator: Step, job: dict[str, Any], texts: _Texts) -> list[dict[str, Json]]:
     """Train the chosen settings on growing, nested parts of the training texts."""
     if not job["learning_curve"]:
         return []
@@ -199,19 +201,19 @@ def _learning_curve(rung: Rung, job: dict[str, Any], texts: _Texts) -> list[dict
     for size in (*(s for s in CURVE_SIZES if len(train.classes) * 2 <= s < len(train)), len(train)):
         _say(stage=f"learning curve, {size} texts")
         part = Labelled.part(train, np.sort(order[:size]))
-        again = rung if size == len(train) else _refit(rung, job, part, texts)
+        again = estimator if size == len(train) else _refit(estimator, job, part, texts)
         right = again.logits(few.texts).argmax(1) == few.labels
         points.append({"train": size, "correct": int(right.sum()), "test": len(few)})
     return points
 
 
-def _with_leaks(rung: Rung, job: dict[str, Any], folder: Path, texts: _Texts) -> dict[str, np.ndarray]:
+def _with_leaks(estimator: Step, job: dict[str, Any], folder: Path, texts: _Texts) -> dict[str, np.ndarray]:
     """Train once more with the leaked texts put back, to tell what the leak would have done."""
     if not job["measure_leaks"]:
         return {}
     _say(stage="with the leaks put back")
     test = texts.test
-    again = _refit(rung, job, read_part(folder, "leaky", test.classes), texts)
+    again = _refit(estimator, job, read_part(folder, "leaky", test.classes), texts)
     return {"correct_with_leaks": again.logits(test.texts).argmax(1) == test.labels}
 
 

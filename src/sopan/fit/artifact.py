@@ -28,14 +28,14 @@ from sopan.fit.publish import replacing_folder
 from sopan.fit.saved import label_names, read_saved
 from sopan.fit.tensors import write_tensors
 from sopan.fit.words import encode_words
-from sopan.rungs.base import Rung
+from sopan.steps.base import Step
 from sopan.types import Json
 
 __all__ = ["label_names", "load_model", "save_model"]
 
 
 def save_model(
-    rung: Rung,
+    estimator: Step,
     folder: str | Path,
     *,
     data: Mapping[str, Json],
@@ -47,7 +47,7 @@ def save_model(
     A crash, a full disk or a `kill -9` at any moment leaves the older model as it was.
 
     Args:
-        rung: a fitted step.
+        estimator: a fitted step.
         folder: where; its parents are made.
         data: what it was trained on: name, fingerprint, counts of texts, as `data` in results.json.
         metrics: how good and how costly it is, as an entry of `steps` in results.json.
@@ -61,13 +61,16 @@ def save_model(
             or the step holds something that cannot be written without pickle.
         SopanError: the disk is full, or the folder cannot be written.
     """
-    check_is_fitted(rung, "classes_")
-    state = rung.state()
-    config = describe(rung, state, step or rung.name) | {"data": dict(data), "metrics": dict(metrics)}
+    check_is_fitted(estimator, "classes_")
+    state = estimator.state()
+    config = describe(estimator, state, step or estimator.name) | {
+        "data": dict(data),
+        "metrics": dict(metrics),
+    }
     files = {
         "config.json": _to_json(config),
         "vocab.txt": encode_words(state.words),
-        "README.md": model_card(config, adds=rung.adds, lacks=rung.lacks).encode(),
+        "README.md": model_card(config, adds=estimator.adds, lacks=estimator.lacks).encode(),
     }
     needed = sum(map(len, files.values())) + sum(array.nbytes for array in state.arrays.values())
     with replacing_folder(Path(folder), bytes_needed=needed) as new:
@@ -77,7 +80,7 @@ def save_model(
         return write_manifest(new)
 
 
-def load_model(folder: str | Path, *, memory_map: bool = False) -> Rung:
+def load_model(folder: str | Path, *, memory_map: bool = False) -> Step:
     """Rebuild the fitted step of a model folder, after every file has been verified.
 
     Args:

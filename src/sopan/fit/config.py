@@ -18,9 +18,9 @@ import numpy.typing as npt
 from sopan.errors import ModelFolderError, SopanError
 from sopan.fit.manifest import FORMAT, damaged
 from sopan.fit.saved import LABEL_DTYPES, Saved, label_maps, label_names
-from sopan.rungs import step_class
-from sopan.rungs.base import Rung
-from sopan.types import Json, RungState
+from sopan.steps import step_class
+from sopan.steps.base import Step
+from sopan.types import Json, StepState
 
 PREPROCESSING = ("tokens", "lowercase", "ngrams", "characters")
 """Settings that say how a text becomes words, repeated under `preprocessing` for other programs' use."""
@@ -31,17 +31,17 @@ NORMALISATION = {"words": "NFC", "sklearn": None}
 LIBRARIES = ("sopan", "numpy", "pyarrow", "scikit-learn", "numba")
 
 
-def describe(rung: Rung, state: RungState, step: str) -> dict[str, Json]:
+def describe(estimator: Step, state: StepState, step: str) -> dict[str, Json]:
     """Return the content of config.json, but for `data` and `metrics`.
 
     Raises:
         ModelFolderError: a setting or the labels are of a kind that JSON cannot hold.
     """
-    if step_class(step) is not type(rung):
-        raise ModelFolderError(f"{type(rung).__name__} is not the class of the step {step!r}")
-    settings = {name: _plain(value, name) for name, value in rung.get_params(deep=False).items()}
-    labels, dtype = _labels(np.asarray(rung.classes_))
-    names = label_names(rung.classes_)
+    if step_class(step) is not type(estimator):
+        raise ModelFolderError(f"{type(estimator).__name__} is not the class of the step {step!r}")
+    settings = {name: _plain(value, name) for name, value in estimator.get_params(deep=False).items()}
+    labels, dtype = _labels(np.asarray(estimator.classes_))
+    names = label_names(estimator.classes_)
     if len(set(names)) < len(names):
         raise ModelFolderError(f"two labels are written alike: {', '.join(names)}")
     return {
@@ -49,7 +49,7 @@ def describe(rung: Rung, state: RungState, step: str) -> dict[str, Json]:
         "step": step,
         "settings": settings,
         "state": {name: _plain(value, name) for name, value in state.settings.items()},
-        "temperature": float(getattr(rung, "temperature_", 1.0)),
+        "temperature": float(getattr(estimator, "temperature_", 1.0)),
         "vocabulary_size": len(state.words),
         "labels": labels,
         "label_dtype": dtype,
@@ -103,29 +103,29 @@ def _plain(value: Any, name: str) -> Json:
     )
 
 
-def rebuild(saved: Saved) -> Rung:
+def rebuild(saved: Saved) -> Step:
     """Make the step anew from its own class, its settings and its state, and try it on an empty text.
 
     Raises:
         ModelFolderError: an unknown step or setting, or parts that do not fit together.
     """
     step, where = saved.step, saved.where
-    rung = _unfitted(step, saved.settings, where)
-    rung.classes_ = saved.classes
+    estimator = _unfitted(step, saved.settings, where)
+    estimator.classes_ = saved.classes
     try:
-        rung.restore(saved.state)
-        rung.temperature_ = saved.temperature
-        logits = rung.logits([""])
+        estimator.restore(saved.state)
+        estimator.temperature_ = saved.temperature
+        logits = estimator.logits([""])
     except (ArithmeticError, LookupError, TypeError, ValueError, SopanError) as error:
         raise damaged(where, f"the step {step!r} cannot be rebuilt ({error})") from error
     if logits.shape != (1, len(saved.classes)) or not np.isfinite(logits).all():
         raise damaged(
             where, f"the rebuilt step {step!r} does not give {len(saved.classes)} finite scores a text"
         )
-    return rung
+    return estimator
 
 
-def _unfitted(step: str, settings: Mapping[str, Json], where: Path) -> Rung:
+def _unfitted(step: str, settings: Mapping[str, Json], where: Path) -> Step:
     """Make the step with its saved settings; one it does not have is named, with the nearest it has."""
     try:
         cls = step_class(step)

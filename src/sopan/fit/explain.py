@@ -1,6 +1,6 @@
 """Why a step said what it said of one text, and how far that may be believed.
 
-Three views of the same words: what each *added* to the logits (`Rung.evidence`), what happens to the
+Three views of the same words: what each *added* to the logits (`Step.evidence`), what happens to the
 probability when it is *taken away* (occlusion), and how much *attention* reached it, where the step attends.
 Then the test of the first: take the words that are said to matter out of the text, or leave only them, and
 see whether the probability moves more than it does with words drawn at random.
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, Int64Array, Tokens, softmax
 
 if TYPE_CHECKING:  # it brings scikit-learn along, which a server of networks does without
-    from sopan.rungs.base import Rung
+    from sopan.steps.base import Step
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 """Of a text's words, how many are taken out or left: DeYoung et al. (2020), section 4."""
@@ -99,21 +99,21 @@ class Explanation:
         return float(np.abs(evidence.logits - told).max())
 
 
-def explain_text(rung: Rung, text: str, *, rng: np.random.Generator) -> Explanation:
+def explain_text(estimator: Step, text: str, *, rng: np.random.Generator) -> Explanation:
     """Explain what a fitted step says of one text.
 
     Args:
-        rung: a fitted step.
+        estimator: a fitted step.
         text: one text.
         rng: draws the random words that the sanity check compares with.
 
     Raises:
         DataError: the text is not a string, or is not valid Unicode.
     """
-    evidence, prediction = rung.evidence(text), rung.predict_texts([text])
+    evidence, prediction = estimator.evidence(text), estimator.predict_texts([text])
     probabilities = prediction.probabilities[0]
     best = int(probabilities.argmax())
-    support = lead(evidence.contributions, evidence.logits, getattr(rung, "temperature_", 1.0))
+    support = lead(evidence.contributions, evidence.logits, getattr(estimator, "temperature_", 1.0))
     return Explanation(
         text=text,
         evidence=evidence,
@@ -121,9 +121,9 @@ def explain_text(rung: Rung, text: str, *, rng: np.random.Generator) -> Explanat
         truncated=bool(prediction.truncated[0]),
         no_known_words=bool(prediction.no_known_words[0]),
         support=support,
-        occlusion=occlude(rung, text, evidence.tokens, support, best),
+        occlusion=occlude(estimator, text, evidence.tokens, support, best),
         rollout=_rollout_by_word(evidence),
-        sanity=check_by_erasing(rung, text, evidence, support, rng),
+        sanity=check_by_erasing(estimator, text, evidence, support, rng),
     )
 
 
@@ -166,14 +166,14 @@ def top_words(tokens: Tokens, support: FloatArray, most: int = 10) -> list[tuple
 # ---- words taken away ---------------------------------------------------------------------------------
 
 
-def occlude(rung: Rung, text: str, tokens: Tokens, support: FloatArray, best: int) -> FloatArray:
+def occlude(estimator: Step, text: str, tokens: Tokens, support: FloatArray, best: int) -> FloatArray:
     """Take each word away and see how far a class's probability falls.
 
     Of a long text only the words with the largest support either way are tried: about `MOST_WORDS` words are
     read again in all.
 
     Args:
-        rung: a fitted step.
+        estimator: a fitted step.
         text: one text, of W words.
         tokens: its words.
         support: (W,).
@@ -188,13 +188,13 @@ def occlude(rung: Rung, text: str, tokens: Tokens, support: FloatArray, best: in
         return falls
     tried = np.argsort(-np.abs(support), kind="stable")[: max(FEWEST_OCCLUDED, MOST_WORDS // n_words)]
     texts = [without(text, tokens, np.array([word])) for word in tried]
-    probabilities = rung.predict_proba([text, *texts])[:, best]
+    probabilities = estimator.predict_proba([text, *texts])[:, best]
     falls[tried] = probabilities[0] - probabilities[1:]
     return falls
 
 
 def check_by_erasing(
-    rung: Rung, text: str, evidence: Evidence, support: FloatArray, rng: np.random.Generator
+    estimator: Step, text: str, evidence: Evidence, support: FloatArray, rng: np.random.Generator
 ) -> Sanity | None:
     """Measure comprehensiveness and sufficiency, and the same for random words; None where nothing was read.
 
@@ -215,7 +215,7 @@ def check_by_erasing(
         for cut in (without, only)
         for size in sizes
     ]
-    probabilities = rung.predict_proba([text, *texts])[:, int(evidence.logits.argmax())]
+    probabilities = estimator.predict_proba([text, *texts])[:, int(evidence.logits.argmax())]
     falls = (probabilities[0] - probabilities[1:]).reshape(len(orders), 2, len(sizes))
     return Sanity(sizes, falls[0, 0], falls[0, 1], *falls[1:].mean(axis=0))
 

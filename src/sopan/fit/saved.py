@@ -15,7 +15,7 @@ from sopan.fit.manifest import MANIFEST, Buffer, check_format, damaged, parse_js
 from sopan.fit.publish import read_published
 from sopan.fit.tensors import read_tensors
 from sopan.fit.words import decode_words
-from sopan.types import Json, RungState
+from sopan.types import Json, StepState
 
 LABEL_DTYPES = {np.dtype(kind).name for kind in "?bhilqBHILQefd"} | {"str", "object"}
 """Kinds of label that JSON can hold and give back unchanged."""
@@ -29,7 +29,7 @@ class Saved(NamedTuple):
     Args:
         step: its name, maybe with a variant.
         settings: as `get_params` gives them; what was a tuple is a list.
-        state: see `Rung.state`.
+        state: see `Step.state`.
         classes: (C,) labels in their own type.
         temperature: above 0.
         where: config.json's path, for error messages.
@@ -39,7 +39,7 @@ class Saved(NamedTuple):
 
     step: str
     settings: Mapping[str, Json]
-    state: RungState
+    state: StepState
     classes: npt.NDArray[Any]
     temperature: float
     where: Path
@@ -88,7 +88,7 @@ def _checked(
         raise damaged(
             where, f"vocab.txt has {len(words):,} words where {config['vocabulary_size']:,} are said"
         )
-    state = RungState(_field(config, "state", dict, where), words, arrays)
+    state = StepState(_field(config, "state", dict, where), words, arrays)
     settings = _field(config, "settings", dict, where)
     return Saved(step, settings, state, classes, temperature, where, config, files)
 

@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from sopan.errors import ConfigError, SopanError
 from sopan.fit.publish import replacing_file, replacing_folder
 from sopan.fit.saved import label_names
-from sopan.rungs.base import Rung
-from sopan.rungs.bert import Bert
-from sopan.rungs.neural import NeuralRung
+from sopan.steps.base import Step
+from sopan.steps.bert import Bert
+from sopan.steps.neural import NeuralStep
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import PADDING
 
@@ -40,7 +40,7 @@ TRIALS = (
 """Texts that tell one way of cutting words from another; every export is tried on them too."""
 
 
-def export_savedmodel(rung: Rung, folder: str | Path, texts: Texts) -> float:
+def export_savedmodel(estimator: Step, folder: str | Path, texts: Texts) -> float:
     """Write a step as a TensorFlow SavedModel that takes raw strings.
 
     Its signature `serving_default` takes `texts` (N,) string, UTF-8, and returns `classes` (N, C) string, the
@@ -48,7 +48,7 @@ def export_savedmodel(rung: Rung, folder: str | Path, texts: Texts) -> float:
     is loaded it needs TensorFlow alone. Bytes of a text that are not UTF-8 separate words.
 
     Args:
-        rung: a fitted neural step.
+        estimator: a fitted neural step.
         folder: where to write; an earlier SavedModel there is replaced.
         texts: N texts, 1,000 or more where there are so many, on which scores are compared before the folder
             is published; `TRIALS` are added to them.
@@ -60,7 +60,7 @@ def export_savedmodel(rung: Rung, folder: str | Path, texts: Texts) -> float:
         ConfigError: the step is not a neural network, or Keras does not run on TensorFlow.
         SopanError: a score differs by more than `TOLERANCE`, or the folder cannot be written.
     """
-    neural = _network_of(rung)
+    neural = _network_of(estimator)
     if keras.backend.backend() != "tensorflow":
         raise ConfigError(
             f"a SavedModel is written by TensorFlow, and Keras runs on {keras.backend.backend()} here",
@@ -78,19 +78,19 @@ def export_savedmodel(rung: Rung, folder: str | Path, texts: Texts) -> float:
         return _largest_difference(tf.saved_model.load(str(new)), neural, as_texts(texts))
 
 
-def export_keras(rung: Rung, path: str | Path) -> None:
+def export_keras(estimator: Step, path: str | Path) -> None:
     """Write a step's network as a `.keras` file, which is read back and compared before it is published.
 
     It takes `[ids, mask]` as `sopan.text.batch` makes them and returns the network's dict of `logits`,
     `vector` and `attention`; the vocabulary and the temperature stay with the model folder.
-    `keras.saving.load_model` reads it once the step's module, such as `sopan.rungs.transformer`, is imported:
+    `keras.saving.load_model` reads it once the step's module, such as `sopan.steps.transformer`, is imported:
     that holds the layers of its own.
 
     Raises:
         ConfigError: the step is not a neural network, or `path` does not end in `.keras`.
         SopanError: what was read back computes something else, or the file cannot be written.
     """
-    neural, path = _network_of(rung), Path(path)
+    neural, path = _network_of(estimator), Path(path)
     if path.suffix != ".keras":
         raise ConfigError("Keras writes .keras files", where=str(path), next_step="name a .keras file")
     with replacing_file(path) as new, TemporaryDirectory(prefix=f"{new.name}-", dir=new.parent) as staging:
@@ -103,19 +103,19 @@ def export_keras(rung: Rung, path: str | Path) -> None:
         staged.replace(new)
 
 
-def _network_of(rung: Rung) -> NeuralRung | Bert:
+def _network_of(estimator: Step) -> NeuralStep | Bert:
     """Return a step that is a fitted neural network, and refuse any other.
 
     Raises:
         ConfigError: it is another kind of step.
     """
-    if not isinstance(rung, NeuralRung | Bert):
+    if not isinstance(estimator, NeuralStep | Bert):
         raise ConfigError(
-            f"a {rung.name} model is not a Keras network",
+            f"a {estimator.name} model is not a Keras network",
             next_step="SavedModel and .keras are for attention and the steps above it",
         )
-    check_is_fitted(rung, "network_")
-    return rung
+    check_is_fitted(estimator, "network_")
+    return estimator
 
 
 def _same_outputs(network: Any, twin: Any) -> bool:
@@ -129,59 +129,65 @@ def _same_outputs(network: Any, twin: Any) -> bool:
     return all(np.allclose(a, b, rtol=1e-5, atol=1e-6) for a, b in zip(ours, theirs, strict=True))
 
 
-def _serving(rung: NeuralRung | Bert, served: Any) -> Callable[[Any], dict[str, Any]]:
+def _serving(estimator: NeuralStep | Bert, served: Any) -> Callable[[Any], dict[str, Any]]:
     """Return the function from texts to classes and scores, in TensorFlow operations.
 
     Args:
-        rung: a fitted step.
+        estimator: a fitted step.
         served: a `tf.Module`, given what the function needs to be saved with it.
     """
     import tensorflow as tf  # noqa: PLC0415
 
-    served.network = rung.network_
-    logits = _logits_of_pieces(rung, served) if isinstance(rung, Bert) else _logits_of_words(rung, served)
-    names = label_names(rung.classes_)
+    served.network = estimator.network_
+    logits = (
+        _logits_of_pieces(estimator, served)
+        if isinstance(estimator, Bert)
+        else _logits_of_words(estimator, served)
+    )
+    names = label_names(estimator.classes_)
 
     def serve(texts: Any) -> dict[str, Any]:
         found = _in_parts(logits, texts, tf.size(texts), len(names))
         classes = tf.tile(tf.constant([names]), [tf.size(texts), 1])
-        return {"classes": classes, "scores": tf.nn.softmax(found / rung.temperature_)}
+        return {"classes": classes, "scores": tf.nn.softmax(found / estimator.temperature_)}
 
     return serve
 
 
-def _logits_of_words(rung: NeuralRung, served: Any) -> Callable[[Any], Any]:
+def _logits_of_words(estimator: NeuralStep, served: Any) -> Callable[[Any], Any]:
     """Return the function from texts (n,) to logits (n, C) float32 of a step over words."""
     from sopan.fit.graph_words import GraphVocabulary  # noqa: PLC0415  # imports TensorFlow
 
-    known = rung.vocabulary_
-    read = GraphVocabulary(known.words, known.rule, lowercase=known.lowercase, max_length=rung.max_length)
+    known = estimator.vocabulary_
+    read = GraphVocabulary(
+        known.words, known.rule, lowercase=known.lowercase, max_length=estimator.max_length
+    )
     served.read = read
-    return lambda texts: rung.network_(list(read(texts)), training=False)["logits"]
+    return lambda texts: estimator.network_(list(read(texts)), training=False)["logits"]
 
 
-def _logits_of_pieces(rung: Bert, served: Any) -> Callable[[Any], Any]:
+def _logits_of_pieces(estimator: Bert, served: Any) -> Callable[[Any], Any]:
     """Return the function from texts (n,) to logits (n, C) float32 of a step over pieces."""
     import tensorflow as tf  # noqa: PLC0415
 
     from sopan.fit.graph_windows import GraphWindows, pooled  # noqa: PLC0415  # imports TensorFlow
 
     read = served.read = GraphWindows(
-        rung.wordpiece_,
-        max_length=rung.window_length,
-        long_texts=rung.long_texts,
-        max_windows=rung.max_windows,
+        estimator.wordpiece_,
+        max_length=estimator.window_length,
+        long_texts=estimator.long_texts,
+        max_windows=estimator.max_windows,
     )
 
     def of_windows(windows: Any) -> Any:
         ids = windows.to_tensor(PADDING)
         mask = tf.sequence_mask(windows.row_lengths(), tf.shape(ids)[1])
-        return rung.network_([ids, mask], training=False)["logits"]
+        return estimator.network_([ids, mask], training=False)["logits"]
 
     def of_texts(texts: Any) -> Any:
         windows, of = read(texts)
-        logits = _in_parts(of_windows, windows, tf.size(of), len(rung.classes_))
-        return pooled(logits, of, tf.size(texts), rung.pool)
+        logits = _in_parts(of_windows, windows, tf.size(of), len(estimator.classes_))
+        return pooled(logits, of, tf.size(texts), estimator.pool)
 
     return of_texts
 
@@ -204,7 +210,7 @@ def _in_parts(function: Callable[[Any], Any], rows: Any, n: Any, width: int) -> 
     return found.concat()
 
 
-def _largest_difference(loaded: Any, rung: Rung, texts: pa.LargeStringArray) -> float:
+def _largest_difference(loaded: Any, estimator: Step, texts: pa.LargeStringArray) -> float:
     """Compare a loaded SavedModel with the step it was made of.
 
     Raises:
@@ -213,12 +219,12 @@ def _largest_difference(loaded: Any, rung: Rung, texts: pa.LargeStringArray) -> 
     import tensorflow as tf  # noqa: PLC0415
 
     every = pa.concat_arrays([as_texts(TRIALS), texts])
-    names = list(label_names(rung.classes_))
+    names = list(label_names(estimator.classes_))
     largest = 0.0
     for start in range(0, len(every), CHECKED_AT_ONCE):
         part = every.slice(start, CHECKED_AT_ONCE)
         answer = loaded.signatures["serving_default"](texts=tf.constant(part.to_pylist()))
-        gaps = np.abs(answer["scores"].numpy() - rung.predict_proba(part)).max(axis=1)
+        gaps = np.abs(answer["scores"].numpy() - estimator.predict_proba(part)).max(axis=1)
         same = [[name.decode() for name in row] == names for row in answer["classes"].numpy()]
         wrong = ~(gaps <= TOLERANCE) | ~np.array(same)  # not-a-number is no agreement either
         if wrong.any():

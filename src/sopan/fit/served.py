@@ -25,11 +25,11 @@ from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD
 from sopan.text.intake import Intake, PieceIntake, WordIntake, read_through
 from sopan.text.wordpiece import WordPiece
-from sopan.types import FloatArray, Json, Prediction, Reading, RungState
+from sopan.types import FloatArray, Json, Prediction, Reading, StepState
 
 
 class Predictor(Protocol):
-    """What is asked of a model that only predicts: a `Served` one, or a `Rung`."""
+    """What is asked of a model that only predicts: a `Served` one, or a `Step`."""
 
     @property
     def classes_(self) -> npt.NDArray[Any]:
@@ -48,7 +48,7 @@ class Served:
 
     Args:
         step: its name, maybe with a variant.
-        classes_, temperature_: as `Rung` has them.
+        classes_, temperature_: as `Step` has them.
         intake: how texts come to the network.
         program: the network.
         runtime, precision: what it runs on, and computes in.
@@ -63,26 +63,26 @@ class Served:
     precision: Precision
 
     def read(self, X: Texts) -> Reading:
-        """See `Rung.read`."""
+        """See `Step.read`."""
         classes = len(self.classes_)
         return read_through(
             self.intake, as_texts(X), lambda clipped: read_texts(self.program, clipped, classes)
         )
 
     def logits(self, X: Texts) -> FloatArray:
-        """See `Rung.logits`."""
+        """See `Step.logits`."""
         return self.read(X).logits
 
     def predict_texts(self, X: Texts) -> Prediction:
-        """See `Rung.predict_texts`."""
+        """See `Step.predict_texts`."""
         return Prediction.of(self.read(X), self.temperature_)
 
     def predict_proba(self, X: Texts) -> FloatArray:
-        """See `Rung.predict_proba`."""
+        """See `Step.predict_proba`."""
         return self.predict_texts(X).probabilities
 
     def predict(self, X: Texts) -> npt.NDArray[Any]:
-        """See `Rung.predict`."""
+        """See `Step.predict`."""
         labels: npt.NDArray[Any] = self.classes_[self.logits(X).argmax(axis=1)]
         return labels
 
@@ -172,7 +172,7 @@ def _check_fit(network: Network, saved: Saved) -> None:
 # ---- Texts to ids --------------------------------------------------------------------------------
 
 
-def _piece_intake(settings: Mapping[str, Json], state: RungState) -> Intake:
+def _piece_intake(settings: Mapping[str, Json], state: StepState) -> Intake:
     """See `Bert.intake`, of which this is the equal."""
     rules = {name: state.settings[name] for name in ("lowercase", "accents", "breaks")}
     encoder = state.settings["encoder"]
@@ -186,14 +186,14 @@ def _piece_intake(settings: Mapping[str, Json], state: RungState) -> Intake:
     )
 
 
-def _word_intake(settings: Mapping[str, Json], state: RungState) -> Intake:
-    """See `NeuralRung.intake`, of which this is the equal."""
+def _word_intake(settings: Mapping[str, Json], state: StepState) -> Intake:
+    """See `NeuralStep.intake`, of which this is the equal."""
     from sopan.text.vocab import Vocabulary  # noqa: PLC0415  # brings compiled kernels in, which pieces do without
 
     vocabulary = Vocabulary(state.words, None, settings["tokens"], settings["lowercase"])
     return WordIntake(vocabulary, settings["max_length"])
 
 
-def intake_of(step: str, settings: Mapping[str, Json], state: RungState) -> Intake:
+def intake_of(step: str, settings: Mapping[str, Json], state: StepState) -> Intake:
     """Return how texts come to the network of a saved step, as its class has it."""
     return (_piece_intake if step == "bert" else _word_intake)(settings, state)

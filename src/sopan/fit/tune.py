@@ -15,8 +15,8 @@ import pyarrow as pa
 from sopan.errors import ConfigError, DataError
 from sopan.fit.calibrate import fit_temperature
 from sopan.fit.metrics import measure
-from sopan.rungs import make_step, step_class
-from sopan.rungs.base import Memo, Rung
+from sopan.steps import make_step, step_class
+from sopan.steps.base import Memo, Step
 from sopan.text.findings import IMBALANCED
 from sopan.training.recipe import Monitor
 from sopan.types import Corpus, softmax
@@ -98,15 +98,15 @@ class Tuned:
     """The outcome of tuning one step.
 
     Args:
-        rung: fitted with the best settings on the training texts, calibrated on the validation texts.
+        estimator: fitted with the best settings on the training texts, calibrated on the validation texts.
         trials: in the order tried.
         offered: how many settings there were to try.
         fit_seconds: what fitting the chosen settings alone costs, shared features included.
         tune_seconds: all the other time that tuning took.
-        interrupted: Ctrl-C ended the search early; `rung` is the best until then.
+        interrupted: Ctrl-C ended the search early; `estimator` is the best until then.
     """
 
-    rung: Rung
+    estimator: Step
     trials: tuple[Trial, ...]
     offered: int
     fit_seconds: float
@@ -153,7 +153,7 @@ def tune(
     started = clock = time.perf_counter()
     metric, memo = tuning_metric(train.labels), Memo()
     candidates = _candidates(step, fixed, np.bincount(train.labels))
-    best: tuple[tuple[float, float], Rung, float] | None = None
+    best: tuple[tuple[float, float], Step, float] | None = None
     trials: list[Trial] = []
     interrupted, last = False, 0.0
     try:
@@ -161,14 +161,14 @@ def tune(
             if interrupted or (best and time.perf_counter() - clock + last >= budget.seconds):
                 break
             shared = memo.made_seconds
-            rung, trial, alone = _try(step, settings, train, val, unlabelled, memo, monitor(number))
-            trained = rung.training()
+            estimator, trial, alone = _try(step, settings, train, val, unlabelled, memo, monitor(number))
+            trained = estimator.training()
             interrupted = trained is not None and trained.interrupted
             clock = clock if best else time.perf_counter()
             last = trial.seconds - (memo.made_seconds - shared)  # what a trial costs once features are shared
             score = (getattr(trial, metric), -trial.log_loss)
             if best is None or score > best[0]:
-                best = score, rung, alone
+                best = score, estimator, alone
             trials.append(trial)
             on_trial(trial, len(candidates))
     except KeyboardInterrupt:
@@ -176,9 +176,9 @@ def tune(
             raise
         interrupted = True
     assert best is not None, "a step offers at least one candidate"
-    _, rung, fit_seconds = best
+    _, estimator, fit_seconds = best
     tune_seconds = max(0.0, time.perf_counter() - started - fit_seconds)
-    return Tuned(rung, tuple(trials), len(candidates), fit_seconds, tune_seconds, interrupted)
+    return Tuned(estimator, tuple(trials), len(candidates), fit_seconds, tune_seconds, interrupted)
 
 
 def _candidates(step: str, fixed: dict[str, Any], class_counts: npt.NDArray[Any]) -> list[dict[str, Any]]:
@@ -198,10 +198,10 @@ def _try(
     unlabelled: pa.LargeStringArray | None,
     memo: Memo,
     monitor: Monitor,
-) -> tuple[Rung, Trial, float]:
+) -> tuple[Step, Trial, float]:
     """Fit one candidate, calibrate it, score it; also return what its fit would have cost alone."""
     started, reused = time.perf_counter(), memo.reused_seconds
-    rung = make_step(step, **settings).fit(
+    estimator = make_step(step, **settings).fit(
         train.texts,
         train.names,
         unlabelled=unlabelled,
@@ -210,9 +210,9 @@ def _try(
         monitor=monitor,
     )
     fitted = time.perf_counter()
-    logits = rung.logits(val.texts)
-    rung.temperature_ = fit_temperature(logits, val.labels)
-    scores = measure(softmax(logits / rung.temperature_), val.labels, val.classes)
+    logits = estimator.logits(val.texts)
+    estimator.temperature_ = fit_temperature(logits, val.labels)
+    scores = measure(softmax(logits / estimator.temperature_), val.labels, val.classes)
     trial = Trial(
         settings,
         scores["accuracy"],
@@ -220,4 +220,4 @@ def _try(
         scores["log_loss"],
         seconds=time.perf_counter() - started,
     )
-    return rung, trial, fitted - started + memo.reused_seconds - reused
+    return estimator, trial, fitted - started + memo.reused_seconds - reused

@@ -32,7 +32,7 @@ import numpy as np
 
 from sopan.kernels.cbow_block import BLOCK, Floats, block_step, make_scratch
 from sopan.kernels.chance import LOW_HALF, Noise, below, draw_noise, kernel, random_bits
-from sopan.kernels.lanes import LANES
+from sopan.kernels.simd import LANES
 from sopan.types import FloatArray, Int32Array, Int64Array
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sopan.kernels.chance import as_it_is, kernel
-from sopan.kernels.lanes import (
+from sopan.kernels.simd import (
     LANES,
     add,
     add_product,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sopan.kernels.plain import mixed_words, plain_kinds, plain_words
+from sopan.kernels.ascii_words import mixed_words, plain_kinds, plain_words
 from sopan.kernels.segment import Bytes, doubled, kernel, segment_words
 from sopan.types import BoolArray, Int32Array, Int64Array
 

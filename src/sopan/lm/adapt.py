@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from sopan.rungs.language_model import LanguageModel
+from sopan.steps.language_model import LanguageModel
 from sopan.text.wordpiece import UNK, WordPiece
 
 LEAST_COUNT = 20
@@ -75,5 +75,5 @@ def grow(model: LanguageModel, words: Iterable[str]) -> LanguageModel:
         weights[path] = np.concatenate([table, np.array(more, table.dtype).reshape(-1, *table.shape[1:])])
     grown = LanguageModel.make(model.config, wordpiece, seed=0, pairs=model.pairs)
     grown.set_weights(weights)
-    grown.unlearnt = model.unlearnt
+    grown.missing_heads = model.missing_heads
     return grown

@@ -34,7 +34,7 @@ class Sized(Protocol):
         """The most pieces that it reads."""
 
 
-class Speaker(Protocol):
+class AnyLanguageModel(Protocol):
     """A language model: `LanguageModel`, or one in a runtime."""
 
     @property
@@ -46,12 +46,12 @@ class Speaker(Protocol):
         """Cuts texts."""
 
     @property
-    def unlearnt(self) -> tuple[str, ...]:
+    def missing_heads(self) -> tuple[str, ...]:
         """Heads that hold their initial weights."""
 
     @property
     def objective(self) -> Literal["masked", "causal"]:
-        """Whether it fills blanks or foretells."""
+        """Whether it fills blanks or predicts the next piece."""
 
     def logits(self, rows: Rows, at: Int32Array) -> Float32Array:
         """Return the logits (P, V) of the pieces at P places in B · T."""
@@ -103,13 +103,13 @@ def windows(length: int, room: int, before: int) -> list[Window]:
     ]
 
 
-def check_head(model: Speaker) -> None:
-    """Hold that a model has learnt to foretell pieces.
+def check_head(model: AnyLanguageModel) -> None:
+    """Hold that a model has learnt to predict pieces.
 
     Raises:
         ConfigError: it came without the head that does.
     """
-    if "predict" in model.unlearnt:
+    if "predict" in model.missing_heads:
         raise ConfigError(
             "this model came without the head that says what belongs in a blank",
             next_step="take one that has it, such as sopan-mini",
@@ -126,7 +126,7 @@ def fill_rectangle(texts: Sequence[Int32Array], height: int, length: int) -> Row
     return rows
 
 
-def answers(model: Speaker, questions: Iterable[Question]) -> Iterator[tuple[int, Float32Array]]:
+def answers(model: AnyLanguageModel, questions: Iterable[Question]) -> Iterator[tuple[int, Float32Array]]:
     """Yield of each question its number and the log-probabilities (A, V) of the pieces at its places.
 
     Args:
@@ -141,7 +141,7 @@ def answers(model: Speaker, questions: Iterable[Question]) -> Iterator[tuple[int
         number += len(some)
 
 
-def _answer(model: Speaker, questions: list[Question]) -> Iterator[tuple[int, Float32Array]]:
+def _answer(model: AnyLanguageModel, questions: list[Question]) -> Iterator[tuple[int, Float32Array]]:
     lengths = np.array([len(question.ids) for question in questions], np.int64)
     asked = max(len(question.at) for question in questions)
     most = max(1, min(READ_TEXTS, MOST_LOGITS // (asked * len(model.wordpiece))))
@@ -164,7 +164,7 @@ def log_softmax(logits: Float32Array) -> Float32Array:
     return np.asarray(logits - np.log(sums), np.float32)
 
 
-def framed(model: Speaker, *parts: Int32Array | Int64Array) -> Int32Array:
+def framed(model: AnyLanguageModel, *parts: Int32Array | Int64Array) -> Int32Array:
     """Return pieces end to end between `[CLS]` and `[SEP]`, as the model was trained on them."""
     specials = model.wordpiece.specials
     return np.concatenate([[specials["[CLS]"]], *parts, [specials["[SEP]"]]], dtype=np.int32)

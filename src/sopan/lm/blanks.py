@@ -19,7 +19,7 @@ from typing import Self
 import numpy as np
 
 from sopan.errors import DataError
-from sopan.lm.ask import Question, Speaker, answers, framed, log_softmax
+from sopan.lm.ask import AnyLanguageModel, Question, answers, framed, log_softmax
 from sopan.text.packing import MARKS
 from sopan.text.wordpiece import MASK, Pieces
 from sopan.types import Float32Array, FloatArray, Int32Array, Int64Array
@@ -41,7 +41,7 @@ class Frame:
         choice: words to choose among, as pieces; none: any words.
     """
 
-    model: Speaker
+    model: AnyLanguageModel
     parts: tuple[Int32Array, ...]
     truncated: bool
     choice: tuple[Int32Array, ...] = ()
@@ -49,7 +49,7 @@ class Frame:
     @classmethod
     def around(
         cls,
-        model: Speaker,
+        model: AnyLanguageModel,
         found: Pieces,
         blanks: Int64Array,
         more: int,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sopan.rungs.language_model import LanguageModel
+from sopan.steps.language_model import LanguageModel
 from sopan.types import Json
 
 TEMPLATE = """\
@@ -65,7 +65,7 @@ def describe_model(model: LanguageModel, account: Mapping[str, Json], title: str
     what = (
         "A masked language model: it fills blanks, reading both sides."
         if masked
-        else "A causal language model: it foretells each piece from those before it."
+        else "A causal language model: it predicts each piece from those before it."
     )
     return TEMPLATE.format(
         tag="fill-mask" if masked else "text-generation",

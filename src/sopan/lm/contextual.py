@@ -18,7 +18,7 @@ import numpy as np
 
 from sopan.errors import ConfigError, DataError
 from sopan.lm.ask import LENGTHS, Window, fill_rectangle, framed, windows
-from sopan.rungs.language_model import LanguageModel
+from sopan.steps.language_model import LanguageModel
 from sopan.text.batch import plan
 from sopan.text.packing import MARKS, Rows
 from sopan.text.wordpiece import Pieces

@@ -14,7 +14,7 @@ import numpy as np
 
 from sopan.fit.intervals import accuracy_interval, paired_difference
 from sopan.lm.fill import fill
-from sopan.rungs.language_model import LanguageModel
+from sopan.steps.language_model import LanguageModel
 from sopan.text.wordpiece import MASK, UNK, WordPiece
 from sopan.types import BoolArray, Json
 

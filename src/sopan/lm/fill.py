@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from sopan.errors import ConfigError, DataError
-from sopan.lm.ask import Speaker, check_head
+from sopan.lm.ask import AnyLanguageModel, check_head
 from sopan.lm.blanks import Frame, Words
 from sopan.text.wordpiece import MASK, Pieces
 from sopan.types import Int32Array, Int64Array, Json
@@ -78,7 +78,7 @@ class Filled:
 
 
 def fill(
-    model: Speaker,
+    model: AnyLanguageModel,
     text: str,
     *,
     top: int = 5,
@@ -141,7 +141,7 @@ def _sizes(pieces: int | Sequence[int], n: int) -> list[int]:
     return sizes
 
 
-def _spelt(model: Speaker, candidates: Sequence[str]) -> tuple[Int32Array, ...]:
+def _spelt(model: AnyLanguageModel, candidates: Sequence[str]) -> tuple[Int32Array, ...]:
     """Cut candidates into pieces, each spelling once."""
     found: dict[bytes, Int32Array] = {}
     for word in candidates:
@@ -152,13 +152,13 @@ def _spelt(model: Speaker, candidates: Sequence[str]) -> tuple[Int32Array, ...]:
     return tuple(found.values())
 
 
-def _candidate(model: Speaker, log: float, ids: Int32Array) -> Candidate:
+def _candidate(model: AnyLanguageModel, log: float, ids: Int32Array) -> Candidate:
     pieces = tuple(model.wordpiece.pieces[index] for index in ids)
     return Candidate(model.wordpiece.join(ids), float(np.exp(log)), pieces)
 
 
 def _filling(
-    model: Speaker, text: str, found: Pieces, places: Int64Array, log: float, filled: Words
+    model: AnyLanguageModel, text: str, found: Pieces, places: Int64Array, log: float, filled: Words
 ) -> Filling:
     """Write the words into the text as it was given."""
     words = tuple(model.wordpiece.join(ids) for ids in filled)

@@ -13,7 +13,7 @@ import numpy as np
 
 from sopan.errors import ConfigError
 from sopan.lm.ask import Question, answers, check_head, framed
-from sopan.rungs.language_model import LanguageModel
+from sopan.steps.language_model import LanguageModel
 from sopan.text.wordpiece import CONTINUES, SEP
 from sopan.types import Float32Array, FloatArray, Json
 

@@ -2,7 +2,7 @@
 
     config.json, tokenizer.json, tokenizer_config.json, vocab.txt, model.safetensors, README.md
 
-What `sopan.rungs.bert_folder` read comes out as it went in, tensor for tensor. Heads that have learnt nothing
+What `sopan.steps.bert_folder` read comes out as it went in, tensor for tensor. Heads that have learnt nothing
 are not written.
 """
 
@@ -20,10 +20,10 @@ from tokenizers import Tokenizer, processors
 
 from sopan.errors import ConfigError
 from sopan.fit.publish import replacing_folder
-from sopan.rungs.bert_folder import HEADS
-from sopan.rungs.bert_layout import tensors_of
-from sopan.rungs.encoder_config import EncoderConfig
-from sopan.rungs.language_model import LanguageModel
+from sopan.steps.bert_folder import HEADS
+from sopan.steps.bert_layout import tensors_of
+from sopan.steps.encoder_config import EncoderConfig
+from sopan.steps.language_model import LanguageModel
 from sopan.text.wordpiece import CLS, MASK, PAD, SEP, SPECIALS, UNK, WordPiece
 from sopan.types import Json
 
@@ -138,7 +138,7 @@ def _tensors(model: LanguageModel, stored: Stored) -> dict[str, npt.NDArray[Any]
 
 def _left_out(model: LanguageModel) -> tuple[str, ...]:
     """Return how the paths of the heads that have learnt nothing begin."""
-    return tuple(path for paths in HEADS.values() if paths[0][:-1] in model.unlearnt for path in paths)
+    return tuple(path for paths in HEADS.values() if paths[0][:-1] in model.missing_heads for path in paths)
 
 
 def _config(model: LanguageModel, stored: Stored, labels: Sequence[str]) -> Mapping[str, Any]:
@@ -171,11 +171,11 @@ def _config(model: LanguageModel, stored: Stored, labels: Sequence[str]) -> Mapp
 
 def _architecture(model: LanguageModel) -> str:
     """Return the class of `transformers` that has these heads and no others."""
-    if "predict" in model.unlearnt:
+    if "predict" in model.missing_heads:
         return "BertModel"
     if model.config.causal:
         return "BertLMHeadModel"
-    return "BertForPreTraining" if model.pairs and "order" not in model.unlearnt else "BertForMaskedLM"
+    return "BertForPreTraining" if model.pairs and "order" not in model.missing_heads else "BertForMaskedLM"
 
 
 def _tokenizer_config(model: LanguageModel) -> Mapping[str, Any]:

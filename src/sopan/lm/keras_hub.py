@@ -1,6 +1,6 @@
 """A language model as a folder that `keras_hub.models.BertMaskedLM.from_preset` loads.
 
-The layout is in `sopan.rungs.keras_hub_folder`. KerasHub has no head for pairs, so that is left out; it has
+The layout is in `sopan.steps.keras_hub_folder`. KerasHub has no head for pairs, so that is left out; it has
 a pooler always: a model without one gets the identity there.
 """
 
@@ -18,8 +18,8 @@ import numpy.typing as npt
 from sopan.errors import ConfigError
 from sopan.fit.publish import replacing_folder
 from sopan.lm.hugging_face import check_bert
-from sopan.rungs.keras_hub_folder import HEAD, SIZES, VOCABULARY, WEIGHTS, keras_hub_names
-from sopan.rungs.language_model import LanguageModel
+from sopan.steps.keras_hub_folder import HEAD, SIZES, VOCABULARY, WEIGHTS, keras_hub_names
+from sopan.steps.language_model import LanguageModel
 from sopan.text.wordpiece import CONTINUES, UNK
 from sopan.types import Json
 
@@ -56,7 +56,7 @@ def save_keras_hub(model: LanguageModel, folder: str | Path) -> None:
         for name, content in _descriptions(model).items():
             (new / name).write_text(f"{json.dumps(content, indent=2)}\n")
         _write(new / WEIGHTS, model, weights, head=False)
-        if "predict" not in model.unlearnt:
+        if "predict" not in model.missing_heads:
             _write(new / HEAD, model, weights, head=True)
 
 
@@ -91,7 +91,7 @@ def _descriptions(model: LanguageModel) -> dict[str, Json]:
         "tokenizer.json": _described("bert_tokenizer", "BertTokenizer") | {"config": rules},
         "metadata.json": {"keras_version": keras.__version__, "tasks": ["MaskedLM"]},
     }
-    if "predict" not in model.unlearnt:
+    if "predict" not in model.missing_heads:
         inner = {"backbone": backbone, "preprocessor": None, "name": "bert_masked_lm"}
         described["task.json"] = _described("bert_masked_lm", "BertMaskedLM") | {"config": inner}
     return described

@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sopan.rungs.embedding import CbowSettings, train_word_vectors
-from sopan.rungs.encoder_config import EncoderConfig
-from sopan.rungs.language_model import LanguageModel
-from sopan.rungs.layers import Precision
+from sopan.steps.embedding import CbowSettings, train_word_vectors
+from sopan.steps.encoder_config import EncoderConfig
+from sopan.steps.language_model import LanguageModel
+from sopan.steps.layers import Precision
 from sopan.text.packing import Rows
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import WordPiece

@@ -22,7 +22,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from sopan.errors import ConfigError
-from sopan.lm.ask import AT_ONCE, Question, Speaker, answers, check_head, framed, windows
+from sopan.lm.ask import AT_ONCE, AnyLanguageModel, Question, answers, check_head, framed, windows
 from sopan.text.packing import MARKS
 from sopan.text.wordpiece import CLS, MASK, PAD, SEP, UNK, Pieces
 from sopan.types import BoolArray, FloatArray, Int64Array, Json
@@ -102,7 +102,7 @@ def perplexity(total: float, n: int) -> float | None:
     return math.exp(min(-total / n, math.log(HIGHEST))) if n else None
 
 
-def check_method(model: Speaker, method: Method | None) -> Method:
+def check_method(model: AnyLanguageModel, method: Method | None) -> Method:
     """Return the method that is meant, `word-l2r` or `causal` if none is named.
 
     Raises:
@@ -118,12 +118,14 @@ def check_method(model: Speaker, method: Method | None) -> Method:
     return method
 
 
-def score(model: Speaker, text: str, *, method: Method | None = None) -> Score:
+def score(model: AnyLanguageModel, text: str, *, method: Method | None = None) -> Score:
     """Score one text; see `score_texts`."""
     return next(score_texts(model, [text], method=method))
 
 
-def score_texts(model: Speaker, texts: Iterable[str], *, method: Method | None = None) -> Iterator[Score]:
+def score_texts(
+    model: AnyLanguageModel, texts: Iterable[str], *, method: Method | None = None
+) -> Iterator[Score]:
     """Score texts in their order, as many at a time as fill some batches.
 
     A masked model reads a text once for each of its pieces, a causal one once.
@@ -151,7 +153,7 @@ def score_texts(model: Speaker, texts: Iterable[str], *, method: Method | None =
     yield from _score_group(model, group, chosen)
 
 
-def _score_group(model: Speaker, group: list[tuple[str, Pieces]], method: Method) -> Iterator[Score]:
+def _score_group(model: AnyLanguageModel, group: list[tuple[str, Pieces]], method: Method) -> Iterator[Score]:
     found = [np.full(len(pieces.ids), np.nan) for _, pieces in group]
     asked: list[tuple[int, Int64Array]] = []
     ask = _ask_causal if method == "causal" else _ask_masked
@@ -172,11 +174,13 @@ def _score_group(model: Speaker, group: list[tuple[str, Pieces]], method: Method
         yield Score(text, method, total, len(pieces.ids) > room, words)
 
 
-def _scored(model: Speaker, pieces: Pieces) -> BoolArray:
+def _scored(model: AnyLanguageModel, pieces: Pieces) -> BoolArray:
     return ~np.isin(pieces.ids, [model.wordpiece.specials[special] for special in CONTEXT])
 
 
-def _ask_masked(model: Speaker, pieces: Pieces, method: Method) -> Iterator[tuple[Question, Int64Array]]:
+def _ask_masked(
+    model: AnyLanguageModel, pieces: Pieces, method: Method
+) -> Iterator[tuple[Question, Int64Array]]:
     """Hide one piece after the other, in the middle of as much text as the model reads."""
     room = model.config.max_length - MARKS
     ends = np.searchsorted(pieces.words, pieces.words, side="right")
@@ -189,7 +193,9 @@ def _ask_masked(model: Speaker, pieces: Pieces, method: Method) -> Iterator[tupl
         yield Question(ids, np.array([at], np.int32)), np.array([place])
 
 
-def _ask_causal(model: Speaker, pieces: Pieces, method: Method) -> Iterator[tuple[Question, Int64Array]]:
+def _ask_causal(
+    model: AnyLanguageModel, pieces: Pieces, method: Method
+) -> Iterator[tuple[Question, Int64Array]]:
     """Ask before every piece what comes; of a long text, in windows that overlap by half."""
     room = model.config.max_length - 1
     scored = _scored(model, pieces)
@@ -200,7 +206,7 @@ def _ask_causal(model: Speaker, pieces: Pieces, method: Method) -> Iterator[tupl
             yield Question(ids, (places - window.start).astype(np.int32)), places
 
 
-def _words(model: Speaker, text: str, pieces: Pieces, logs: FloatArray) -> Iterator[ScoredWord]:
+def _words(model: AnyLanguageModel, text: str, pieces: Pieces, logs: FloatArray) -> Iterator[ScoredWord]:
     unknown = pieces.ids == model.wordpiece.specials[UNK]
     bounds = np.flatnonzero(np.diff(pieces.words, prepend=-1, append=-1))
     for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):

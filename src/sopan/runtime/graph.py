@@ -1,6 +1,6 @@
 """The networks of the steps, written once in the operations that every runtime has.
 
-They give what the Keras networks give (`sopan.rungs`), and compute less:
+They give what the Keras networks give (`sopan.steps`), and compute less:
 
 * only the outputs that are asked for, and no attention weights;
 * where the first place alone is read (`cls`), the last block computes that place alone: its query looks at
@@ -46,7 +46,7 @@ class Graph:
     # ---- steps -----------------------------------------------------------------------------------
 
     def encoder(self, body: EncoderBody, x: Tensor, mask: Tensor) -> Tensor:
-        """Return the vectors (B, E): `sopan.rungs.encoder.encode` and a summary."""
+        """Return the vectors (B, E): `sopan.steps.encoder.encode` and a summary."""
         ops, arrays, first = self.ops, self.arrays, body.summary == "cls"
         if "first/vector" in arrays:  # a learned one before the words
             nothing = ops.multiply(ops.cut(x, 1, 0, 1), ops.constant(np.zeros(1, np.float32)))
@@ -71,7 +71,7 @@ class Graph:
         return ops.tanh(self.dense(vector, "pooler")) if "pooler/kernel" in arrays else vector
 
     def self_attention(self, body: SelfAttentionBody, x: Tensor, mask: Tensor) -> Tensor:
-        """Return the vectors (B, width) of `sopan.rungs.self_attention`."""
+        """Return the vectors (B, width) of `sopan.steps.self_attention`."""
         context = self.heads(x, x, self.hidden(mask, body.causal), "heads/qkv", body.heads)
         hidden = self.ops.gelu(self.ops.add(context, self.dense(x, "itself")), exact=False)
         return self.summary(hidden, mask, body.summary)
@@ -121,7 +121,7 @@ class Graph:
         return ops.where(seen, ops.constant(np.float32(0)), ops.constant(HIDDEN))
 
     def summary(self, x: Tensor, mask: Tensor, summary: str) -> Tensor:
-        """Return (B, D) for x (B, T, D): `sopan.rungs.summary.summarise`."""
+        """Return (B, D) for x (B, T, D): `sopan.steps.summary.summarise`."""
         ops = self.ops
         seen = ops.reshape(ops.cast(mask, np.float32), (0, -1, 1))  # (B, T, 1)
         some = ops.reduce("max", seen, 1)  # (B, 1): whether there is any word

@@ -1,6 +1,6 @@
 """A language model without Keras: `graph.py`'s encoder, and the head that says which piece belongs there.
 
-The numbers are those of `sopan.rungs.language_model`, whose file says where they come from. The encoder runs
+The numbers are those of `sopan.steps.language_model`, whose file says where they come from. The encoder runs
 in OpenVINO where that is installed, else in NumPy; the head, over the few places that are asked, in NumPy.
 """
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sopan.text.batch import MULTIPLE, open_length
-from sopan.types import Json, RungState
+from sopan.types import Json, StepState
 
 Precision = Literal["float32", "bfloat16", "int8"]
 Output = Literal["logits", "vector"]
@@ -23,7 +23,7 @@ Output = Literal["logits", "vector"]
 
 @dataclass(frozen=True, slots=True)
 class EncoderBody:
-    """An encoder of `depth` blocks, as `sopan.rungs.encoder.encode`, and a summary; see `EncoderConfig`."""
+    """An encoder of `depth` blocks, as `sopan.steps.encoder.encode`, and a summary; see `EncoderConfig`."""
 
     depth: int
     heads: int
@@ -37,7 +37,7 @@ class EncoderBody:
 
 @dataclass(frozen=True, slots=True)
 class SelfAttentionBody:
-    """One layer of attention and a summary, as `sopan.rungs.self_attention.SelfAttention`."""
+    """One layer of attention and a summary, as `sopan.steps.self_attention.SelfAttention`."""
 
     heads: int
     causal: bool
@@ -46,7 +46,7 @@ class SelfAttentionBody:
 
 @dataclass(frozen=True, slots=True)
 class ReaderBody:
-    """A bidirectional GRU that is read by attention, as `sopan.rungs.attention.Attention`."""
+    """A bidirectional GRU that is read by attention, as `sopan.steps.attention.Attention`."""
 
     look: str
     scoring: str
@@ -75,13 +75,13 @@ class Network:
         return int(self.arrays["logits/kernel"].shape[1])
 
 
-def describe(step: str, settings: Mapping[str, Json], state: RungState) -> Network:
+def describe(step: str, settings: Mapping[str, Json], state: StepState) -> Network:
     """Return the network of a fitted step, from what its model folder holds.
 
     Args:
         step: its name, without a variant.
         settings: all that `get_params` gives.
-        state: what `Rung.state` gives.
+        state: what `Step.state` gives.
 
     Raises:
         KeyError: the step has no network, or a setting is missing.

@@ -16,7 +16,7 @@ Array: TypeAlias = npt.NDArray[Any]
 Arrays: TypeAlias = Mapping[str, Array]
 
 HIDDEN = np.float32(-3e38)
-"""Added to a score, it leaves a weight of 0; see `sopan.rungs.attend.lowest`."""
+"""Added to a score, it leaves a weight of 0; see `sopan.steps.attend.lowest`."""
 
 
 class Operations(Protocol):

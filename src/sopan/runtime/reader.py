@@ -1,7 +1,7 @@
 """The step `attention` in the operations of runtimes: a GRU in both directions, read by attention.
 
 Source: M.-T. Luong, H. Pham and C. Manning, "Effective Approaches to Attention-based Neural Machine
-Translation" (2015); equations as in `sopan.rungs.attention`, whose `Reader` this is.
+Translation" (2015); equations as in `sopan.steps.attention`, whose `Reader` this is.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from sopan import __version__
 from sopan.errors import SopanError
-from sopan.serve.asking import Desk, not_ready
+from sopan.serve.dispatch import ModelClient, not_ready
 from sopan.serve.launching import StartedChild
 from sopan.serve.limits import StrictRoute
 from sopan.serve.maps import Maps
@@ -40,7 +40,7 @@ class Parts:
     """What runs behind the application."""
 
     supervisor: Supervisor
-    desk: Desk
+    client: ModelClient
     room: Room
     metrics: Metrics
     maps: Maps
@@ -48,7 +48,7 @@ class Parts:
     async def close(self) -> None:
         """Stop all of it."""
         await self.maps.close()
-        await self.desk.dispatcher.close()
+        await self.client.dispatcher.close()
         await self.supervisor.close()
 
 
@@ -62,9 +62,9 @@ def make_parts(start: Callable[[], StartedChild], first: StartedChild, cache: Pa
     """
     metrics = Metrics()
     supervisor = Supervisor(start, first)
-    desk = Desk(supervisor, Dispatcher(supervisor, metrics.observe_batch))
-    metrics.watch(desk)
-    return Parts(supervisor, desk, Room(), metrics, Maps(desk, cache))
+    client = ModelClient(supervisor, Dispatcher(supervisor, metrics.observe_batch))
+    metrics.watch(client)
+    return Parts(supervisor, client, Room(), metrics, Maps(client, cache))
 
 
 def make_app(parts: Parts, hosts: frozenset[str], token: str) -> ASGIApp:
@@ -85,17 +85,17 @@ def make_app(parts: Parts, hosts: frozenset[str], token: str) -> ASGIApp:
     )
     install(app)
     for router in (
-        native(parts.desk, parts.maps),
-        tables(parts.desk),
-        room_routes(parts.room, parts.desk, token),
-        v2(parts.desk),
-        tfserving(parts.desk),
+        native(parts.client, parts.maps),
+        tables(parts.client),
+        room_routes(parts.room, parts.client, token),
+        v2(parts.client),
+        tfserving(parts.client),
         metrics_route(parts.metrics),
-        _admin(parts.desk, token),
+        _admin(parts.client, token),
     ):
         app.include_router(router)
     static_routes(app)
-    return Guard(Measured(app, parts.metrics), hosts, lambda: parts.desk.hash)
+    return Guard(Measured(app, parts.metrics), hosts, lambda: parts.client.hash)
 
 
 def _closing(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -107,7 +107,7 @@ def _closing(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[No
     return closing
 
 
-def _admin(desk: Desk, token: str) -> APIRouter:
+def _admin(client: ModelClient, token: str) -> APIRouter:
     router = APIRouter(route_class=StrictRoute, tags=["admin"])
 
     @router.post(
@@ -120,7 +120,7 @@ def _admin(desk: Desk, token: str) -> APIRouter:
         """Load the same folder anew, and change over to it if all is well. Needs the token."""
         check_token(authorization, token)
         try:
-            before, now = await desk.supervisor.reload()
+            before, now = await client.supervisor.reload()
         except SopanError as error:
             raise not_ready(error.what, 5.0, "reload_failed") from error
         return {"model": now, "before": before}

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sopan.serve.schemas import Asked, Steps, Told, Top, Word
+from sopan.serve.schemas import RequestBody, ResponseBody, Steps, Top, Word
 
 
-class GuessRequest(Asked):
+class GuessRequest(RequestBody):
     """The words around a gap, and maybe the word that stood in it, whose rank is then told."""
 
     context: Annotated[list[Word], Field(min_length=1, max_length=80)]
@@ -49,7 +49,7 @@ class StepGuesses(BaseModel):
     asked: RankedGuess | None
 
 
-class GuessAnswer(Told):
+class GuessAnswer(ResponseBody):
     """Of each CBOW step."""
 
     steps: list[StepGuesses]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from sopan.serve.asking import Desk, not_ready
+from sopan.serve.dispatch import ModelClient, not_ready
 from sopan.serve.limits import Refusal
 
 PATIENCE = 8.0
@@ -22,12 +22,12 @@ class Maps:
     """The maps of the words of all steps.
 
     Args:
-        desk: what is served.
+        client: what is served.
         cache: where maps are kept; the user's cache folder unless given.
     """
 
-    def __init__(self, desk: Desk, cache: Path | None = None) -> None:
-        self._desk = desk
+    def __init__(self, client: ModelClient, cache: Path | None = None) -> None:
+        self._client = client
         self._cache = cache or Path(platformdirs.user_cache_dir("sopan")) / "maps"
         self._making: dict[Path, asyncio.Task[None]] = {}
 
@@ -37,7 +37,7 @@ class Maps:
         Raises:
             Refusal: 422, there is no such step, or it has no vectors; 503, the map is being made.
         """
-        about = self._desk.about
+        about = self._client.about
         found = next((each for each in about["steps"] if each["step"] == step), None)
         if found is None or "vectors" not in found["has"]:
             able = [each["step"] for each in about["steps"] if "vectors" in each["has"]]

@@ -16,7 +16,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sopan.serve.asking import Desk
+from sopan.serve.dispatch import ModelClient
 from sopan.serve.queueing import QUICK, SLOW
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 2, 5, 10)
@@ -55,32 +55,34 @@ class Metrics:
         self.batch_seconds.labels(kind).observe(seconds)
         self.tokens.labels(kind).inc(tokens)
 
-    def watch(self, desk: Desk) -> None:
+    def watch(self, client: ModelClient) -> None:
         """Read the state of queue and child whenever the metrics are asked for."""
-        self.registry.register(_State(desk))
+        self.registry.register(_State(client))
 
 
 class _State:
     """Gauges that are read, not kept."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, client: ModelClient) -> None:
+        self._client = client
 
     def collect(self) -> Any:
         """Return what is so now."""
-        desk, child = self._desk, self._desk.supervisor.child
-        yield GaugeMetricFamily("sopan_ready", "Whether questions are answered.", value=float(desk.ready))
+        client, child = self._client, self._client.supervisor.child
+        yield GaugeMetricFamily("sopan_ready", "Whether questions are answered.", value=float(client.ready))
         yield GaugeMetricFamily(
-            "sopan_waiting", "Jobs that wait or are computed.", value=desk.dispatcher.waiting
+            "sopan_waiting", "Jobs that wait or are computed.", value=client.dispatcher.waiting
         )
-        restarts = desk.supervisor.restarts
+        restarts = client.supervisor.restarts
         yield GaugeMetricFamily("sopan_child_restarts", "Children that were lost.", value=restarts)
         rss = 0 if child is None else child.rss
         yield GaugeMetricFamily("sopan_child_resident_bytes", "Memory of the child.", value=rss)
-        yield GaugeMetricFamily("sopan_known_hits", "Answers that were known already.", value=desk.known_hits)
+        yield GaugeMetricFamily(
+            "sopan_known_hits", "Answers that were known already.", value=client.known_hits
+        )
         speed = GaugeMetricFamily("sopan_tokens_per_second", "Measured speed.", labels=("class",))
         for kind in (QUICK, SLOW):
-            speed.add_metric((kind,), desk.dispatcher.speed(kind))
+            speed.add_metric((kind,), client.dispatcher.speed(kind))
         yield speed
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Path, Request
 
-from sopan.serve.asking import Desk
+from sopan.serve.dispatch import ModelClient
 from sopan.serve.limits import MOST_CHARACTERS, MOST_TEXTS, Refusal
 from sopan.serve.queueing import padded
 
@@ -19,13 +19,13 @@ def path_name(step: str) -> str:
     return step.replace(":", "-")
 
 
-def find_step(desk: Desk, name: str) -> dict[str, Any]:
+def find_step(client: ModelClient, name: str) -> dict[str, Any]:
     """Return what is known of a step.
 
     Raises:
         Refusal: 404.
     """
-    found = next((step for step in desk.about["steps"] if path_name(step["step"]) == name), None)
+    found = next((step for step in client.about["steps"] if path_name(step["step"]) == name), None)
     if found is None:
         raise Refusal(404, "there is no such model", "not_found")
     return dict(found)
@@ -44,11 +44,11 @@ def check_texts(texts: list[str]) -> None:
 
 
 async def predictions(
-    desk: Desk, request: Request, step: str, texts: list[str]
+    client: ModelClient, request: Request, step: str, texts: list[str]
 ) -> tuple[str, list[dict[str, Any]]]:
     """Ask one step about some texts: the hash of what answered, and what it said of each."""
     check_texts(texts)
     question = {"op": "predict", "texts": texts, "steps": [step]}
-    piece = await desk.answer(request, question, length=padded(texts), count=len(texts))
+    piece = await client.answer(request, question, length=padded(texts), count=len(texts))
     answer = json.loads(piece.content)
     return answer["model"], [result["steps"][0] for result in answer["results"]]

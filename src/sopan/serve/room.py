@@ -15,10 +15,10 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from sopan.serve.asking import Desk, busy
+from sopan.serve.dispatch import ModelClient, busy
 from sopan.serve.limits import Refusal, StrictRoute
 from sopan.serve.refusals import Responses, refusals
-from sopan.serve.schemas import Asked, Name, Text
+from sopan.serve.schemas import Name, RequestBody, Text
 from sopan.serve.security import check_token
 
 COOKIE = "sopan_client"
@@ -33,7 +33,7 @@ KEEP_OPEN = 15.0
 Option = Annotated[StrictStr, Field(min_length=1, max_length=100)]
 
 
-class PollAsked(Asked):
+class PollRequest(RequestBody):
     """A question to the room."""
 
     question: Annotated[StrictStr, Field(max_length=300)] = ""
@@ -41,20 +41,20 @@ class PollAsked(Asked):
     open: StrictBool = True
 
 
-class ShowRequest(Asked):
+class ShowRequest(RequestBody):
     """What the presenter shows; only what is named changes."""
 
     presenting: StrictBool | None = None
     text: Text | None = None
     step: Name | None = None
     slide: Annotated[StrictInt, Field(ge=0, le=10_000)] | None = None
-    poll: PollAsked | None = None
+    poll: PollRequest | None = None
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"presenting": True, "text": "a warm film", "slide": 2}]}
     )
 
 
-class VoteRequest(Asked):
+class VoteRequest(RequestBody):
     """One client's choice."""
 
     choice: Option
@@ -91,7 +91,7 @@ class Room:
     shown: dict[str, Any] = field(
         default_factory=lambda: {"presenting": False, "text": None, "step": None, "slide": 0}
     )
-    poll: PollAsked | None = None
+    poll: PollRequest | None = None
     votes: OrderedDict[str, str] = field(default_factory=OrderedDict)
     version: int = 0
     here: int = 0
@@ -153,7 +153,7 @@ class Room:
             await event.wait()
 
 
-def room_routes(room: Room, desk: Desk, token: str) -> APIRouter:
+def room_routes(room: Room, client: ModelClient, token: str) -> APIRouter:
     """Make the routes."""
     router = APIRouter(prefix="/room", route_class=StrictRoute, tags=["room"])
     told: Responses = {200: {"model": RoomAnswer}}
@@ -161,22 +161,22 @@ def room_routes(room: Room, desk: Desk, token: str) -> APIRouter:
     @router.get("", responses=told)
     async def state(request: Request) -> dict[str, Any]:
         """Say what is shown, and how the poll stands."""
-        return room.told(desk.hash) | {"yours": room.votes.get(_client(request) or "")}
+        return room.told(client.hash) | {"yours": room.votes.get(_voter(request) or "")}
 
     @router.get("/events", response_class=StreamingResponse, responses={200: _EVENTS, **refusals(429)})
     async def events() -> StreamingResponse:
         """Follow the room: server-sent events named `room`, each with the whole state."""
         if room.here >= MOST_LISTENERS:
             raise busy(5.0)
-        return StreamingResponse(_events(room, desk), media_type="text/event-stream")
+        return StreamingResponse(_events(room, client), media_type="text/event-stream")
 
     @router.post("/vote", responses={**told, **refusals(400, 403, 408, 413, 415, 422)})
     async def vote(asked: VoteRequest, request: Request) -> Response:
         """Answer the poll; one vote a client, the last one counts."""
-        client = _client(request) or secrets.token_hex(16)
-        room.vote(client, asked.choice)
-        response = JSONResponse(room.told(desk.hash) | {"yours": asked.choice})
-        response.set_cookie(COOKIE, client, max_age=86_400, httponly=True, samesite="strict", path="/room")
+        voter = _voter(request) or secrets.token_hex(16)
+        room.vote(voter, asked.choice)
+        response = JSONResponse(room.told(client.hash) | {"yours": asked.choice})
+        response.set_cookie(COOKIE, voter, max_age=86_400, httponly=True, samesite="strict", path="/room")
         return response
 
     @router.post("/show", responses={**told, **refusals(400, 401, 403, 408, 413, 415, 422)})
@@ -186,7 +186,7 @@ def room_routes(room: Room, desk: Desk, token: str) -> APIRouter:
         """Show something to the room. Needs the token."""
         check_token(authorization, token)
         room.show(asked)
-        return room.told(desk.hash) | {"yours": room.votes.get(_client(request) or "")}
+        return room.told(client.hash) | {"yours": room.votes.get(_voter(request) or "")}
 
     return router
 
@@ -197,13 +197,13 @@ _EVENTS: dict[str, Any] = {
 }
 
 
-def _client(request: Request) -> str | None:
+def _voter(request: Request) -> str | None:
     """Return who votes: a number that we gave, or nobody."""
     given = request.cookies.get(COOKIE, "")
     return given if _ID.fullmatch(given) else None
 
 
-async def _events(room: Room, desk: Desk) -> AsyncIterator[str]:
+async def _events(room: Room, client: ModelClient) -> AsyncIterator[str]:
     room.here += 1
     room.touch()
     try:
@@ -211,7 +211,7 @@ async def _events(room: Room, desk: Desk) -> AsyncIterator[str]:
         while not room.closed:
             if room.version != version:
                 version = room.version
-                state = json.dumps(room.told(desk.hash), ensure_ascii=False)
+                state = json.dumps(room.told(client.hash), ensure_ascii=False)
                 yield f"event: room\nid: {version}\ndata: {state}\n\n"
                 await asyncio.sleep(AT_MOST_EVERY)
             try:

@@ -20,13 +20,13 @@ LONGEST_SCORED = 2000
 """Characters that are scored at once: a language model reads a text once for each of its pieces."""
 
 
-class Asked(BaseModel):
+class RequestBody(BaseModel):
     """A request."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class Told(BaseModel):
+class ResponseBody(BaseModel):
     """An answer; `model` is the hash of what is served."""
 
     model: str
@@ -35,7 +35,7 @@ class Told(BaseModel):
 # ---- requests ------------------------------------------------------------------------------------
 
 
-class TextOrTexts(Asked):
+class TextOrTexts(RequestBody):
     """One text, or some."""
 
     text: Text | None = None
@@ -73,7 +73,7 @@ class EmbedRequest(PredictRequest):
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "a warm and funny film"}]})
 
 
-class ExplainRequest(Asked):
+class ExplainRequest(RequestBody):
     """A text to explain."""
 
     text: Text
@@ -88,7 +88,7 @@ class TokensRequest(ExplainRequest):
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "a warm film", "attention": True}]})
 
 
-class NeighborsRequest(Asked):
+class NeighborsRequest(RequestBody):
     """A word."""
 
     word: Word
@@ -97,7 +97,7 @@ class NeighborsRequest(Asked):
     model_config = ConfigDict(json_schema_extra={"examples": [{"word": "warm", "top": 5}]})
 
 
-class FillRequest(Asked):
+class FillRequest(RequestBody):
     """A text with blanks."""
 
     text: Text
@@ -118,7 +118,7 @@ class ScoreRequest(TextOrTexts):
         return self
 
 
-class ReloadRequest(Asked):
+class ReloadRequest(RequestBody):
     """Nothing."""
 
 
@@ -155,7 +155,7 @@ class TextPrediction(BaseModel):
     steps: list[StepPrediction]
 
 
-class PredictAnswer(Told):
+class PredictAnswer(ResponseBody):
     """Of each text, in their order."""
 
     results: list[TextPrediction]
@@ -181,19 +181,19 @@ class StepReasons(StepPrediction):
     words: list[WordReason]
 
 
-class ExplainAnswer(Told):
+class ExplainAnswer(ResponseBody):
     """Of each step."""
 
     steps: list[StepReasons]
 
 
-class TokensAnswer(Told):
+class TokensAnswer(ResponseBody):
     """How each step sees the text: see docs/adr/0010."""
 
     steps: list[dict[str, Any]]
 
 
-class NeighborsAnswer(Told):
+class NeighborsAnswer(ResponseBody):
     """The words nearest by cosine, of each step."""
 
     word: str
@@ -208,13 +208,13 @@ class StepVectors(BaseModel):
     vectors: list[list[float]]
 
 
-class EmbedAnswer(Told):
+class EmbedAnswer(ResponseBody):
     """Of each step."""
 
     steps: list[StepVectors]
 
 
-class FillAnswer(Told):
+class FillAnswer(ResponseBody):
     """Candidates of each blank, and of all together."""
 
     language_model: str
@@ -225,14 +225,14 @@ class FillAnswer(Told):
     joint: list[dict[str, Any]]
 
 
-class ScoreAnswer(Told):
+class ScoreAnswer(ResponseBody):
     """Of each text: its (pseudo-)log-likelihood, by word."""
 
     language_model: str
     results: list[dict[str, Any]]
 
 
-class RunAnswer(Told):
+class RunAnswer(ResponseBody):
     """What is served: see docs/adr/0010."""
 
     name: str
@@ -243,7 +243,7 @@ class RunAnswer(Told):
     limits: dict[str, float]
 
 
-class DisagreementsAnswer(Told):
+class DisagreementsAnswer(ResponseBody):
     """Where the steps of a run differ."""
 
     test: int
@@ -251,7 +251,7 @@ class DisagreementsAnswer(Told):
     texts: list[dict[str, Any]]
 
 
-class VectorsAnswer(Told):
+class VectorsAnswer(ResponseBody):
     """Words on a map."""
 
     step: str
@@ -263,7 +263,7 @@ class VectorsAnswer(Told):
     explained: list[float] | None
 
 
-class ReloadAnswer(Told):
+class ReloadAnswer(ResponseBody):
     """The hash now and before."""
 
     before: str

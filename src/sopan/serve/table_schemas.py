@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from sopan.serve.schemas import Told
+from sopan.serve.schemas import ResponseBody
 
 
 class TableAudit(BaseModel):
@@ -63,7 +63,7 @@ class Leaderboard(BaseModel):
     disagreements: TableDisagreements
 
 
-class TableAnswer(Told):
+class TableAnswer(ResponseBody):
     """A table's audit; and its leaderboard, or why there is none."""
 
     audit: TableAudit

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from sopan.serve.asking import Desk, busy, not_ready
+from sopan.serve.dispatch import ModelClient, busy, not_ready
 from sopan.serve.limits import MOST_TEXTS, Refusal, StrictRequest, StrictRoute
 from sopan.serve.queueing import BATCH_TOKENS, SLOW, padded
 from sopan.serve.refusals import Responses, refusal_entry, refusals
@@ -65,10 +65,10 @@ class TableRoute(StrictRoute):
     requests = TableRequest
 
 
-def tables(desk: Desk) -> APIRouter:
+def tables(client: ModelClient) -> APIRouter:
     """Make the route."""
     router = APIRouter(route_class=TableRoute, tags=["sopan"])
-    measuring = Measuring(desk)
+    measuring = Measuring(client)
 
     @router.post("/table", responses=_answers(), openapi_extra={"requestBody": _body()})
     async def table(request: Request) -> dict[str, Any]:
@@ -107,11 +107,11 @@ class Measuring:
     """Asks the child what a table takes, one small question after the other.
 
     Args:
-        desk: where to ask.
+        client: where to ask.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk, self._running = desk, 0
+    def __init__(self, client: ModelClient) -> None:
+        self._client, self._running = client, 0
 
     async def measure(self, request: Request, content: str, form: str) -> dict[str, Any]:
         """Audit and score one table.
@@ -156,7 +156,7 @@ class Measuring:
         return {**found, "leaderboard": board}
 
     async def _ask(self, request: Request, question: dict[str, Any], **job: Any) -> dict[str, Any]:
-        piece = await self._desk.answer(request, question, kind=SLOW, keep=False, **job)
+        piece = await self._client.answer(request, question, kind=SLOW, keep=False, **job)
         answer: dict[str, Any] = json.loads(piece.content)
         return answer
 

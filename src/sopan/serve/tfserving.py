@@ -11,20 +11,20 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
-from sopan.serve.asking import Desk
+from sopan.serve.dispatch import ModelClient
 from sopan.serve.limits import MOST_TEXTS, StrictRoute
 from sopan.serve.protocols import ModelName, find_step, predictions
 from sopan.serve.refusals import refusals
-from sopan.serve.schemas import Asked, Text
+from sopan.serve.schemas import RequestBody, Text
 
 
-class NamedText(Asked):
+class NamedText(RequestBody):
     """A text by its input's name."""
 
     text: Text
 
 
-class TfPredictRequest(Asked):
+class TfPredictRequest(RequestBody):
     """Texts, in the row format."""
 
     signature_name: Annotated[StrictStr | None, Field(max_length=100)] = None
@@ -59,7 +59,7 @@ class TfModelAnswer(BaseModel):
     model_version_status: list[Status]
 
 
-def tfserving(desk: Desk) -> APIRouter:
+def tfserving(client: ModelClient) -> APIRouter:
     """Make the routes."""
     router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["TensorFlow Serving"])
 
@@ -69,9 +69,9 @@ def tfserving(desk: Desk) -> APIRouter:
     )
     async def predict(name: ModelName, asked: TfPredictRequest, request: Request) -> dict[str, Any]:
         """Classify texts by one step."""
-        step = find_step(desk, name)
+        step = find_step(client, name)
         texts = [each if isinstance(each, str) else each.text for each in asked.instances]
-        _, said = await predictions(desk, request, step["step"], texts)
+        _, said = await predictions(client, request, step["step"], texts)
         labels = step["labels"]
         return {
             "predictions": [
@@ -83,8 +83,8 @@ def tfserving(desk: Desk) -> APIRouter:
     @router.get("/models/{name}", responses={200: {"model": TfModelAnswer}, **refusals(404, 422, 503)})
     async def status(name: ModelName) -> TfModelAnswer:
         """Say whether a model is there; its version is its hash."""
-        step = find_step(desk, name)
-        state: Literal["AVAILABLE", "LOADING"] = "AVAILABLE" if desk.ready else "LOADING"
+        step = find_step(client, name)
+        state: Literal["AVAILABLE", "LOADING"] = "AVAILABLE" if client.ready else "LOADING"
         fine = {"error_code": "OK", "error_message": ""}
         return TfModelAnswer(model_version_status=[Status(version=step["hash"], state=state, status=fine)])
 

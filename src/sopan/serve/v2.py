@@ -12,17 +12,17 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from sopan import __version__
-from sopan.serve.asking import Desk
+from sopan.serve.dispatch import ModelClient
 from sopan.serve.limits import MOST_TEXTS, Refusal, StrictRoute
 from sopan.serve.protocols import ModelName, find_step, path_name, predictions
 from sopan.serve.refusals import refusals
-from sopan.serve.schemas import Asked, Text
+from sopan.serve.schemas import RequestBody, Text
 
 OUTPUTS = ("label", "probabilities", "truncated", "no_known_words")
 Parameters = Annotated[dict[str, Any] | None, Field(max_length=16)]
 
 
-class Tensor(Asked):
+class Tensor(RequestBody):
     """Texts, as a flat list."""
 
     name: Annotated[StrictStr, Field(max_length=100)]
@@ -34,14 +34,14 @@ class Tensor(Asked):
     parameters: Parameters = None
 
 
-class WantedOutput(Asked):
+class WantedOutput(RequestBody):
     """One output that is asked for."""
 
     name: Literal["label", "probabilities", "truncated", "no_known_words"]
     parameters: Parameters = None
 
 
-class InferRequest(Asked):
+class InferRequest(RequestBody):
     """One tensor `text`, and which outputs to give."""
 
     id: Annotated[StrictStr | None, Field(max_length=200)] = None
@@ -119,7 +119,7 @@ class ModelReady(Ready):
     name: str
 
 
-def v2(desk: Desk) -> APIRouter:
+def v2(client: ModelClient) -> APIRouter:
     """Make the routes."""
     router = APIRouter(prefix="/v2", route_class=StrictRoute, tags=["Open Inference Protocol"])
 
@@ -136,12 +136,12 @@ def v2(desk: Desk) -> APIRouter:
     @router.get("/health/ready", responses={200: {"model": Ready}, 503: {"model": Ready}})
     async def ready() -> JSONResponse:
         """Say whether the models answer."""
-        return JSONResponse({"ready": desk.ready}, 200 if desk.ready else 503)
+        return JSONResponse({"ready": client.ready}, 200 if client.ready else 503)
 
     @router.get("/models/{name}", responses={200: {"model": ModelAbout}, **refusals(404, 422, 503)})
     async def model(name: ModelName) -> ModelAbout:
         """Describe a model."""
-        step = find_step(desk, name)
+        step = find_step(client, name)
         kinds = {
             "label": ("BYTES", [-1]),
             "probabilities": ("FP64", [-1, len(step["labels"])]),
@@ -163,8 +163,8 @@ def v2(desk: Desk) -> APIRouter:
     )
     async def model_ready(name: ModelName) -> JSONResponse:
         """Say whether a model answers."""
-        find_step(desk, name)
-        return JSONResponse({"name": name, "ready": desk.ready}, 200 if desk.ready else 503)
+        find_step(client, name)
+        return JSONResponse({"name": name, "ready": client.ready}, 200 if client.ready else 503)
 
     @router.post(
         "/models/{name}/infer",
@@ -172,13 +172,13 @@ def v2(desk: Desk) -> APIRouter:
     )
     async def infer(name: ModelName, asked: InferRequest, request: Request) -> Response:
         """Classify texts by one step."""
-        step, tensor = find_step(desk, name), asked.inputs[0]
+        step, tensor = find_step(client, name), asked.inputs[0]
         size = 1
         for side in tensor.shape:
             size *= side
         if tensor.name != "text" or size != len(tensor.data):
             raise Refusal(422, "one input is taken: text, whose shape is that of its data", "invalid")
-        version, said = await predictions(desk, request, step["step"], tensor.data)
+        version, said = await predictions(client, request, step["step"], tensor.data)
         wanted = OUTPUTS if asked.outputs is None else [output.name for output in asked.outputs]
         outputs = [_output(each, said, step["labels"]) for each in wanted]
         content = {"model_name": path_name(step["step"]), "model_version": version, "outputs": outputs}

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sopan.text.condition import TROUBLES, Level, character_counts, find_trouble, script_shares
 from sopan.text.copies import SAME_TEXT, Copies
 from sopan.text.near import THRESHOLD
 from sopan.text.split import PARTS
+from sopan.text.text_quality import TROUBLES, Level, character_counts, find_trouble, script_shares
 from sopan.text.tokenize import script_notes
 from sopan.types import BoolArray, Encoded, Int64Array, Json
 

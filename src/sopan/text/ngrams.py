@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
 from sopan.errors import ConfigError
+from sopan.kernels.ascii_words import AS_IS, LOWER
 from sopan.kernels.characters import padded_words
 from sopan.kernels.count import END, stream_of
 from sopan.kernels.count_matrix import join_words
 from sopan.kernels.lexicon import Lexicon, empty_lexicon, find_words_of_texts
-from sopan.kernels.plain import AS_IS, LOWER
 from sopan.kernels.trie import Trie, count_known_ngrams, plant
 from sopan.kernels.words import count_words
 from sopan.text.arrow import Texts, as_texts

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from sopan.errors import ConfigError, DataError
 from sopan.text.arrow import Texts, as_texts
-from sopan.text.deal import apportion, deal
 from sopan.text.duplicates import canonical, duplicate_groups
+from sopan.text.stratify import apportion, deal
 from sopan.types import Corpus, Int64Array, Split
 
 Size: TypeAlias = "int | float | None"

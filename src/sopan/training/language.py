@@ -20,9 +20,9 @@ from keras import ops
 
 from sopan.errors import ConfigError
 from sopan.training.backend import Arrays, Stepper, make_stepper
-from sopan.training.kept import Variables, run_digest
 from sopan.training.language_recipe import LanguageRecipe, make_optimizer
 from sopan.training.recipe import DivergedError, Monitor, Progress, Snapshot
+from sopan.training.snapshot import Variables, run_digest
 from sopan.training.watch import TELL_SECONDS
 from sopan.types import Json
 

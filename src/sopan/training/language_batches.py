@@ -28,7 +28,7 @@ class Task:
     """What a language model is asked, on rows of which shape.
 
     Args:
-        causal: foretell each piece; else fill blanks.
+        causal: predict each piece; else fill blanks.
         length: T of a row.
         rows: B of a batch.
         mask_rate: share of the pieces that are blanks.

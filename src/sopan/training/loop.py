@@ -20,7 +20,6 @@ from keras import ops
 from sopan.text.batch import Batch, Clipped, batches, drop_words, padding_share, plan, row_weights
 from sopan.training.backend import Arrays, Stepper, make_forward, make_stepper
 from sopan.training.forward import read_all
-from sopan.training.kept import Variables, run_digest
 from sopan.training.optimizer import WarmUpDecay, adamw
 from sopan.training.recipe import (
     DivergedError,
@@ -33,6 +32,7 @@ from sopan.training.recipe import (
     Snapshot,
     Trained,
 )
+from sopan.training.snapshot import Variables, run_digest
 from sopan.training.watch import Watch
 
 SNAPSHOT_SECONDS = 60.0

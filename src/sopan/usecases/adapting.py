@@ -15,12 +15,12 @@ from sopan.errors import DataError
 from sopan.fit.publish import folder_lock
 from sopan.lm.adapt import grow, new_words
 from sopan.lm.evaluate import Blank, compare_filled, fill_blanks, make_blanks, sentences
-from sopan.rungs.language_model import LanguageModel
-from sopan.rungs.presets import from_preset
+from sopan.steps.language_model import LanguageModel
+from sopan.steps.presets import from_preset
 from sopan.text.wordpiece import WordPiece
 from sopan.types import Json
 from sopan.usecases.corpus import CorpusReading
-from sopan.usecases.exam import Exam
+from sopan.usecases.downstream import Exam
 from sopan.usecases.inputs import DEFAULT_PARTS, DEFAULT_READING, Parts, Reading, check_out
 from sopan.usecases.pretraining import (
     Tell,
@@ -92,7 +92,7 @@ def adapt(
         found = train(place, store, apart, begin.wordpiece, begin.config, settings, begin=begin, tell=tell)
         account = publish(found, out, settings, documents.paths)
     report: dict[str, Json] = {"training": account, "new_words": added}
-    if blanks and "predict" not in before.unlearnt:
+    if blanks and "predict" not in before.missing_heads:
         tell("blanks", {"stage": "filling held-out blanks"})
         pair = {"before": fill_blanks(before, blanks), "after": fill_blanks(found.model, blanks)}
         report["blanks"] = compare_filled(pair, "after", "before")

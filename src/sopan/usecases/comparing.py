@@ -18,7 +18,7 @@ from sopan.comparison.jobs import Progress
 from sopan.comparison.run import Plan, run_comparison, write_comparison
 from sopan.fit.publish import folder_lock
 from sopan.fit.tune import Budget
-from sopan.rungs import STEPS
+from sopan.steps import STEPS
 from sopan.text.audit import audit_corpus
 from sopan.text.datasets import fetch
 from sopan.text.read import read_corpus

@@ -10,7 +10,7 @@ import numpy as np
 from sopan.fit.artifact import label_names, load_model
 from sopan.fit.explain import NOT_A_CAUSE, SHARES, Explanation, Sanity, explain_text, top_words
 from sopan.fit.publish import write_atomic
-from sopan.rungs.base import Rung
+from sopan.steps.base import Step
 from sopan.types import Evidence, Json
 
 DECIMALS = 6
@@ -19,7 +19,7 @@ TOLD = 2
 """Which of `SHARES` the sentence is about: a tenth of the words."""
 
 
-def explain(model: str | Path | Rung, text: str) -> dict[str, Json]:
+def explain(model: str | Path | Step, text: str) -> dict[str, Json]:
     """Say why a model says what it says of one text.
 
     Args:
@@ -38,13 +38,13 @@ def explain(model: str | Path | Rung, text: str) -> dict[str, Json]:
         ModelFolderError: there is no model there, or it was altered.
         DataError: the text is not valid Unicode.
     """
-    rung = model if isinstance(model, Rung) else load_model(model)
-    found = explain_text(rung, text, rng=np.random.default_rng(0))
-    names = label_names(rung.classes_)
+    estimator = model if isinstance(model, Step) else load_model(model)
+    found = explain_text(estimator, text, rng=np.random.default_rng(0))
+    names = label_names(estimator.classes_)
     evidence = found.evidence
     return {
-        "model": rung.name if isinstance(model, Rung) else str(model),
-        "step": rung.name,
+        "model": estimator.name if isinstance(model, Step) else str(model),
+        "step": estimator.name,
         "text": text,
         "classes": list(names),
         "predicted": names[found.predicted],

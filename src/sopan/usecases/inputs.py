@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from sopan.errors import ConfigError, DataError
 from sopan.fit.tune import Labelled
-from sopan.rungs import STEPS, step_class
+from sopan.steps import STEPS, step_class
 from sopan.text.audit import audit_corpus, remove_leaks
 from sopan.text.read import read_corpus, read_texts
 from sopan.text.split import check_parts, dedupe_unlabelled, make_split

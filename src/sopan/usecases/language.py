@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sopan.rungs import import_with_backend
+from sopan.steps import import_with_backend
 from sopan.text.read import stream_texts
 from sopan.types import Json
 from sopan.usecases.inputs import DEFAULT_READING, Reading
 
 if TYPE_CHECKING:  # Keras is imported when a model is loaded
-    from sopan.rungs.language_model import LanguageModel
+    from sopan.steps.language_model import LanguageModel
 
     Model = str | Path | LanguageModel
 
@@ -154,8 +154,8 @@ def _lm(module: str) -> Any:
 
 def _loaded(model: Model) -> LanguageModel:
     if isinstance(model, str | Path):
-        import_with_backend("sopan.rungs.language_model", "a language model")
-        from sopan.rungs.presets import from_preset  # noqa: PLC0415
+        import_with_backend("sopan.steps.language_model", "a language model")
+        from sopan.steps.presets import from_preset  # noqa: PLC0415
 
         return from_preset(model)
     return model

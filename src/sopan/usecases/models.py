@@ -17,8 +17,8 @@ from sopan.fit.predict import evaluate_model, predict_stream, write_predictions
 from sopan.fit.publish import check_replaceable, folder_lock, replacing_file
 from sopan.fit.served import load_served
 from sopan.fit.tune import Budget, tune
-from sopan.rungs.base import Rung
 from sopan.runtime.network import Precision
+from sopan.steps.base import Step
 from sopan.text.duplicates import fingerprint
 from sopan.text.read import stream_texts
 from sopan.text.tokenize import TokenRule
@@ -87,10 +87,10 @@ def train(
             on_trial=lambda trial, offered: progress(step, {"trial": trial.accuracy, "offered": offered}),
             monitor=lambda number: _monitor(number, step, checkpoint, logs, progress),
         )
-        scores = evaluate_model(tuned.rung, test_part)
+        scores = evaluate_model(tuned.estimator, test_part)
         counts = {"train": len(train_part), "val": len(val_part), "test": len(test_part)}
         about = {"name": corpus.source.name, "fingerprint": fingerprint(corpus), **counts}
-        save_model(tuned.rung, out, data=about, metrics=scores, step=step)
+        save_model(tuned.estimator, out, data=about, metrics=scores, step=step)
         if checkpoint is not None:
             for number in range(len(tuned.trials)):
                 _checkpoint(checkpoint, number).path.unlink(missing_ok=True)
@@ -128,7 +128,7 @@ def predict_file(
     return write_predictions(predict_stream(load_served(model), _batches(data, reading)), out)
 
 
-def load(model: str | Path) -> Rung:
+def load(model: str | Path) -> Step:
     """Load a model folder: a fitted scikit-learn classifier of texts.
 
     Raises:
@@ -155,9 +155,9 @@ def embed_file(
     """Stream a vector for each text to a Parquet file, columns `row` and `vector`; return how many."""
     if Path(out).suffix != ".parquet":
         raise ConfigError("vectors are written as Parquet", where=str(out), next_step="name a .parquet file")
-    rung = _embedding_model(model)
+    estimator = _embedding_model(model)
     rows = 0
-    width = rung.transform([""]).shape[1]
+    width = estimator.transform([""]).shape[1]
     schema = pa.schema([("row", pa.int64()), ("vector", pa.list_(pa.float32(), width))])
     with (
         replacing_file(Path(out)) as new,
@@ -165,7 +165,7 @@ def embed_file(
     ):
         for batch in _batches(data, reading):
             vectors = pa.FixedSizeListArray.from_arrays(
-                pa.array(rung.transform(batch["text"]).ravel()), width
+                pa.array(estimator.transform(batch["text"]).ravel()), width
             )
             writer.write_batch(pa.record_batch([batch["row"], vectors], schema=schema))
             rows += len(batch)
@@ -231,14 +231,14 @@ def _export_network(
             "a SavedModel is checked on real texts before it is written",
             next_step="name some, 1,000 or more if you can: --texts reviews.csv",
         )
-    rung = load_model(model)
+    estimator = load_model(model)
     from sopan.fit.savedmodel import export_keras, export_savedmodel  # noqa: PLC0415  # imports Keras
 
     if form == "keras":
-        export_keras(rung, out)
+        export_keras(estimator, out)
     else:
         batch = next(_batches(str(texts), reading))
-        export_savedmodel(rung, out, batch["text"].slice(0, CHECK_TEXTS))
+        export_savedmodel(estimator, out, batch["text"].slice(0, CHECK_TEXTS))
 
 
 def _export_graph(
@@ -267,14 +267,14 @@ def _word_vectors(vectors: str | Path) -> WordVectors:
 
 def _embedding_model(model: str | Path) -> Any:
     """Load a step that has `word_vectors`."""
-    rung = load_model(model)
-    if not hasattr(rung, "word_vectors"):
+    estimator = load_model(model)
+    if not hasattr(estimator, "word_vectors"):
         raise ModelFolderError(
-            f"a {rung.name} model has no word vectors",
+            f"a {estimator.name} model has no word vectors",
             where=str(model),
             next_step="train one that has: sopan train cbow DATA --out MODEL",
         )
-    return rung
+    return estimator
 
 
 def _batches(data: str | Path, reading: Reading) -> Iterator[pa.RecordBatch]:

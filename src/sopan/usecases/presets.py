@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sopan.errors import ConfigError
-from sopan.rungs.presets import PRESETS, Preset, present, preset_folder
+from sopan.steps.presets import PRESETS, Preset, present, preset_folder
 from sopan.types import Json
 
 

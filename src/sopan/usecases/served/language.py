@@ -14,11 +14,11 @@ import numpy as np
 from sopan.errors import InputError
 from sopan.lm.fill import fill
 from sopan.lm.score import score
-from sopan.rungs.bert_folder import read_bert_folder
-from sopan.rungs.encoder_config import EncoderConfig
-from sopan.rungs.presets import preset_folder
 from sopan.runtime.language import RuntimeLanguageModel
 from sopan.runtime.network import encoder_body
+from sopan.steps.bert_folder import read_bert_folder
+from sopan.steps.encoder_config import EncoderConfig
+from sopan.steps.presets import preset_folder
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import WordPiece
 from sopan.types import Float32Array, Int32Array, Json
@@ -32,23 +32,23 @@ LEFT = {"sopan-mini": "sopan-mini-causal"}
 
 
 @dataclass(frozen=True, eq=False)
-class Speaks:
-    """A language model in a runtime; see `sopan.lm.ask.Speaker`.
+class LoadedLanguageModel:
+    """A language model in a runtime; see `sopan.lm.ask.AnyLanguageModel`.
 
     Args:
         config: of its encoder.
         wordpiece: cuts texts.
-        unlearnt: heads that its folder lacked.
+        missing_heads: heads that its folder lacked.
         network: its network.
     """
 
     config: EncoderConfig
     wordpiece: WordPiece
-    unlearnt: tuple[str, ...]
+    missing_heads: tuple[str, ...]
     network: RuntimeLanguageModel
 
     @classmethod
-    def read(cls, folder: Path) -> Speaks:
+    def read(cls, folder: Path) -> LoadedLanguageModel:
         """Read a folder that holds a BERT, as Hugging Face lays it out.
 
         Raises:
@@ -57,11 +57,11 @@ class Speaks:
         found = read_bert_folder(folder)
         body = encoder_body(asdict(found.config), "none", found.config.max_length)
         network = RuntimeLanguageModel(found.weights, body)
-        return cls(found.config, found.wordpiece, found.unlearnt, network)
+        return cls(found.config, found.wordpiece, found.missing_heads, network)
 
     @property
     def objective(self) -> Literal["masked", "causal"]:
-        """Whether it fills blanks or foretells."""
+        """Whether it fills blanks or predicts the next piece."""
         return "causal" if self.config.causal else "masked"
 
     def logits(self, rows: Rows, at: Int32Array) -> Float32Array:
@@ -69,7 +69,7 @@ class Speaks:
         return self.network.logits(rows.ids, rows.blocks > 0, at)
 
 
-class Speaker:
+class ServedLanguageModel:
     """A language model, loaded when it is first asked.
 
     Args:
@@ -96,16 +96,16 @@ class Speaker:
         return digest.hexdigest()[:16]
 
     @cached_property
-    def model(self) -> Speaks:
+    def model(self) -> LoadedLanguageModel:
         """The model itself."""
-        return Speaks.read(self.folder)
+        return LoadedLanguageModel.read(self.folder)
 
     @cached_property
-    def left(self) -> tuple[str, Speaks]:
+    def left(self) -> tuple[str, LoadedLanguageModel]:
         """The name and the model that fills a blank from its left side: a causal one, or this one unaided."""
         if (name := LEFT.get(self._asked)) is None:
             return self.name, self.model
-        return name, Speaks.read(preset_folder(name))
+        return name, LoadedLanguageModel.read(preset_folder(name))
 
     def fill(self, question: Mapping[str, Json]) -> dict[str, Json]:
         """Fill the blanks of a text; see `POST /fill`."""

@@ -18,11 +18,11 @@ import numpy as np
 
 from sopan.errors import InputError, ModelFolderError
 from sopan.fit.served import Served
-from sopan.rungs import STEPS
 from sopan.runtime.program import settle
+from sopan.steps import STEPS
 from sopan.types import Json
 from sopan.usecases.served.guess import guess
-from sopan.usecases.served.language import Speaker
+from sopan.usecases.served.language import ServedLanguageModel
 from sopan.usecases.served.reasons import reasons
 from sopan.usecases.served.records import Records, read_records
 from sopan.usecases.served.step import ABOUT, DECIMALS, ServedStep
@@ -55,7 +55,7 @@ class ServedRun:
         with ThreadPoolExecutor(len(self.records.models)) as pool:  # compiles graphs while Python imports
             self.models = list(pool.map(ServedStep.load, self.records.models))
         self.models.sort(key=lambda model: list(STEPS).index(model.step.partition(":")[0]))
-        self.speaker = None if language_model is None else Speaker(language_model)
+        self.language_model = None if language_model is None else ServedLanguageModel(language_model)
         self._check()
         self._together: dict[str, Callable[[Sequence[Question]], list[Answer]]] = {
             "predict": self._predict,
@@ -77,7 +77,7 @@ class ServedRun:
     def hash(self) -> str:
         """16 hexadecimal digits that tell all that is served from anything else."""
         parts = [f"{model.step}={model.hash}" for model in self.models]
-        parts += [] if self.speaker is None else [self.speaker.hash]
+        parts += [] if self.language_model is None else [self.language_model.hash]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     @property
@@ -105,7 +105,7 @@ class ServedRun:
             **self.records.about(),
             "labels": list(self.labels),
             "steps": steps,
-            "language_model": None if self.speaker is None else self.speaker.name,
+            "language_model": None if self.language_model is None else self.language_model.name,
         }
 
     def settle(self) -> Iterator[None]:
@@ -234,10 +234,10 @@ class ServedRun:
 
         return score_table(question, self.labels)
 
-    def _language(self) -> Speaker:
-        if self.speaker is None:
+    def _language(self) -> ServedLanguageModel:
+        if self.language_model is None:
             raise InputError("no language model is served here")
-        return self.speaker
+        return self.language_model
 
     def _asked(self, question: Question, need: str | None = None) -> list[ServedStep]:
         """Return the models that a question is about, of those that have what it needs."""

@@ -1,6 +1,6 @@
 """The words behind a prediction, quickly: from the weights where they tell it, else by taking words away.
 
-    exact       bow, cbow: the logits are sums, and each word's part is known (`Rung.evidence`)
+    exact       bow, cbow: the logits are sums, and each word's part is known (`Step.evidence`)
     occlusion   networks: the text is read again without each word, all these texts at once
 
 Both are told in log odds of the predicted label, so that steps can be looked at side by side.
@@ -81,7 +81,7 @@ def reasons(step: ServedStep, texts: Sequence[str]) -> list[Reasons]:
 
 
 def _exact(step: ServedStep, text: str) -> Reasons:
-    found = step.rung.evidence(text)
+    found = step.estimator.evidence(text)
     support = lead(found.contributions, found.logits, step.temperature)
     nothing = np.full(len(support), np.nan)
     return Reasons(step.model.predict_texts([text]), found.tokens, found.read, support, nothing, "exact")

@@ -111,7 +111,7 @@ class ServedStep:
     # ---- looking inside ------------------------------------------------------------------
 
     @property
-    def rung(self) -> Any:
+    def estimator(self) -> Any:
         """The step itself; of `bow` and `cbow` only."""
         return self.model
 
@@ -130,7 +130,7 @@ class ServedStep:
 
     def seen(self, text: str) -> Seen:
         """Cut a text into words, as the step reads them."""
-        return seen(self.rung.vocabulary_, text) if self.name == "cbow" else words_of(self.intake, text)
+        return seen(self.estimator.vocabulary_, text) if self.name == "cbow" else words_of(self.intake, text)
 
     def pieces(self, text: str) -> Seen:
         """Cut a text into what the step over pieces reads."""
@@ -162,7 +162,7 @@ class ServedStep:
         if self.name == "bow":
             raise ModelFolderError("a bow model has no word vectors", where=str(self.folder))
         if self.name == "cbow":
-            found: WordVectors = self.rung.word_vectors
+            found: WordVectors = self.estimator.word_vectors
             return found
         table = self.network.arrays["words/embeddings"]
         first = 0 if self.name == "bert" else FIRST_WORD
@@ -179,7 +179,7 @@ class ServedStep:
     def embed(self, texts: list[str]) -> Float32Array:
         """Turn texts into vectors (N, E)."""
         if self.name == "cbow":
-            found: Float32Array = self.rung.transform(texts)
+            found: Float32Array = self.estimator.transform(texts)
             return found
         if self._vector is None:
             return np.asarray(self._in_keras().transform(texts), np.float32)

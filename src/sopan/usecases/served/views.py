@@ -50,17 +50,17 @@ def _tokens(words: Seen) -> list[dict[str, Json]]:
 
 def _bag(step: ServedStep, text: str) -> tuple[dict[str, Json], Seen]:
     """Tell the features that a text has, each with its value and what it adds to the logits."""
-    from sopan.rungs.evidence import contributions_of  # noqa: PLC0415  # come with scikit-learn, as bow does
-    from sopan.rungs.linear import LinearModel  # noqa: PLC0415
+    from sopan.steps.evidence import contributions_of  # noqa: PLC0415  # come with scikit-learn, as bow does
+    from sopan.steps.linear import LinearModel  # noqa: PLC0415
 
-    rung = step.rung
-    features = rung.transform([text])
-    held = LinearModel(rung.model_.weights[features.indices], rung.model_.bias)
+    estimator = step.estimator
+    features = estimator.transform([text])
+    held = LinearModel(estimator.model_.weights[features.indices], estimator.model_.bias)
     n = len(features.data)
     diagonal = sp.csr_array((features.data, np.arange(n), np.arange(n + 1)), shape=(n, n))
     parts = contributions_of(held, diagonal) / step.temperature  # (n, C)
     names, kinds = np.empty(n, object), np.empty(n, object)
-    counters = [block.counter for block in rung.blocks_]
+    counters = [block.counter for block in estimator.blocks_]
     for counter, (low, high) in zip(counters, pairwise(np.cumsum([0, *map(len, counters)])), strict=True):
         ours = (features.indices >= low) & (features.indices < high)
         names[ours] = counter.features.take(features.indices[ours] - low).to_pylist()

@@ -1,0 +1,221 @@
+"""What every step is: a scikit-learn classifier of texts that can be written to a folder.
+
+A step turns N texts into logits (N, C). Everything above it (tuning, calibration,
+comparison, serving) knows steps only by the `Step` class below.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, ClassVar, Self, TypeAlias, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+
+from sopan.errors import ConfigError, DataError
+from sopan.text.arrow import Texts, as_texts
+from sopan.training.recipe import Monitor, Trained
+from sopan.types import Evidence, FloatArray, Prediction, Reading, StepState
+
+T = TypeVar("T")
+
+Labels: TypeAlias = tuple[Texts, Any]
+"""N texts and their (N,) labels."""
+
+AT_ONCE = 4096
+"""How many texts are read at a time."""
+
+
+class Memo:
+    """Features of the training texts, shared by the trials of one tuning run, with what they cost.
+
+    Attributes:
+        made_seconds: what making the values took.
+        reused_seconds: what the values handed out again would have cost to make anew, so that the
+            time of a fit that reused them can be told as if it had stood alone.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[Hashable, tuple[Any, float]] = {}
+        self.made_seconds = 0.0
+        self.reused_seconds = 0.0
+
+    def recall(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the value kept under `key`, making and timing it the first time."""
+        if key in self._values:
+            value, seconds = self._values[key]
+            self.reused_seconds += seconds
+            return cast(T, value)
+        started, reused, made = time.perf_counter(), self.reused_seconds, self.made_seconds
+        fresh = make()
+        nested = self.reused_seconds - reused  # a value made from other kept values costs those too
+        spent = time.perf_counter() - started
+        self._values[key] = (fresh, spent + nested)
+        self.made_seconds = made + spent  # not twice what was made within
+        return fresh
+
+
+class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]  # untyped bases
+    """One step of the flight: texts in, calibrated class probabilities out.
+
+    A subclass lists its settings as keyword arguments of `__init__` (stored unchanged, checked
+    in `fit`), sets the class variables below, and writes the six abstract methods.
+
+    Attributes, after `fit`:
+        classes_: (C,) the labels seen, sorted.
+        temperature_: float > 0, divides the logits (Guo et al. 2017); 1 until calibrated.
+    """
+
+    name: ClassVar[str]
+    """As in `STEPS`."""
+    adds: ClassVar[str]
+    """What this step has that the one below lacks, in a few words."""
+    lacks: ClassVar[str]
+    """What it still cannot do."""
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Settings that `step:variant` stands for."""
+
+    # ---- written by each step ------------------------------------------------------------
+
+    @abstractmethod
+    def fit(
+        self,
+        X: Texts,
+        y: Any,
+        *,
+        unlabelled: Texts | None = None,
+        validation: Labels | None = None,
+        memo: Memo | None = None,
+        monitor: Monitor | None = None,
+    ) -> Self:
+        """Learn from N texts and their labels.
+
+        Args:
+            X: N texts.
+            y: (N,) labels, of any sortable kind.
+            unlabelled: further texts without labels; a step that cannot use them ignores them.
+            validation: texts and labels to stop training by; a step without epochs ignores them.
+            memo: passed by the tuner; features that depend on X alone may be kept in it.
+            monitor: who watches the training, and where it is kept to go on from later.
+
+        Raises:
+            DataError: one class only, no words, or lengths that differ.
+            ConfigError: a setting that cannot work.
+        """
+
+    @abstractmethod
+    def read_some(self, texts: pa.LargeStringArray) -> Reading:
+        """Read n texts, at most `AT_ONCE`, and say what the step makes of each."""
+
+    @abstractmethod
+    def evidence(self, text: str) -> Evidence:
+        """Say what each word of one text added to each class's logit.
+
+        Raises:
+            DataError: the text is not a string, or is not valid Unicode.
+        """
+
+    @abstractmethod
+    def state(self) -> StepState:
+        """Give everything that `from_state` needs, `get_params()` and `temperature_` excluded."""
+
+    @abstractmethod
+    def restore(self, state: StepState) -> None:
+        """Take back what `state` gave; called on an unfitted step made with the same settings."""
+
+    @classmethod
+    @abstractmethod
+    def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
+        """Settings worth trying, best guess first; the tuner walks the list within its budget.
+
+        Args:
+            class_counts: (C,) how many training texts each class has, for what depends on their
+                number and balance.
+        """
+
+    def training(self) -> Trained | None:
+        """Tell how training in epochs went, where there was any and it is still known."""
+        return None
+
+    # ---- given to each step --------------------------------------------------------------
+
+    @classmethod
+    def variant_settings(cls, step: str) -> dict[str, Any]:
+        """Return the settings that `step:variant` fixes.
+
+        Raises:
+            ConfigError: the step has no such variant.
+        """
+        variant = step.partition(":")[2]
+        if not variant:
+            return {}
+        if variant not in cls.variants:
+            known = ", ".join(f"{cls.name}:{v}" for v in cls.variants) or "it has none"
+            raise ConfigError(f"{cls.name} has no variant {variant!r}", next_step=f"variants: {known}")
+        return dict(cls.variants[variant])
+
+    def read(self, X: Texts) -> Reading:
+        """Read N texts, some at a time, so that memory does not grow with what lies between."""
+        texts = as_texts(X)
+        starts = range(0, max(len(texts), 1), AT_ONCE)
+        parts = [self.read_some(texts.slice(start, AT_ONCE)) for start in starts]
+        return Reading(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def logits(self, X: Texts) -> FloatArray:
+        """Score N texts: (N, C) float64, before the temperature."""
+        return self.read(X).logits
+
+    def predict_proba(self, X: Texts) -> FloatArray:
+        """Return calibrated probabilities (N, C): softmax of logits over temperature."""
+        return self.predict_texts(X).probabilities
+
+    def predict(self, X: Texts) -> npt.NDArray[Any]:
+        """Return the most probable label of each text (N,)."""
+        best = self.logits(X).argmax(axis=1)
+        labels: npt.NDArray[Any] = np.asarray(self.classes_)[best]
+        return labels
+
+    def predict_texts(self, X: Texts) -> Prediction:
+        """Return probabilities with the flags that say what the step did not read."""
+        return Prediction.of(self.read(X), getattr(self, "temperature_", 1.0))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.transformer_tags.preserves_dtype = []  # text goes in, numbers come out
+        return tags
+
+
+def check_labels(n_texts: int, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Return the sorted classes (C,) and each text's class index (N,).
+
+    Raises:
+        DataError: lengths differ, a label is missing, there are fewer than two classes, or the labels are a
+            quantity: numbers with decimals, most of them different.
+    """
+    labels = np.asarray(y)
+    if labels.ndim != 1 or len(labels) != n_texts:
+        raise DataError(f"{n_texts} texts came with labels of shape {labels.shape}")
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        raise DataError("a label is missing", where=f"row {int(np.isnan(labels).argmax())}")
+    try:
+        classes, index = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        raise DataError("labels are missing or of different kinds", next_step="give all as text") from error
+    if labels.dtype.kind == "f" and (labels % 1 != 0).any() and 2 * len(classes) > n_texts:
+        raise DataError(
+            f"{len(classes)} different numbers label {n_texts} texts: a continuous quantity, not classes",
+            next_step="group them into a few ranges",
+        )
+    if len(classes) < 2:
+        only = f"one class ({classes[0]})" if len(classes) else "no labels"
+        raise DataError(
+            f"the training texts have {only}",
+            next_step="two or more are needed to learn a difference",
+        )
+    return classes, index

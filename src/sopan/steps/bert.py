@@ -1,0 +1,285 @@
+"""BERT: an encoder that has read unlabelled text before it sees a label.
+
+Adds unlabelled text: what fills the blanks of a language is learnt once, from texts without labels, and the
+labelled ones only teach what to make of it. Words are cut into pieces (WordPiece), so that none is unknown.
+Lacks nothing that a step below has. It costs the most, to train and to use.
+
+    preset -> [more blanks, in the texts at hand] -> pieces between [CLS] and [SEP], windows of long texts
+    -> encoder (the Transformer step's, as BERT has it) -> pooler or mean -> logits -> pooled over windows
+
+Sources: J. Devlin et al., "BERT" (2019); J. Howard and S. Ruder, "Universal Language Model Fine-tuning for
+Text Classification" (2018); C. Sun et al., "How to Fine-Tune BERT for Text Classification?" (2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from keras import ops
+from sklearn.utils.validation import check_is_fitted
+
+from sopan.errors import ConfigError, DataError
+from sopan.steps.base import Labels, Memo, check_labels
+from sopan.steps.bert_evidence import piece_evidence
+from sopan.steps.bert_network import HEAD, PieceSummary, build_classifier, freeze, layer_rates
+from sopan.steps.bert_rules import BERT_RULES
+from sopan.steps.bert_start import SCRATCH, Adaptation, Start, adapted, check_words, from_nothing
+from sopan.steps.encoder_config import EncoderConfig
+from sopan.steps.layers import computing_in
+from sopan.steps.network import NetworkStep
+from sopan.steps.settings import check_settings, weighed_too
+from sopan.steps.weights import set_weights, weights_of
+from sopan.text.arrow import Texts, as_texts
+from sopan.text.intake import PieceIntake
+from sopan.text.vectors import WordVectors
+from sopan.text.windows import LongTexts, Pool, kept_pieces, room_of
+from sopan.text.wordpiece import WordPiece
+from sopan.training.quiet import quiet
+from sopan.training.recipe import Monitor, Recipe
+from sopan.types import Evidence, StepState
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Bert(NetworkStep):
+    """A pre-trained encoder over pieces of words, fine-tuned; further settings are those of `NetworkStep`.
+
+    Args:
+        preset: the language model to start from: a name, a folder or a hub id. `scratch`: a random one, with
+            pieces found in the texts at hand.
+        max_length: pieces of a window, `[CLS]` and `[SEP]` included; no more than the preset has places.
+        long_texts: what is read of a text that one window does not hold; see `sopan.text.windows`.
+        max_windows: of a text that is read in `windows`.
+        pool: how the logits of a text's windows become the text's.
+        summary: what becomes of the pieces: the first one through BERT's pooler, or their mean.
+        layer_decay: by how much slower each layer learns than the one above it; 1: all alike.
+        frozen_layers: the lowest so many do not learn: the pieces' vectors are one, then come the blocks.
+            None: a preset's vectors of pieces, many of which no labelled text holds; from scratch none.
+        warm_up: share of all steps in which the rate rises.
+        adapt_steps: steps of filling blanks in the texts at hand, `unlabelled` ones included, before any
+            label is seen. None: where there are unlabelled texts and the preset can fill blanks, once through
+            all texts, or `sopan.steps.bert_start.MOST_STEPS`.
+        adapt_seconds: about the most that this may take. What a clock decides is not the same twice.
+        adapt_rate: the learning rate of it.
+        width, depth, heads, inner, vocabulary: of a model from scratch: sizes of its encoder, and pieces.
+
+    Attributes, after `fit`:
+        wordpiece_: what cuts texts.
+        config_: of the encoder.
+    """
+
+    name: ClassVar[str] = "bert"
+    adds: ClassVar[str] = "unlabelled text"
+    lacks: ClassVar[str] = "–"
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "scratch": {"preset": SCRATCH},
+        **{summary: {"summary": summary} for summary in get_args(PieceSummary)},
+        **{long_texts: {"long_texts": long_texts} for long_texts in get_args(LongTexts)},
+    }
+
+    preset: str = "sopan-mini"
+    max_length: int = 256
+    long_texts: LongTexts = "windows"
+    max_windows: int = 8
+    pool: Pool = "mean"
+    summary: PieceSummary = "mean"
+    layer_decay: float = 0.9
+    frozen_layers: int | None = None
+    learning_rate: float = 2e-4
+    epochs: int = 5
+    min_steps: int = 150
+    dropout: float = 0.1
+    weight_decay: float = 0.01
+    warm_up: float = 0.1
+    adapt_steps: int | None = None
+    adapt_seconds: float | None = None
+    adapt_rate: float = 3e-4
+    width: int = 128
+    depth: int = 2
+    heads: int = 4
+    inner: int = 512
+    vocabulary: int = 8000
+
+    # ---- learning ------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Texts,
+        y: Any,
+        *,
+        unlabelled: Texts | None = None,
+        validation: Labels | None = None,
+        memo: Memo | None = None,
+        monitor: Monitor | None = None,
+    ) -> Self:
+        """Take a language model, let it read the texts, then teach it the labels; see `Step.fit`."""
+        texts = as_texts(X)
+        classes, labels = check_labels(len(texts), y)
+        check_settings(self, BERT_RULES)
+        memo, more = memo or Memo(), as_texts([] if unlabelled is None else unlabelled)
+        key = self._start_key()
+        start = memo.recall(("start", *key), lambda: self._start(texts, more))
+        self.classes_, self.temperature_ = classes, 1.0
+        self.wordpiece_, self.config_ = start.wordpiece, start.config
+        self._check()
+        encoded = memo.recall(("pieces", *key), lambda: self.wordpiece_.encode(texts))
+        check_words(self.wordpiece_, encoded)
+        if monitor is None or monitor.checkpoint is None or monitor.checkpoint.read() is None:
+            start = self._adapted(start, texts, more, memo, monitor)
+        windows = self.intake.cut(encoded)
+        self._set_buckets(windows, self._places())
+        self._assemble(start.weights)
+        freeze(self.network_, self._frozen())
+        self._train(windows, labels, validation, monitor)
+        return self
+
+    def _start_key(self) -> tuple[Any, ...]:
+        own = ("width", "depth", "heads", "inner", "vocabulary", "max_length")
+        return (self.preset, *(getattr(self, name) for name in own if self.preset == SCRATCH), self.dropout)
+
+    def _start(self, texts: pa.LargeStringArray, more: pa.LargeStringArray) -> Start:
+        if self.preset == SCRATCH:
+            sizes = {name: getattr(self, name) for name in ("width", "depth", "heads", "inner", "max_length")}
+            return from_nothing(texts, more, self.vocabulary, **sizes, dropout=self.dropout)
+        from sopan.steps.presets import preset_bert  # noqa: PLC0415  # brings in what reads folders and hubs
+
+        return Start.of(preset_bert(self.preset), self.dropout)
+
+    def _adapted(
+        self,
+        start: Start,
+        texts: pa.LargeStringArray,
+        more: pa.LargeStringArray,
+        memo: Memo,
+        monitor: Monitor | None,
+    ) -> Start:
+        """Return the start after it has filled blanks in the texts, if it is to."""
+        if self.adapt_steps == 0 or (self.adapt_steps is None and not (len(more) and start.fills_blanks)):
+            return start
+        limits = (self.adapt_steps, self.adapt_seconds)
+        how = Adaptation(*limits, self.adapt_rate, self.precision, self.random_state)
+        read = pa.concat_arrays([texts, more])
+        return memo.recall(
+            ("adapted", *self._start_key(), how), lambda: adapted(start, read, how, monitor or Monitor())
+        )
+
+    def _check(self) -> None:
+        """Refuse settings that do not go with the preset."""
+        depth = self.config_.depth
+        if self._frozen() > depth + 1:
+            raise ConfigError(
+                f"frozen_layers={self.frozen_layers}, and there are {depth + 1}",
+                next_step=f"the vectors of pieces are one, and {depth} blocks",
+            )
+        if self.config_.causal and self.summary == "cls":
+            raise ConfigError(
+                "in a causal model the first piece sees nothing of the text", next_step='summary="mean"'
+            )
+
+    def _frozen(self) -> int:
+        """Return how many of the lowest layers do not learn."""
+        return int(self.preset != SCRATCH) if self.frozen_layers is None else self.frozen_layers
+
+    def _places(self) -> int | None:
+        """Return how many pieces the encoder has places for; None: any."""
+        return self.config_.max_length if self.config_.positions == "learned" else None
+
+    def _assemble(self, weights: Mapping[str, npt.NDArray[Any]] | None) -> None:
+        """Make the network; without weights, random ones."""
+        with quiet(), computing_in(self.precision):
+            network = build_classifier(
+                self.config_,
+                len(self.wordpiece_),
+                len(self.classes_),
+                summary=self.summary,
+                seed=self.random_state,
+            )
+        if weights is not None:
+            set_weights(network, weights, spared=HEAD)
+        self._set_network(network)
+
+    def recipe(self) -> Recipe:
+        """See `NetworkStep.recipe`."""
+        return Recipe(
+            learning_rate=self.learning_rate,
+            epochs=self.epochs,
+            min_steps=self.min_steps,
+            warm_up=self.warm_up,
+            decay="linear",
+            weight_decay=self.weight_decay,
+            label_smoothing=self.label_smoothing,
+            word_dropout=0.0,
+            patience=self.patience,
+            rates=layer_rates(self.config_.depth, self.layer_decay),
+        )
+
+    # ---- using ---------------------------------------------------------------------------
+
+    @property
+    def intake(self) -> PieceIntake:
+        """See `NetworkStep.intake`."""
+        return PieceIntake(self.wordpiece_, self.window_length, self.long_texts, self.max_windows, self.pool)
+
+    @property
+    def window_length(self) -> int:
+        """How many pieces a window holds, `[CLS]` and `[SEP]` included."""
+        return min(self.max_length, self._places() or self.max_length)
+
+    def evidence(self, text: str) -> Evidence:
+        """See `Step.evidence`: integrated gradients over the pieces, and the attention between words."""
+        check_is_fitted(self, "network_")
+        room = room_of(self.window_length, self.long_texts, self.max_windows)
+        return piece_evidence(
+            self,
+            text,
+            self.wordpiece_,
+            lambda length: kept_pieces(length, room, self.long_texts),
+            self.pool,
+        )
+
+    @property
+    def word_vectors(self) -> WordVectors:
+        """The pieces and their vectors, as the network has them."""
+        check_is_fitted(self, "network_")
+        table = ops.convert_to_numpy(self.network_.get_layer("words").embeddings)
+        return WordVectors(self.wordpiece_.pieces, table)
+
+    # ---- keeping -------------------------------------------------------------------------
+
+    def state(self) -> StepState:
+        """Give the pieces, the encoder's configuration, the buckets and every weight by its path."""
+        check_is_fitted(self, "network_")
+        settings = {
+            "buckets": list(self.buckets_),
+            "encoder": asdict(self.config_),
+            **self.wordpiece_.choices,
+        }
+        return StepState(settings, self.wordpiece_.pieces, weights_of(self.network_))
+
+    def restore(self, state: StepState) -> None:
+        """Take back what `state` gave.
+
+        Raises:
+            DataError: arrays that are not this network's, or pieces that are no WordPiece vocabulary.
+            ConfigError: an encoder that cannot be.
+        """
+        table, pieces = state.arrays["words/embeddings"], state.words
+        if len(table) != len(pieces):
+            raise DataError(f"{len(table)} vectors for {len(pieces)} pieces")
+        settings = state.settings
+        rules = {name: settings[name] for name in ("lowercase", "accents", "breaks")}
+        self.wordpiece_ = WordPiece.of(pieces, **rules)
+        self.config_ = EncoderConfig(**settings["encoder"])
+        self.buckets_ = tuple(map(int, settings["buckets"]))
+        self._assemble(None)
+        self._set_weights(state.arrays)
+
+    @classmethod
+    def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
+        """List settings, the best guess first; few, because each takes long."""
+        rate = cls.learning_rate
+        return weighed_too(class_counts, [{"learning_rate": rate * factor} for factor in (1.0, 0.5, 2.0)])

@@ -1,0 +1,216 @@
+"""BERT's weights under Hugging Face's names, in and out.
+
+Both hold the same numbers. A dense kernel is (in, out) here and (out, in) there; the kernels of queries, keys
+and values stand side by side in one here and apart there. Here weights go by their path in `build_bert` or
+`build_language_model`; there, in a model with heads, the names of all but the heads begin with `bert.`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from sopan.errors import ModelFolderError
+from sopan.steps.encoder_config import EncoderConfig
+
+if TYPE_CHECKING:  # reading a folder needs no Keras
+    import keras
+
+Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
+"""Or what has a shape and becomes an array when it is asked to."""
+Shapes: TypeAlias = dict[str, tuple[int, ...]]
+
+PREDICTS, POOLER, ORDERS = "cls.predictions.", "pooler.dense.", "cls.seq_relationship."
+"""How the tensors of the masked-LM head, of the pooler and of the head for pairs begin."""
+TIED = {
+    "cls.predictions.decoder.weight": "embeddings.word_embeddings.weight",
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
+}
+"""Tensors that some folders hold twice, under both names."""
+
+_OLD_ENDINGS = {".gamma": ".weight", ".beta": ".bias"}
+"""What the first checkpoints called the weights of a layer norm."""
+
+
+# ---- Models --------------------------------------------------------------------------------------
+
+
+def to_hugging_face(model: keras.Model) -> dict[str, npt.NDArray[Any]]:
+    """Return the weights of a BERT under the names of `transformers`.
+
+    Args:
+        model: from `build_bert` (those of `BertModel`) or `build_language_model` (of `BertForPreTraining`).
+    """
+    from keras import ops  # noqa: PLC0415  # it is there, as the model is
+
+    return tensors_of({weight.path: ops.convert_to_numpy(weight.value) for weight in model.weights})
+
+
+def from_hugging_face(model: keras.Model, tensors: Arrays) -> list[str]:
+    """Give a BERT the weights of a `BertModel`, or of a model built around one.
+
+    Args:
+        model: from `build_bert` or `build_language_model`; set in place, if all weights are there and fit.
+        tensors: see `weights_of`.
+
+    Returns:
+        The names that were not used: those of the heads that `model` lacks.
+
+    Raises:
+        ModelFolderError: see `weights_of`.
+    """
+    values, unused = weights_of(tensors, {weight.path: tuple(weight.shape) for weight in model.weights})
+    for weight in model.weights:
+        weight.assign(values[weight.path])
+    return unused
+
+
+# ---- Arrays --------------------------------------------------------------------------------------
+
+
+def tensors_of(weights: Arrays) -> dict[str, npt.NDArray[Any]]:
+    """Return weights, given by our paths, under Hugging Face's names; tied ones once."""
+    prefix = "bert." if any(path.startswith("predict/") for path in weights) else ""
+    tensors: dict[str, npt.NDArray[Any]] = {}
+    for path, names in _names(weights):
+        parts = np.split(weights[path], len(names), axis=-1)
+        for name, part in zip(names, parts, strict=True):
+            full = name if name.startswith("cls.") else prefix + name
+            tensors[full] = np.ascontiguousarray(_turned(path, part))
+    return tensors
+
+
+def weights_of(tensors: Arrays, shapes: Shapes) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:
+    """Return the weights of our paths, made of tensors with Hugging Face's names, and which were not used.
+
+    All shapes are compared before any array is read.
+
+    Args:
+        tensors: by name; a leading `bert.` and the old names `gamma` and `beta` are understood.
+        shapes: of each path.
+
+    Raises:
+        ModelFolderError: a tensor is missing or of another shape, or one that is tied differs from its twin.
+    """
+    found = {plain_name(name): name for name in tensors}
+    sources: dict[str, list[str]] = {}
+    for path, names in _names(shapes):
+        *rest, last = shapes[path]
+        part = last // len(names)
+        like = (part, *rest) if path.endswith("/kernel") else (*rest, part)
+        for name in names:
+            if name not in found:
+                raise ModelFolderError(f"the weights lack {name}", next_step="is this a BERT of this depth?")
+            shape = tuple(tensors[found[name]].shape)
+            if shape != like:
+                raise ModelFolderError(f"{name} has shape {shape} where the model has {like}")
+        sources[path] = names
+    for twin, name in TIED.items():
+        if twin in found and name in found:
+            _check_tied(tensors, found[twin], found[name])
+    values = {
+        path: np.concatenate([_turned(path, np.asarray(tensors[found[name]])) for name in names], axis=-1)
+        for path, names in sources.items()
+    }
+    used = {found[name] for names in sources.values() for name in names}
+    return values, sorted(set(tensors) - used - {found[twin] for twin in TIED if twin in found})
+
+
+def language_model_shapes(config: EncoderConfig, vocabulary: int, *, pairs: bool) -> Shapes:
+    """Return the shape of each weight of `build_language_model`, by path, without building it."""
+    width, inner = config.width, config.inner
+    shapes: Shapes = {
+        "words/embeddings": (vocabulary, width),
+        "positions/vectors": (config.max_length, width),
+    }
+    if config.segments:
+        shapes["segment_vectors/embeddings"] = (config.segments, width)
+    dense = {"predict": (width, width)} | ({"pooler": (width, width), "order": (width, 2)} if pairs else {})
+    norms = ["input_norm", "predict_norm"]
+    for i in range(config.depth):
+        dense |= {
+            f"block_{i}/attention/qkv": (width, 3 * width),
+            f"block_{i}/attention/out": (width, width),
+            f"block_{i}/feed_forward/up": (width, inner),
+            f"block_{i}/feed_forward/down": (inner, width),
+        }
+        norms += [f"block_{i}/attention_norm", f"block_{i}/feed_forward_norm"]
+    for layer, shape in dense.items():
+        shapes |= {f"{layer}/kernel": shape, f"{layer}/bias": shape[1:]}
+    for layer in norms:
+        shapes |= {f"{layer}/gamma": (width,), f"{layer}/beta": (width,)}
+    return shapes | {"predict_bias/bias": (vocabulary,)}
+
+
+def plain_name(name: str) -> str:
+    """Return a tensor's name as today's `BertModel` has it."""
+    name = name.removeprefix("bert.")
+    for old, new in _OLD_ENDINGS.items():
+        if name.endswith(old):
+            return name.removesuffix(old) + new
+    return name
+
+
+def _check_tied(tensors: Arrays, twin: str, name: str) -> None:
+    same = tuple(tensors[twin].shape) == tuple(tensors[name].shape)
+    if not same or not np.array_equal(np.asarray(tensors[twin]), np.asarray(tensors[name])):
+        raise ModelFolderError(
+            f"{twin} is not {name}", next_step="a BERT whose output is tied to its word vectors can be read"
+        )
+
+
+# ---- Names ---------------------------------------------------------------------------------------
+
+
+def _names(paths: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the path of each of our weights with the tensors that it is made of, end to end."""
+    for path in paths:
+        *layers, kind = path.split("/")
+        yield path, [f"{part}.{_KINDS[kind]}" for part in _layer(layers)]
+
+
+_KINDS = {
+    "embeddings": "weight",
+    "vectors": "weight",
+    "kernel": "weight",
+    "gamma": "weight",
+    "beta": "bias",
+    "bias": "bias",
+}
+
+_LAYERS = {
+    "words": ["embeddings.word_embeddings"],
+    "positions": ["embeddings.position_embeddings"],
+    "segment_vectors": ["embeddings.token_type_embeddings"],
+    "input_norm": ["embeddings.LayerNorm"],
+    "pooler": ["pooler.dense"],
+    "predict": ["cls.predictions.transform.dense"],
+    "predict_norm": ["cls.predictions.transform.LayerNorm"],
+    "predict_bias": ["cls.predictions"],
+    "order": ["cls.seq_relationship"],
+}
+
+_IN_BLOCK = {
+    "attention/qkv": [f"attention.self.{part}" for part in ("query", "key", "value")],
+    "attention/out": ["attention.output.dense"],
+    "attention_norm": ["attention.output.LayerNorm"],
+    "feed_forward/up": ["intermediate.dense"],
+    "feed_forward/down": ["output.dense"],
+    "feed_forward_norm": ["output.LayerNorm"],
+}
+
+
+def _layer(layers: list[str]) -> list[str]:
+    """Return what Hugging Face calls one of our layers, given by its path."""
+    if layers[0] in _LAYERS:
+        return _LAYERS[layers[0]]
+    number = layers[0].removeprefix("block_")
+    return [f"encoder.layer.{number}.{part}" for part in _IN_BLOCK["/".join(layers[1:])]]
+
+
+def _turned(path: str, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Turn a dense kernel from (in, out) to (out, in) or back; leave other weights as they are."""
+    return part.T if path.endswith("/kernel") else part

@@ -1,0 +1,281 @@
+"""Bag of words: a text is the n-grams that it holds, each weighed by how much it tells.
+
+Adds words as features. Lacks similarity (`film` and `movie` have nothing in common), and order beyond
+neighbours. Next step: `cbow`, where words used alike become alike.
+
+    counts (N, V) -> tf -> × idf -> rows of length 1 -> × |log-count ratio|^nb (V,) -> logistic regression
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, ClassVar, NamedTuple, Self, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import scipy.sparse as sp
+from sklearn.utils.validation import check_is_fitted
+
+from sopan.errors import ConfigError, DataError
+from sopan.steps.base import Labels, Memo, Step, check_labels
+from sopan.steps.evidence import bag_evidence
+from sopan.steps.feature_weights import FEW_TEXTS, UNEVEN, Tf, class_log_count_ratio, weigh
+from sopan.steps.linear import ClassWeight, LinearModel, fit_one_vs_rest
+from sopan.steps.settings import TEXT_RULES, Between, OneOf, Rule, Span, check_settings
+from sopan.text.arrow import Texts, as_texts
+from sopan.text.ngrams import Analyzer, NgramCounter, count_ngrams
+from sopan.text.unicode import TokenRule
+from sopan.training.recipe import Monitor
+from sopan.types import Evidence, Float32Array, Reading, StepState
+
+_WORDS = {"ngrams": (1, 2), "characters": None}
+
+
+class BagOfWords(Step):
+    """N-grams of words and characters, weighed, then logistic regression.
+
+    Args:
+        ngrams: fewest and most words in a feature; None: no words.
+        characters: fewest and most characters in a feature, taken inside words; None: no characters.
+        character_weight: what characters count beside words: the length of their part of a row, where that of
+            words has 1. Short texts want more of them than long ones.
+        tf: what several occurrences in one text weigh.
+        idf: weigh features more that few texts hold: times ln((1 + N) / (1 + df)) + 1, as scikit-learn does.
+        nb: weigh features more that tell the classes apart: times |log-count ratio|^nb. 0: all the same,
+            1: as in NB-SVM.
+        C: inverse strength of the L2 regularisation.
+        class_weight: "balanced" weighs each text by the inverse frequency of its class.
+        min_df: leave out features that fewer training texts hold. None: 2, or 1 where texts are few.
+        max_features: keep only so many features of words, and of characters, the most frequent. None: all.
+        tokens: how a text is cut into words (see `sopan.text.tokenize`).
+        lowercase: whether `Film` and `film` are one word.
+
+    Attributes, after `fit`:
+        blocks_: the features of words, of characters, or both: which they are, and their idf.
+        model_: their weights for each class.
+
+    Source: S. Wang and C. Manning, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification"
+    (ACL 2012), with logistic regression, TF-IDF and the ratio's root, which measured better (docs/log.md).
+    """
+
+    name: ClassVar[str] = "bow"
+    adds: ClassVar[str] = "words as features"
+    lacks: ClassVar[str] = "similarity between words, and their order"
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "counts": {**_WORDS, "tf": "counts", "idf": False, "nb": 0.0},
+        "binary": {**_WORDS, "tf": "binary", "idf": False, "nb": 0.0},
+        "tfidf": {**_WORDS, "tf": "sublinear", "idf": True, "nb": 0.0},
+        "nb": {**_WORDS, "tf": "binary", "idf": False, "nb": 1.0},
+        "chars": {"ngrams": None, "characters": (2, 5)},
+    }
+
+    def __init__(
+        self,
+        *,
+        ngrams: tuple[int, int] | None = (1, 2),
+        characters: tuple[int, int] | None = None,
+        character_weight: float = 1.0,
+        tf: Tf = "sublinear",
+        idf: bool = True,
+        nb: float = 0.5,
+        C: float = 30.0,
+        class_weight: ClassWeight = None,
+        min_df: int | None = None,
+        max_features: int | None = None,
+        tokens: TokenRule = "words",
+        lowercase: bool = True,
+    ):
+        self.ngrams = ngrams
+        self.characters = characters
+        self.character_weight = character_weight
+        self.tf = tf
+        self.idf = idf
+        self.nb = nb
+        self.C = C
+        self.class_weight = class_weight
+        self.min_df = min_df
+        self.max_features = max_features
+        self.tokens = tokens
+        self.lowercase = lowercase
+
+    # ---- learning ------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Texts,
+        y: Any,
+        *,
+        unlabelled: Texts | None = None,
+        validation: Labels | None = None,
+        memo: Memo | None = None,
+        monitor: Monitor | None = None,
+    ) -> Self:
+        """Find the features of N texts and learn what they say of the classes; see `Step.fit`.
+
+        `unlabelled` is ignored: words without a label's company teach this step nothing.
+        """
+        texts = as_texts(X)
+        classes, labels = check_labels(len(texts), y)
+        check_settings(self, _SETTINGS)
+        if self.ngrams is None and self.characters is None:
+            raise ConfigError("a bag without n-grams and characters is empty", next_step="try ngrams=(1, 2)")
+        memo = memo or Memo()
+        learnt = [self._recall_block(texts, *span, memo) for span in self._spans()]
+        features = self._side_by_side([features for _, features in learnt])
+        self.classes_, self.temperature_ = classes, 1.0
+        self.blocks_ = tuple(block for block, _ in learnt)
+        self.model_ = fit_one_vs_rest(
+            features,
+            labels,
+            C=self.C,
+            class_weight=self.class_weight,
+            scale=lambda members: np.abs(class_log_count_ratio(features, members)) ** self.nb,
+        )
+        return self
+
+    def _spans(self) -> list[tuple[Analyzer, tuple[int, int]]]:
+        """Return the kinds of features that were asked for, each with its lengths."""
+        both: tuple[tuple[Analyzer, tuple[int, int] | None], ...] = (
+            ("word", self.ngrams),
+            ("char_wb", self.characters),
+        )
+        return [(kind, (span[0], span[1])) for kind, span in both if span is not None]
+
+    def _recall_block(
+        self, texts: pa.LargeStringArray, kind: Analyzer, lengths: tuple[int, int], memo: Memo
+    ) -> tuple[_Block, sp.csr_array]:
+        """Learn a block, or take it from the memo, under all that it depends on but for the texts."""
+        pruning, cutting = (self.min_df, self.max_features), (self.tokens, self.lowercase)
+        key = ("bow", kind, lengths, *pruning, *cutting, self.tf, self.idf)
+        return memo.recall(key, lambda: self._learn_block(texts, kind, lengths))
+
+    def _learn_block(
+        self, texts: pa.LargeStringArray, kind: Analyzer, lengths: tuple[int, int]
+    ) -> tuple[_Block, sp.csr_array]:
+        """Find the features of one kind in N texts; return them, and the weighed matrix (N, V)."""
+        counter, counts = count_ngrams(
+            texts,
+            self.tokens,
+            lowercase=self.lowercase,
+            analyzer=kind,
+            ngram_range=lengths,
+            min_df=self.min_df or (2 if len(texts) >= FEW_TEXTS else 1),
+            max_features=self.max_features,
+        )
+        idf = np.ones(len(counter), np.float32)
+        if self.idf:
+            df = np.bincount(counts.indices, minlength=len(counter))
+            idf = (np.log((1 + len(texts)) / (1 + df)) + 1).astype(np.float32)
+        block = _Block(counter, idf)
+        return block, weigh(counts, self.tf, idf)
+
+    # ---- using ---------------------------------------------------------------------------
+
+    def transform(self, X: Texts) -> sp.csr_array:
+        """Return the weighed features of N texts, (N, V) float32, before the log-count ratio."""
+        check_is_fitted(self, "blocks_")
+        texts = as_texts(X)
+        return self._side_by_side([weigh(b.counter.transform(texts), self.tf, b.idf) for b in self.blocks_])
+
+    def _side_by_side(self, blocks: list[sp.csr_array]) -> sp.csr_array:
+        """Join the features of words with those of characters, if there are both."""
+        if len(blocks) == 1:
+            return blocks[0]
+        words, characters = blocks
+        return sp.csr_array(sp.hstack([words, characters * np.float32(self.character_weight)], format="csr"))
+
+    def read_some(self, texts: pa.LargeStringArray) -> Reading:
+        """See `Step.read_some`; nothing is truncated, and a text without known words gets the bias alone."""
+        features = self.transform(texts)
+        whole = np.zeros(len(texts), bool)
+        return Reading(self.model_.logits(features), whole, np.diff(features.indptr) == 0)
+
+    def evidence(self, text: str) -> Evidence:
+        """See `Step.evidence`; exact, from the coefficients. The base is the bias."""
+        counters = [block.counter for block in self.blocks_]
+        return bag_evidence(text, counters, self.transform([text]), self.model_)
+
+    # ---- keeping -------------------------------------------------------------------------
+
+    def state(self) -> StepState:
+        """Give the features, block after block, their idf and their weights."""
+        check_is_fitted(self, "blocks_")
+        words = tuple(word for block in self.blocks_ for word in block.counter.features.to_pylist())
+        arrays = {
+            "idf": np.concatenate([block.idf for block in self.blocks_]),
+            "classifier.weights": self.model_.weights,
+            "classifier.bias": self.model_.bias,
+        }
+        return StepState({"features": [len(block.idf) for block in self.blocks_]}, words, arrays)
+
+    def restore(self, state: StepState) -> None:
+        """Take back what `state` gave.
+
+        Raises:
+            DataError: parts whose sizes do not go together.
+        """
+        sizes, arrays = state.settings["features"], state.arrays
+        shapes = {
+            "idf": (len(state.words),),
+            "classifier.weights": (len(state.words), len(arrays["classifier.bias"])),
+        }
+        for name, shape in shapes.items():
+            if arrays[name].shape != shape:
+                raise DataError(f"the array {name!r} has shape {arrays[name].shape}, not {shape}")
+        if len(sizes) != len(self._spans()) or sum(sizes) != len(state.words):
+            raise DataError(f"{len(state.words)} features do not fall into blocks of {sizes}")
+        features, blocks, start = pa.array(state.words, pa.large_string()), [], 0
+        for size, (kind, lengths) in zip(sizes, self._spans(), strict=True):
+            part = features.slice(start, size)
+            counter = NgramCounter(part, self.tokens, self.lowercase, kind, lengths)
+            blocks.append(_Block(counter, arrays["idf"][start : start + size]))
+            start += size
+        self.blocks_ = tuple(blocks)
+        self.model_ = LinearModel(arrays["classifier.weights"], arrays["classifier.bias"])
+
+    # ---- choosing ------------------------------------------------------------------------
+
+    @classmethod
+    def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
+        """List words alone, which are cheap, then with characters, then what seldom wins."""
+        words: dict[str, Any] = {"ngrams": (1, 2)}
+        for_short: dict[str, Any] = {"ngrams": (1, 2), "characters": (2, 5)}
+        for_long: dict[str, Any] = {"ngrams": (1, 3), "characters": (2, 5), "character_weight": 0.5}
+        settings = [
+            {**words, "C": 30.0},
+            {**for_short, "C": 10.0},
+            {**for_short, "C": 100.0},
+            {**for_long, "C": 100.0},
+            {**for_short, "C": 1.0},
+            {**words, "C": 3.0},
+            {**words, "C": 300.0},
+            {**words, "C": 30.0, "nb": 0.0},
+            {**words, "C": 30.0, "nb": 1.0},
+            {"ngrams": (1, 3), "C": 300.0},
+            {"ngrams": None, "characters": (2, 5), "C": 10.0},
+        ]
+        if class_counts.max() <= UNEVEN * class_counts.min():
+            return settings
+        return [{**each, "class_weight": weight} for weight in ("balanced", None) for each in settings]
+
+
+class _Block(NamedTuple):
+    """Features of one kind: the n-grams, and their idf (V,) float32 (1 without idf)."""
+
+    counter: NgramCounter
+    idf: Float32Array
+
+
+_SETTINGS: dict[str, Rule] = TEXT_RULES | {
+    "ngrams": Span(most=8),
+    "characters": Span(most=16),
+    "character_weight": Between(Real, 1e-3, 1e3),
+    "tf": OneOf(get_args(Tf)),
+    "idf": OneOf((True, False)),
+    "nb": Between(Real, 0, 10),
+    "C": Between(Real, 1e-9, 1e9),
+    "min_df": Between(Integral, 1, 1_000_000_000, optional=True),
+    "max_features": Between(Integral, 1, 1_000_000_000, optional=True),
+}

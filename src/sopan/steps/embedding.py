@@ -1,0 +1,201 @@
+"""Word vectors from texts: the settings, the passes over the corpus and the threads around `kernels.cbow`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from sopan.errors import SopanError
+from sopan.kernels import cbow
+from sopan.kernels.cbow_block import make_rows
+from sopan.kernels.chance import HALF_RANGE, make_noise
+from sopan.kernels.simd import LANES
+from sopan.steps.feature_weights import FEW_TEXTS
+from sopan.text.encode import on_every_core
+from sopan.text.unicode import TokenRule
+from sopan.text.vectors import load_word_vectors, usable_vectors
+from sopan.text.vocab import Vocabulary, build_vocabulary
+from sopan.types import Encoded, Float32Array, FloatArray, Int64Array
+
+NOISE_POWER = 0.75
+"""Negatives are drawn in proportion to count ** 0.75 (Mikolov et al. 2013)."""
+LAST_RATE = 1e-4
+"""The learning rate at the end of training."""
+PIECE_WORDS = 1 << 20
+"""Between pieces of so many words Python looks up, and sees Ctrl-C."""
+EPOCHS_AT_A_MILLION = 50
+"""Passes over a corpus of a million words; one four times as large gets half as many."""
+MIN_EPOCHS, MAX_EPOCHS = 3, 150
+
+
+@dataclass(frozen=True, slots=True)
+class CbowSettings:
+    """How word vectors are trained.
+
+    Args:
+        dimension: D, width of a vector.
+        window: the most words on either side of a target; each target draws from 1 to `window`.
+        negatives: noise words that a target is due.
+        noise_words: how many neighbouring targets share in their place, 16 at most.
+        epochs: passes over the corpus; after 0 the vectors are as they were drawn. None: `sensible_epochs`.
+        subsample: words more frequent than this are thinned out; 0 keeps them all.
+        learning_rate: at the start; it falls in a straight line.
+        threads: with one, the result is the same to the last bit every time. More share the vectors without
+            locks (Recht et al. 2011, "Hogwild!"), faster, and each time a little different.
+    """
+
+    dimension: int = 200
+    window: int = 40
+    negatives: int = 5
+    noise_words: int = 12
+    epochs: int | None = None
+    subsample: float = 3e-5
+    learning_rate: float = 0.1
+    threads: int = 1
+
+
+class Words(NamedTuple):
+    """The words of a set of texts, with a vector each; what all trials of one tuning share.
+
+    Args:
+        vocabulary: V words.
+        vectors: (V, D) float32.
+        counts: (V,) occurrences in all texts, those without labels included.
+        encoded: the N labelled texts.
+        epochs: passes made over the texts; 0 where the vectors were loaded.
+    """
+
+    vocabulary: Vocabulary
+    vectors: Float32Array
+    counts: Int64Array
+    encoded: Encoded
+    epochs: int
+
+
+def embed_words(
+    texts: pa.LargeStringArray,
+    unlabelled: pa.LargeStringArray,
+    settings: CbowSettings,
+    *,
+    vectors: str | None,
+    tokens: TokenRule,
+    lowercase: bool,
+    min_count: int | None,
+    rng: np.random.Generator,
+) -> Words:
+    """Encode all texts; load vectors for their words, or train them on these texts.
+
+    Args:
+        texts: N labelled texts.
+        unlabelled: further texts to learn from.
+        settings: how to train.
+        vectors: path of a file to load in place of training.
+        tokens, lowercase: how texts are cut into words.
+        min_count: words that occur less often have no vector. None: 2, or 1 where texts are few.
+        rng: decides the training.
+    """
+    every = pa.concat_arrays([texts, unlabelled])
+    if vectors is not None:
+        loaded = usable_vectors(load_word_vectors(vectors), tokens, lowercase=lowercase)
+        vocabulary = Vocabulary(loaded.words, None, tokens, lowercase)
+        encoded = vocabulary.encode(every)
+    else:
+        least = min_count or (2 if len(every) >= FEW_TEXTS else 1)
+        vocabulary, encoded = build_vocabulary(every, tokens, lowercase=lowercase, min_count=least)
+    counts = np.bincount(encoded.ids[encoded.ids >= 0], minlength=len(vocabulary))
+    if vectors is not None:
+        table, epochs = loaded.vectors, 0
+    else:
+        epochs = sensible_epochs(len(encoded.ids)) if settings.epochs is None else settings.epochs
+        table = train_word_vectors(encoded, counts, replace(settings, epochs=epochs), rng)
+    bounds = encoded.offsets[: len(texts) + 1]
+    own = Encoded(encoded.ids[: bounds[-1]], bounds)
+    return Words(vocabulary, table, counts, own, epochs)
+
+
+def sensible_epochs(n_words: int) -> int:
+    """Return how many passes a corpus wants: fewer the larger it is, by the square root of its words.
+
+    Between the two plain rules, always the same number and always the same work, this one was near the best
+    on corpora of 60 thousand to 13 million words (see `docs/log.md`).
+    """
+    wanted = EPOCHS_AT_A_MILLION * math.sqrt(1e6 / max(1, n_words))
+    return round(min(max(wanted, MIN_EPOCHS), MAX_EPOCHS))
+
+
+def keep_chances(counts: Int64Array, subsample: float) -> FloatArray:
+    """Return the chance (V,) that an occurrence of a word is kept, as in word2vec's code: √(t/f) + t/f."""
+    if subsample == 0:
+        return np.ones(len(counts))
+    ratio = subsample * counts.sum() / np.maximum(counts, 1)
+    return np.asarray(np.minimum(1.0, np.sqrt(ratio) + ratio))
+
+
+def train_word_vectors(
+    encoded: Encoded, counts: Int64Array, settings: CbowSettings, rng: np.random.Generator
+) -> Float32Array:
+    """Train word vectors by CBOW with negative sampling.
+
+    Args:
+        encoded: N texts as ids of V words, -1 for words left out.
+        counts: (V,) occurrences of each word in these texts, each at least 1.
+        settings: how.
+        rng: where the first vectors and all later chance come from.
+
+    Returns:
+        (V, D) float32, the input vectors.
+
+    Raises:
+        SopanError: the learning rate was so high that the vectors grew beyond all bounds.
+    """
+    encoded.check(len(counts))
+    order = np.argsort(-counts, kind="stable")  # frequent words side by side: fewer cache misses
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    ids, counts = np.where(encoded.ids < 0, np.int32(-1), rank[encoded.ids]), counts[order]
+    width = settings.dimension
+    lanes = -(-width // LANES) * LANES  # columns beyond the width are and stay 0
+    inputs, outputs = (make_rows(len(counts), lanes, np.float32) for _ in range(2))
+    inputs[:, :width] = (rng.random((len(counts), width), dtype=np.float32) - 0.5) / width
+    keep = keep_chances(counts, settings.subsample) * HALF_RANGE
+    noise = make_noise(counts**NOISE_POWER / (counts**NOISE_POWER).sum())
+    epochs = sensible_epochs(len(ids)) if settings.epochs is None else settings.epochs
+    seeds = rng.integers(0, 2**63, epochs).astype(np.uint64)
+
+    def train_share(offsets: Int64Array) -> None:
+        pieces, passed = pieces_of(offsets), 0
+        size = max(1, epochs * int(offsets[-1] - offsets[0]))
+        fall = (settings.learning_rate - LAST_RATE) / size
+        for seed in seeds:
+            for piece in pieces:
+                rate = settings.learning_rate - fall * passed
+                passed += int(piece[-1] - piece[0])
+                rates = (rate, settings.learning_rate - fall * passed)
+                chances = (keep, noise, settings.noise_words, settings.negatives, settings.window)
+                cbow.train_stretch(inputs, outputs, ids, piece, *chances, *rates, seed)
+
+    shares = cut(encoded.offsets, settings.threads)
+    on_every_core(train_share, shares)
+    if not np.isfinite(inputs).all():
+        raise SopanError(
+            f"the word vectors diverged at a learning rate of {settings.learning_rate}",
+            next_step="lower learning_rate",
+        )
+    return inputs[:, :width][rank]
+
+
+def pieces_of(offsets: Int64Array) -> list[Int64Array]:
+    """Cut consecutive texts, given by their offsets, into pieces of about `PIECE_WORDS` words."""
+    return cut(offsets, max(1, int(offsets[-1] - offsets[0]) // PIECE_WORDS))
+
+
+def cut(offsets: Int64Array, parts: int) -> list[Int64Array]:
+    """Cut N texts, given by their (N + 1,) offsets, into at most `parts` runs of about equally many words."""
+    goals = np.linspace(offsets[0], offsets[-1], parts + 1)[1:-1]
+    edges = np.unique([0, *np.searchsorted(offsets, goals), len(offsets) - 1])
+    return [offsets[start : stop + 1] for start, stop in pairwise(edges)]

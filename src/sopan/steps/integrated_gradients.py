@@ -1,0 +1,134 @@
+"""What each word did to a neural step's logits: gradients, added up on the way from no words to the text.
+
+    vectors (T, D) = start + α · (end - start),  α from 0 to 1        start: zeros, where a word is known
+    contribution of word t to class c = (end - start)_t · ∫ ∂ logit_c / ∂ vector_t dα
+
+The sum over all words is logit(end) - logit(start): completeness. The integral is taken by Gauss-Legendre
+nodes, as many as it takes; what is missing is seen in `Evidence`: logits - base - contributions.sum(0).
+
+Source: M. Sundararajan, A. Taly and Q. Yan, "Axiomatic Attribution for Deep Networks" (ICML 2017), eq. 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+from keras import ops
+
+from sopan.steps.slopes import slopes_of
+from sopan.text.arrow import Texts, as_texts
+from sopan.text.batch import FIRST_WORD, MULTIPLE, PADDING, clip, kept_words
+from sopan.text.tokenize import tokenize
+from sopan.text.unicode import TokenRule
+from sopan.text.vocab import Vocabulary
+from sopan.types import Evidence, Float32Array, FloatArray, Int32Array, Int64Array
+
+Gradient: TypeAlias = Callable[[Float32Array, Float32Array], Float32Array]
+"""From vectors (B, T, D) and weights (B, C) to the gradient of the weighed logits (B, T, D), row by row."""
+
+NODES = (16, 32, 64, 128)
+"""How many points of the way are looked at: first the fewest, then more while too much is missing."""
+TOLERANCE = 0.01
+"""How much may be missing: this share of the largest change of a logit, or of 1 if that is less."""
+WORDS_AT_ONCE = 4096
+"""Points of the way are taken together, up to so many words."""
+
+
+class Neural(Protocol):
+    """What of a neural step is needed here."""
+
+    tokens: TokenRule
+    lowercase: bool
+    max_length: int
+    vocabulary_: Vocabulary
+    network_: Any
+
+    def logits(self, X: Texts) -> FloatArray:
+        """Score N texts: (N, C)."""
+
+
+def neural_evidence(estimator: Neural, text: str) -> Evidence:
+    """Tell the words' parts in a neural step's logits, and their attention.
+
+    The base is what the network says of as many words without meaning: known words' vectors are zeros, and
+    words that it does not know are as they always are to it, so that they add nothing.
+
+    Args:
+        estimator: fitted; `network_` is `body([words(ids), mask])`, and among the results of `body`
+            are `logits` (B, C) and `attention`, a list of (B, H, Q, T).
+        text: one text.
+    """
+    texts = as_texts([text])
+    tokens = tokenize(text, estimator.tokens, lowercase=estimator.lowercase)
+    n_words, logits = len(tokens.words), estimator.logits(texts)[0]
+    read, added = np.zeros(n_words, bool), np.zeros((n_words, len(logits)))
+    if n_words == 0:
+        return Evidence(tokens, read, added, logits, logits, "integrated gradients")
+    ids, places = _ids(estimator, texts, n_words)
+    vectors = ops.convert_to_numpy(estimator.network_.get_layer("words")(ids[None]))[0].astype(np.float32)
+    slopes, known, mask = slopes_of(estimator.network_.get_layer("body")), ids >= FIRST_WORD, ids != PADDING
+    start = np.where(known[:, None], 0, vectors)
+
+    ends = slopes(np.stack([start, vectors]), np.tile(mask, (2, 1)), np.zeros((2, len(logits)), np.float32))
+    contributions = integrated_gradients(
+        lambda points, weights: slopes(points, np.tile(mask, (len(points), 1)), weights).gradient,
+        start,
+        vectors,
+        (ends.logits[1] - ends.logits[0]).astype(np.float64),
+    )
+    added[places], read[places] = contributions[: len(places)], known[: len(places)]
+    attention = tuple(_unpadded(ops.convert_to_numpy(layer)[1], len(places)) for layer in ends.attention)
+    base = ends.logits[0].astype(np.float64)
+    return Evidence(tokens, read, added, base, logits, "integrated gradients", attention, places)
+
+
+def integrated_gradients(
+    gradient: Gradient, start: Float32Array, end: Float32Array, change: FloatArray
+) -> FloatArray:
+    """Share the change of every logit between two texts of T vectors among the vectors.
+
+    Args:
+        gradient: of the logits by the vectors.
+        start, end: (T, D) float32.
+        change: (C,) float64, the logits at the end less those at the start.
+
+    Returns:
+        (T, C) float64.
+    """
+    enough = TOLERANCE * max(1.0, float(np.abs(change).max()))
+    contributions = np.zeros((len(start), len(change)))
+    for n in NODES:
+        contributions = _along(gradient, start, end, len(change), n)
+        if np.abs(change - contributions.sum(axis=0)).max() <= enough:
+            break
+    return contributions
+
+
+def _along(gradient: Gradient, start: Float32Array, end: Float32Array, n_classes: int, n: int) -> FloatArray:
+    """Integrate by n nodes of Gauss and Legendre: (T, C)."""
+    nodes, weights = np.polynomial.legendre.leggauss(n)  # on [-1, 1]
+    step, total = end - start, np.zeros((n_classes, *end.shape))
+    for some in np.array_split(np.arange(n), -(-n * len(end) // WORDS_AT_ONCE)):
+        alphas = ((nodes[some] + 1) / 2).astype(np.float32)
+        points = start + alphas[:, None, None] * step  # (B, T, D)
+        for c, unit in enumerate(np.eye(n_classes, dtype=np.float32)):
+            slope = gradient(points, np.tile(unit, (len(points), 1)))
+            total[c] += np.einsum("b,btd->td", weights[some] / 2, slope)
+    return np.asarray(np.einsum("ctd,td->tc", total, step.astype(np.float64)))
+
+
+def _ids(estimator: Neural, texts: pa.LargeStringArray, n_words: int) -> tuple[Int32Array, Int64Array]:
+    """Return the network's ids of one text's words, padded as in any batch, and which words they are."""
+    first, last = kept_words(n_words, estimator.max_length)
+    places = np.concatenate([np.arange(first), np.arange(n_words - last, n_words)])
+    clipped = clip(estimator.vocabulary_.encode(texts), len(estimator.vocabulary_), estimator.max_length)
+    return np.pad(clipped.encoded.ids, (0, -len(places) % MULTIPLE), constant_values=PADDING), places
+
+
+def _unpadded(weights: Float32Array, length: int) -> Float32Array:
+    """Take the padding out of weights (H, Q, T) over a text of so many words."""
+    queries = length if weights.shape[1] == weights.shape[2] else weights.shape[1]
+    return np.asarray(weights[:, :queries, :length], np.float32)

@@ -1,0 +1,216 @@
+"""What all steps that are Keras networks share: how they are trained, read, kept and pickled.
+
+    texts -> windows of ids -> network `[ids (B, T), mask (B, T)]` -> logits of windows -> logits of texts
+
+Keras trains the network. What reads with it afterwards is a program of `sopan.runtime`, made of its weights:
+the one that serves a saved model too, so that what is measured is what is served. Most steps read a text in
+one window; `bert` may read a long one in several.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, get_args
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import check_is_fitted
+
+from sopan.errors import ModelFolderError
+from sopan.runtime.network import Output, describe
+from sopan.runtime.program import Program, read_texts
+from sopan.runtime.table import compile_network
+from sopan.steps.base import Labels, Step
+from sopan.steps.layers import Precision
+from sopan.steps.linear import ClassWeight
+from sopan.steps.settings import Between, OneOf, Rule
+from sopan.steps.weights import set_weights, weights_of
+from sopan.text.arrow import Texts, as_texts
+from sopan.text.batch import Clipped, bucket_lengths
+from sopan.text.intake import Intake, read_through
+from sopan.text.windows import Windows
+from sopan.training.backend import make_forward
+from sopan.training.forward import read_all
+from sopan.training.loop import train
+from sopan.training.recipe import Examples, Monitor, Recipe, Trained
+from sopan.training.score import scorer
+from sopan.types import Float32Array, FloatArray, Reading
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class NetworkStep(Step):
+    """A step that is a Keras network.
+
+    Args:
+        max_length: words, or pieces of words, that the network reads at once.
+        learning_rate: at its height, after the warm-up.
+        epochs: passes over the labelled texts; more where they would not come to `min_steps`.
+        min_steps: the least that the optimiser makes, for where texts are few.
+        dropout: share of numbers hidden at each place of the network that hides any.
+        label_smoothing: probability taken from the true class and shared out.
+        weight_decay: see `sopan.training.optimizer.adamw`.
+        patience: epochs without a better validation score before training stops.
+        precision: what the network computes in. `bfloat16` is quicker on machines that have it in hardware;
+            weights, gradients and results are float32 even so.
+        class_weight: "balanced" weighs each text by the inverse frequency of its class.
+        random_state: the seed.
+
+    Attributes, after `fit`:
+        network_: `[ids, mask]` to `logits` (B, C), `vector` (B, E) and `attention`, a list of (B, H, Q, T).
+        trained_: how training went.
+    """
+
+    max_length: int = 512
+    learning_rate: float = 2e-3
+    epochs: int = 4
+    min_steps: int = 400
+    dropout: float = 0.3
+    label_smoothing: float = 0.0
+    weight_decay: float = 1.0
+    patience: int = 2
+    precision: Precision = "float32"
+    class_weight: ClassWeight = None
+    random_state: int = 0
+
+    # ---- written by each kind of step ----------------------------------------------------
+
+    @property
+    @abstractmethod
+    def intake(self) -> Intake:
+        """How texts come to the network, and its logits back to them."""
+
+    @abstractmethod
+    def recipe(self) -> Recipe:
+        """Say how the network is trained."""
+
+    def windows(self, texts: pa.LargeStringArray) -> Windows:
+        """Turn n texts into what the network reads of them."""
+        return self.intake.windows(texts)
+
+    # ---- learning ------------------------------------------------------------------------
+
+    def _set_network(self, network: keras.Model) -> None:
+        self.network_ = network
+        self._programs: dict[Output, Program | None] = {}
+        self._forwards: dict[Output, Callable[..., tuple[np.ndarray, ...]]] = {}
+
+    def _set_buckets(self, windows: Windows, most: int | None = None) -> None:
+        """Choose the lengths of rectangles by the windows of the training texts.
+
+        Args:
+            windows: of the training texts.
+            most: the longest rectangle that the network can read; None: any.
+        """
+        lengths = bucket_lengths(windows.clipped.lengths, self.max_length)
+        self.buckets_ = tuple(sorted({min(length, most or length) for length in lengths}))
+
+    def _train(
+        self,
+        windows: Windows,
+        labels: npt.NDArray[np.int64],
+        validation: Labels | None,
+        monitor: Monitor | None,
+    ) -> None:
+        """Train the network on windows, each with its text's label; those of a text share its weight."""
+        weights = np.asarray(self._weights(labels) / windows.counts, np.float32)
+        self.trained_ = train(
+            self.network_,
+            Examples(windows.clipped, labels[windows.of], weights[windows.of]),
+            self.recipe(),
+            self.buckets_,
+            seed=self.random_state,
+            validation=None if validation is None else self._judge(validation),
+            monitor=monitor,
+        )
+        self._programs = {}  # of other weights
+
+    def _weights(self, labels: npt.NDArray[np.int64]) -> Float32Array:
+        of_class = compute_class_weight(self.class_weight, classes=np.unique(labels), y=labels)
+        return np.asarray(of_class[labels], np.float32)
+
+    def _judge(self, validation: Labels) -> Any:
+        texts, names = validation
+        windows = self.windows(as_texts(texts))
+        place = {name: index for index, name in enumerate(self.classes_.tolist())}
+        score = scorer(np.array([place[name] for name in np.asarray(names).tolist()]))
+        return windows.clipped, lambda logits: score(self.intake.pooled(logits, windows))
+
+    def training(self) -> Trained | None:
+        """See `Step.training`; a saved model no longer knows."""
+        return getattr(self, "trained_", None)
+
+    # ---- using ---------------------------------------------------------------------------
+
+    def transform(self, X: Texts) -> Float32Array:
+        """Return text vectors (N, E) float32, as the network's last layer sees them."""
+        check_is_fitted(self, "network_")
+        width, windows = self.network_.output["vector"].shape[-1], self.windows(as_texts(X))
+        return windows.pooled(self._read("vector", windows.clipped, width)).astype(np.float32)
+
+    def read_some(self, texts: pa.LargeStringArray) -> Reading:
+        """See `Step.read_some`."""
+        check_is_fitted(self, "network_")
+        classes = len(self.classes_)
+        return read_through(self.intake, texts, lambda clipped: self._read("logits", clipped, classes))
+
+    def read(self, X: Texts) -> Reading:
+        """See `Step.read`; texts are cut while the network reads, however many there are."""
+        return self.read_some(as_texts(X))
+
+    def _read(self, output: Output, clipped: Clipped, width: int) -> FloatArray:
+        """Return one output (W, K) for W windows, by the runtime of this process."""
+        if output not in self._programs:
+            network = describe(self.name, self.get_params(), self.state())
+            self._programs[output] = compile_network(network, (output,), precision=self.precision)
+        program = self._programs[output]
+        if program is not None:
+            return read_texts(program, clipped, width)
+        if output not in self._forwards:
+            self._forwards[output] = make_forward(self.network_, [output])
+        return read_all(self._forwards[output], clipped, self.buckets_, width)
+
+    # ---- keeping -------------------------------------------------------------------------
+
+    def _set_weights(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take back the weights that `state` gave.
+
+        Raises:
+            ModelFolderError: arrays that are not this network's.
+        """
+        if odd := sorted(arrays.keys() - weights_of(self.network_).keys()):
+            raise ModelFolderError(f"the network has no {odd[0]!r}")
+        set_weights(self.network_, arrays)
+        self._programs = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle weights, not networks: what is compiled cannot travel."""
+        values = dict(super().__getstate__())
+        if "network_" in values:
+            values["network_"] = self.state()
+            del values["_programs"], values["_forwards"]
+        return values
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        super().__setstate__(values)
+        if "network_" in values:
+            self.restore(values["network_"])
+
+
+NETWORK_RULES: dict[str, Rule] = {
+    "max_length": Between(Integral, 2, 100_000),
+    "learning_rate": Between(Real, 1e-8, 1),
+    "epochs": Between(Integral, 1, 10_000),
+    "min_steps": Between(Integral, 1, 1_000_000),
+    "dropout": Between(Real, 0, 0.95),
+    "label_smoothing": Between(Real, 0, 0.95),
+    "weight_decay": Between(Real, 0, 100),
+    "patience": Between(Integral, 1, 10_000),
+    "precision": OneOf(get_args(Precision)),
+}
+"""For every step that is a network."""

@@ -1,0 +1,231 @@
+"""What the steps that are neural networks over words share: words in, a Keras model in between, logits out.
+
+    texts -> ids (B, T), mask (B, T) -> word vectors (B, T, D) -> the step's own `body` -> logits (B, C)
+
+A step above `cbow` writes one method, `body`, in `keras.ops` and `keras.layers` only, so that it runs on
+TensorFlow, JAX and PyTorch; how words come to it is here, and how it is trained and kept in `network`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar, Literal, Self, get_args
+
+import keras
+import numpy as np
+import pyarrow as pa
+from sklearn.utils.validation import check_is_fitted
+
+from sopan.errors import ConfigError, DataError
+from sopan.steps.base import Labels, Memo, check_labels
+from sopan.steps.embedding import CbowSettings, Words, embed_words
+from sopan.steps.integrated_gradients import neural_evidence
+from sopan.steps.layers import Seeds, computing_in
+from sopan.steps.network import NETWORK_RULES, NetworkStep
+from sopan.steps.settings import VECTOR_RULES, Between, OneOf, Rule, check_settings
+from sopan.steps.weights import weights_of
+from sopan.text.arrow import Texts, as_texts
+from sopan.text.batch import FIRST_WORD, clip
+from sopan.text.cores import cores
+from sopan.text.intake import WordIntake
+from sopan.text.unicode import TokenRule
+from sopan.text.vectors import WordVectors
+from sopan.text.vocab import Vocabulary
+from sopan.text.windows import Windows
+from sopan.training.quiet import quiet
+from sopan.training.recipe import Monitor, Recipe
+from sopan.types import Evidence, Float32Array, StepState
+
+Embeddings = Literal["cbow", "random"]
+
+FEW_WORDS = 1_000_000
+"""Vectors learnt from fewer words of text hardly tell words apart; see `docs/log.md`."""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class NeuralStep(NetworkStep):
+    """A step that is a neural network over words; further settings are those of `NetworkStep`.
+
+    Args:
+        embeddings: `cbow`: word vectors as `cbow` learns them, from all texts; `random`: from nothing.
+        tune_embeddings: whether training changes the word vectors; random ones always learn. None: where they
+            were learnt from fewer than `FEW_WORDS`, and so say little.
+        vectors: path of a word2vec, GloVe or fastText file to use in place of training vectors.
+        dimension: D, width of a word vector.
+        word_dropout: share of words hidden.
+        min_count: words that occur less often are unknown. None: 2, or 1 where texts are few.
+        tokens, lowercase: how a text is cut into words.
+        deterministic: train word vectors on one core, so that the same texts and seed give the same bits.
+        n_jobs: cores to train word vectors on when not deterministic; None: all.
+
+    Attributes, after `fit`:
+        vocabulary_: the words that have a vector.
+    """
+
+    embeddings: Embeddings = "cbow"
+    tune_embeddings: bool | None = None
+    vectors: str | None = None
+    dimension: int = 200
+    word_dropout: float = 0.1
+    min_count: int | None = None
+    tokens: TokenRule = "words"
+    lowercase: bool = True
+    deterministic: bool = True
+    n_jobs: int | None = None
+
+    rules: ClassVar[Mapping[str, Rule]] = {}
+    """What the settings of the step itself must keep to."""
+
+    # ---- written by each step ------------------------------------------------------------
+
+    @abstractmethod
+    def body(self, dimension: int, n_classes: int, seeds: Seeds) -> keras.Model:
+        """Assemble the step: `[vectors (B, T, D), mask (B, T)]` to `logits`, `vector` and `attention`.
+
+        Args:
+            dimension: D.
+            n_classes: C.
+            seeds: for the layers.
+        """
+
+    # ---- learning ------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Texts,
+        y: Any,
+        *,
+        unlabelled: Texts | None = None,
+        validation: Labels | None = None,
+        memo: Memo | None = None,
+        monitor: Monitor | None = None,
+    ) -> Self:
+        """Learn word vectors from all texts, then the network from the labelled ones; see `Step.fit`."""
+        texts = as_texts(X)
+        classes, labels = check_labels(len(texts), y)
+        check_settings(self, {**_RULES, **self.rules})
+        if self.embeddings == "random" and self.vectors is not None:
+            raise ConfigError("vectors are named, and random ones asked for", next_step='embeddings="cbow"')
+        self.check()
+        more = as_texts([] if unlabelled is None else unlabelled)
+        words = (memo or Memo()).recall(self._embedding_key(), lambda: self._words(texts, more))
+        self.classes_, self.temperature_, self.vocabulary_ = classes, 1.0, words.vocabulary
+        windows = Windows.whole(clip(words.encoded, len(words.vocabulary), self.max_length))
+        self._set_buckets(windows)
+        unit = max(float(words.vectors.std()), 1e-12)
+        self._assemble(words.vectors / unit, learn=self._learns_vectors(int(words.counts.sum())))
+        self._train(windows, labels, validation, monitor)
+        return self
+
+    def check(self) -> None:
+        """Refuse settings that do not go together; a step with such settings overrides this."""
+
+    def _embedding_key(self) -> tuple[Any, ...]:
+        names = ("embeddings", "vectors", "dimension", "min_count", "tokens", "lowercase", "deterministic")
+        return ("words", *((name, getattr(self, name)) for name in (*names, "n_jobs", "random_state")))
+
+    def _words(self, texts: pa.LargeStringArray, unlabelled: pa.LargeStringArray) -> Words:
+        """Give every word a vector. Random ones are for the words of the labelled texts alone."""
+        learns = self.embeddings == "cbow"
+        threads = 1 if self.deterministic else self.n_jobs or cores()
+        return embed_words(
+            texts,
+            unlabelled if learns else unlabelled[:0],
+            CbowSettings(dimension=self.dimension, epochs=None if learns else 0, threads=threads),
+            vectors=self.vectors,
+            tokens=self.tokens,
+            lowercase=self.lowercase,
+            min_count=self.min_count,
+            rng=np.random.default_rng(self.random_state),
+        )
+
+    def _learns_vectors(self, n_words: int) -> bool:
+        """Say whether training changes the word vectors, which n words of text gave."""
+        if self.embeddings == "random":
+            return True
+        if self.tune_embeddings is not None:
+            return self.tune_embeddings
+        return self.vectors is None and n_words < FEW_WORDS
+
+    def _assemble(self, vectors: Float32Array, *, learn: bool = False) -> None:
+        """Make the network around word vectors (V, D); padding and unknown words get zeros."""
+        seeds = Seeds(self.random_state)
+        table = np.concatenate([np.zeros((FIRST_WORD, vectors.shape[1]), np.float32), vectors])
+        words = keras.layers.Embedding(*table.shape, trainable=learn, name="words")
+        words.build()
+        words.embeddings.assign(table)
+        # Some Keras layers look for TensorFlow, whatever Keras runs on.
+        with quiet(), computing_in(self.precision):
+            body = self.body(vectors.shape[1], len(self.classes_), seeds)
+        ids = keras.Input((None,), dtype="int32", name="ids")
+        mask = keras.Input((None,), dtype="bool", name="mask")
+        outputs = body([words(ids), mask])
+        if self.precision != "float32":
+            outputs = keras.tree.map_structure(lambda output: keras.ops.cast(output, "float32"), outputs)
+        self._set_network(keras.Model([ids, mask], outputs, name=self.name))
+
+    def recipe(self) -> Recipe:
+        """See `NetworkStep.recipe`."""
+        return Recipe(
+            learning_rate=self.learning_rate,
+            epochs=self.epochs,
+            min_steps=self.min_steps,
+            weight_decay=self.weight_decay,
+            label_smoothing=self.label_smoothing,
+            word_dropout=self.word_dropout,
+            patience=self.patience,
+        )
+
+    # ---- using ---------------------------------------------------------------------------
+
+    @property
+    def intake(self) -> WordIntake:
+        """How texts come to the network."""
+        return WordIntake(self.vocabulary_, self.max_length)
+
+    def evidence(self, text: str) -> Evidence:
+        """See `Step.evidence`: integrated gradients over the word vectors, and the attention weights."""
+        check_is_fitted(self, "network_")
+        return neural_evidence(self, text)
+
+    @property
+    def word_vectors(self) -> WordVectors:
+        """The words and their vectors, as the network has them."""
+        check_is_fitted(self, "network_")
+        table = keras.ops.convert_to_numpy(self.network_.get_layer("words").embeddings)
+        return WordVectors(self.vocabulary_.words, table[FIRST_WORD:])
+
+    # ---- keeping -------------------------------------------------------------------------
+
+    def state(self) -> StepState:
+        """Give the words, the buckets and every weight by its path."""
+        check_is_fitted(self, "network_")
+        buckets = {"buckets": list(self.buckets_)}
+        return StepState(buckets, self.vocabulary_.words, weights_of(self.network_))
+
+    def restore(self, state: StepState) -> None:
+        """Take back what `state` gave.
+
+        Raises:
+            DataError: vectors that are not these words'.
+            ModelFolderError: arrays that are not this network's.
+        """
+        table = state.arrays["words/embeddings"]
+        if len(table) != len(state.words) + FIRST_WORD:
+            raise DataError(f"{len(table)} word vectors for {len(state.words)} words")
+        self.vocabulary_ = Vocabulary(state.words, None, self.tokens, self.lowercase)
+        self.buckets_ = tuple(map(int, state.settings["buckets"]))
+        self._assemble(table[FIRST_WORD:])
+        self._set_weights(state.arrays)
+
+
+_RULES: dict[str, Rule] = {
+    **NETWORK_RULES,
+    **VECTOR_RULES,
+    "embeddings": OneOf(get_args(Embeddings)),
+    "tune_embeddings": OneOf((True, False, None)),
+    "word_dropout": Between(Real, 0, 0.95),
+}
