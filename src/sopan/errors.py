@@ -7,6 +7,8 @@ so that the same mistake is called the same thing behind both doors.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import ClassVar
 
 
@@ -54,3 +56,9 @@ class ModelFolderError(InputError):
 
 class DownloadError(SopanError):
     """No source of a named data set could be reached, or what came was not what was asked for."""
+
+
+def did_you_mean(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
+    """Return `did you mean NAME? `, with the nearest of what is known, or nothing where none is near."""
+    near = get_close_matches(name, list(known), n=most, cutoff=cutoff)
+    return f"did you mean {', '.join(near)}? " if near else ""

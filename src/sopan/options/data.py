@@ -1,0 +1,37 @@
+"""How labelled and unlabelled texts are read and split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from sopan.options.base import Option, Options
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOptions(Options):
+    """How to read a table of texts; the defaults infer what they can."""
+
+    text: Annotated[str | None, Option("Column of the text.", metavar="C")] = None
+    header: Annotated[
+        bool, Option("The first line is data; columns are named by position: 0, 1, …", negative=True)
+    ] = True
+    encoding: Annotated[str, Option("Encoding of text files.")] = "utf-8"
+    max_rejects: Annotated[int, Option("Unreadable rows to tolerate.", at_least=0)] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions(TextOptions):
+    """How to read a table of labelled texts."""
+
+    label: Annotated[str | None, Option("Column of the label.", metavar="C")] = None
+    split_column: Annotated[str | None, Option("Column that says train, val or test.", metavar="COL")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitOptions(Options):
+    """How many texts to train, validate and test on."""
+
+    train: Annotated[float | None, Option("Training texts: a count, or a fraction below 1.")] = None
+    val: Annotated[float | None, Option("Validation texts: a count or a fraction.")] = None
+    test: Annotated[float | None, Option("Test texts: a count or a fraction.")] = None
