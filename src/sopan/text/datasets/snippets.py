@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from sopan.text.datasets.sources import Archive, SourceDistribution, SourceError
+from sopan.text.datasets.sources import Archive, PyPIPackage, SourceError
 from sopan.text.parquet import with_notes
 
 NEAR_ZERO = 0.5
@@ -19,7 +19,7 @@ NEAR_ZERO = 0.5
 (from the single ratings in the same archive), so within this band the sign is not settled."""
 
 SOURCES: tuple[Archive, ...] = (
-    SourceDistribution(
+    PyPIPackage(
         "vaderSentiment 3.3.2 from PyPI (2.5 MB)",
         "vaderSentiment-3.3.2.tar.gz",
         "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",

@@ -108,26 +108,18 @@ class NpmPackage(Archive):
 
 
 @dataclass(frozen=True, slots=True)
-class SourceDistribution(Archive):
-    """An archive that is a source distribution on PyPI, or on the mirror that pip is set up for."""
+class PyPIPackage(Archive):
+    """An archive that is a package on PyPI, or on the mirror that pip is set up for.
+
+    It is a wheel if its file's name ends in `.whl`, else a source distribution.
+    """
 
     requirement: str
 
     def fetch(self, folder: Path) -> None:
         """Run `pip download`; nothing is installed."""
-        options = ["--quiet", "--no-deps", "--no-binary", ":all:", "--dest", str(folder)]
-        _run([sys.executable, "-m", "pip", "download", *options, self.requirement], folder, self.what)
-
-
-@dataclass(frozen=True, slots=True)
-class Wheel(Archive):
-    """An archive that is a wheel on PyPI, or on the mirror that pip is set up for."""
-
-    requirement: str
-
-    def fetch(self, folder: Path) -> None:
-        """Run `pip download`; nothing is installed."""
-        options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
+        kind = "--only-binary" if self.file.endswith(".whl") else "--no-binary"
+        options = ["--quiet", "--no-deps", kind, ":all:", "--dest", str(folder)]
         _run([sys.executable, "-m", "pip", "download", *options, self.requirement], folder, self.what)
 
 
@@ -143,8 +135,8 @@ def _run(command: Sequence[str], folder: Path, what: str) -> None:
         raise SourceError(f"{Path(command[0]).name}: {error}") from error
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit {done.returncode}"]
-        told = next((line for line in lines if "ERROR" in line or "No module" in line), lines[-1])
-        raise SourceError(f"{Path(command[0]).name}: {told.strip()[:200]}")
+        reason = next((line for line in lines if "ERROR" in line or "No module" in line), lines[-1])
+        raise SourceError(f"{Path(command[0]).name}: {reason.strip()[:200]}")
 
 
 def _progress() -> Progress:

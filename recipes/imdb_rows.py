@@ -1,6 +1,6 @@
-"""Make `imdb_rows.parquet` from a table that has the reviews with their labels and parts.
+"""Make `src/sopan/text/datasets/imdb_rows.parquet` from a table of the reviews with their labels and splits.
 
-python -m sopan.text.datasets.make_imdb_rows REVIEWS.parquet
+    python recipes/imdb_rows.py REVIEWS.parquet
 
 The table needs the columns review, sentiment, talk_split and official_split; only hashes are kept.
 """
@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sopan.text.datasets.imdb import text_hash
+from sopan.text.datasets.imdb import ROWS, text_hash
 
 
 def rows(reviews: pa.Table) -> pa.Table:
@@ -35,7 +34,7 @@ def rows(reviews: pa.Table) -> pa.Table:
 if __name__ == "__main__":
     pq.write_table(
         rows(pq.read_table(sys.argv[1])),
-        Path(__file__).with_name("imdb_rows.parquet"),
+        str(ROWS),
         compression="zstd",
         use_dictionary=["copy", "label", "talk", "official"],
         write_page_checksum=True,
