@@ -12,7 +12,7 @@ from sopan.steps.integrated_gradients import neural_evidence
 from sopan.text.arrow import as_texts
 from sopan.text.batch import FIRST_WORD, clip
 from sopan.text.vocab import build_vocabulary
-from sopan.types import Reading, StepState
+from sopan.types import StepOutput, StepState
 
 
 @keras.saving.register_keras_serializable("small")
@@ -70,7 +70,7 @@ class SmallNetwork(Step):
             found = self.network_([padded, padded > 0], training=False)
             logits[row] = ops.convert_to_numpy(found["logits"])[0]
             unknown[row] = (ids < FIRST_WORD).all()
-        return Reading(logits, clipped.truncated, unknown)
+        return StepOutput(logits, clipped.truncated, unknown)
 
     def evidence(self, text):
         return neural_evidence(self, text)

@@ -15,7 +15,7 @@ import pytest
 from sopan.steps import STEPS
 from sopan.steps.base import Step, check_labels
 from sopan.text.arrow import as_texts
-from sopan.types import Evidence, Reading, StepState, Tokens
+from sopan.types import Evidence, StepOutput, StepState, Tokens
 
 TEXTS = [
     "a warm and funny film",
@@ -67,7 +67,7 @@ class NaiveBayes(Step):
     def read_some(self, texts):
         counts = self._counts(texts)
         logits = counts @ self.log_likelihood_.T + self.log_prior_
-        return Reading(logits, np.zeros(len(counts), bool), counts.sum(axis=1) == 0)
+        return StepOutput(logits, np.zeros(len(counts), bool), counts.sum(axis=1) == 0)
 
     def evidence(self, text):
         """Exact: what a word adds to a class is its log-likelihood there; the base is the log-prior."""

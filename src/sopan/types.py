@@ -27,6 +27,8 @@ Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.integer[Any]]
+"""Indices into the names of classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +64,49 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Corpus:
-    """Labelled texts as they were read.
+class Labelled:
+    """N texts with their labels.
 
     Args:
         texts: N strings, `pa.large_string`, no nulls, each valid UTF-8.
-        labels: (N,) int32, indices into `classes`.
+        labels: (N,) integers, indices into `classes`.
         classes: C label names, sorted.
-        rows: (N,) int64, 0-based data row of each text in its source.
-        split: (N,) strings 'train' | 'val' | 'test', or None if the source names no split.
-        source: where they came from.
-        rejects: rows that were refused and tolerated (`--max-rejects`).
     """
 
     texts: pa.LargeStringArray
-    labels: Int32Array
+    labels: Labels
     classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def names(self) -> npt.NDArray[np.str_]:
+        """Each text's label by name, (N,)."""
+        names: npt.NDArray[np.str_] = np.asarray(self.classes)[self.labels]
+        return names
+
+    def take(self, rows: Int64Array) -> Labelled:
+        """Return the texts at these places, with their labels."""
+        return Labelled(self.texts.take(pa.array(rows)), self.labels[rows], self.classes)
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus(Labelled):
+    """Labelled texts as they were read.
+
+    Args:
+        texts, labels, classes: see `Labelled`.
+        rows: (N,) int64, 0-based data row of each text in its source.
+        source: where they came from.
+        split: (N,) strings 'train' | 'val' | 'test', or None if the source names no split.
+        rejects: rows that were refused and tolerated (`--max-rejects`).
+    """
+
     rows: Int64Array
     source: Source
     split: npt.NDArray[np.str_] | None = None
     rejects: tuple[Reject, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +156,8 @@ class Encoded:
             raise DataError(f"word ids from {low} to {high} do not fit a vocabulary of {n_words} words")
 
 
-class Reading(NamedTuple):
-    """What a step makes of n texts.
+class StepOutput(NamedTuple):
+    """What a step gives for n texts.
 
     Args:
         logits: (n, C) float64, finite, before the temperature.
@@ -163,9 +185,9 @@ class Prediction:
     no_known_words: BoolArray
 
     @classmethod
-    def of(cls, reading: Reading, temperature: float) -> Self:
+    def of(cls, output: StepOutput, temperature: float) -> Self:
         """Turn logits into probabilities: softmax over the temperature (Guo et al. 2017)."""
-        return cls(softmax(reading.logits / temperature), reading.truncated, reading.no_known_words)
+        return cls(softmax(output.logits / temperature), output.truncated, output.no_known_words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ import tables
 
 from sopan.errors import ConfigError, DataError
 from sopan.fit import tune as tune_module
-from sopan.fit.tune import Budget, Labelled, Trial, tune, tuning_metric
+from sopan.fit.tune import Budget, Trial, tune, tuning_metric
 from sopan.steps.base import Memo
+from sopan.types import Labelled
 
 
 def labelled(each: int, seed: int) -> Labelled:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sopan.types import FloatArray, Int32Array, Int64Array, Json
+from sopan.types import FloatArray, Int64Array, Json, Labels
 
 
 def likely_label_errors(
     probabilities: FloatArray,
-    labels: Int32Array | Int64Array,
+    labels: Labels,
     rows: Int64Array,
     texts: Sequence[str],
     classes: Sequence[str],

@@ -32,7 +32,7 @@ from sopan.text.duplicates import fingerprint
 from sopan.text.parquet import write_parquet
 from sopan.text.split import check_parts
 from sopan.text.tokenize import TokenRule
-from sopan.types import BoolArray, Corpus, Int32Array, Int64Array, Json, Split
+from sopan.types import BoolArray, Corpus, Int64Array, Json, Labels, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ def _interruptions(steps: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _correct(outcomes: dict[str, Outcome], labels: Int32Array) -> dict[str, BoolArray]:
+def _correct(outcomes: dict[str, Outcome], labels: Labels) -> dict[str, BoolArray]:
     """Say for each step which of the N test texts it got right."""
     return {step: outcome.probabilities.argmax(axis=1) == labels for step, outcome in outcomes.items()}
 

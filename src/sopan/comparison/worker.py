@@ -27,11 +27,11 @@ from sopan.fit.artifact import save_model
 from sopan.fit.costs import latency_ms, peak_rss_mb
 from sopan.fit.metrics import measure
 from sopan.fit.predict import score
-from sopan.fit.tune import Budget, Labelled, Tuned, tune
+from sopan.fit.tune import Budget, Tuned, tune
 from sopan.steps import make_step, step_class
 from sopan.steps.base import Step
 from sopan.training.recipe import Monitor
-from sopan.types import Json
+from sopan.types import Json, Labelled
 
 CURVE_SIZES = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 """Training texts at the points of a learning curve, as far as there are so many."""
@@ -196,11 +196,11 @@ def _learning_curve(estimator: Step, job: dict[str, Any], texts: _Texts) -> list
     order = rng.permutation(len(train))
     firsts = np.array([np.flatnonzero(train.labels[order] == c)[0] for c in range(len(train.classes))])
     order = np.concatenate([order[firsts], np.delete(order, firsts)])  # every class from the start
-    few = Labelled.part(test, np.sort(rng.permutation(len(test))[:CURVE_TEXTS]))
+    few = test.take(np.sort(rng.permutation(len(test))[:CURVE_TEXTS]))
     points = []
     for size in (*(s for s in CURVE_SIZES if len(train.classes) * 2 <= s < len(train)), len(train)):
         _say(stage=f"learning curve, {size} texts")
-        part = Labelled.part(train, np.sort(order[:size]))
+        part = train.take(np.sort(order[:size]))
         again = estimator if size == len(train) else _refit(estimator, job, part, texts)
         right = again.logits(few.texts).argmax(1) == few.labels
         points.append({"train": size, "correct": int(right.sum()), "test": len(few)})

@@ -6,21 +6,18 @@ scaling, Guo et al. 2017). Above 1 it makes an over-confident step humbler.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from sopan.errors import DataError
-from sopan.types import FloatArray
+from sopan.types import FloatArray, Labels
 
 COLDEST, HOTTEST = 0.001, 1000.0
 """Bounds of the temperature."""
 
 
-def fit_temperature(logits: FloatArray, labels: npt.NDArray[np.integer[Any]]) -> float:
+def fit_temperature(logits: FloatArray, labels: Labels) -> float:
     """Find the temperature with the least log-loss on validation texts.
 
     One imaginary text is added to the N: it has their average logits, and its label is drawn by

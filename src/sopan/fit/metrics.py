@@ -11,15 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sopan.errors import DataError
-from sopan.types import FloatArray, Int64Array, Json
+from sopan.types import FloatArray, Int64Array, Json, Labels
 
 BINS = 15
 """Equal-width bins of confidence, as in Guo et al. 2017."""
-
-Labels = npt.NDArray[np.integer[Any]]
 
 
 def measure(probabilities: FloatArray, labels: Labels, classes: Sequence[Any]) -> dict[str, Json]:

@@ -6,10 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -21,29 +19,13 @@ from sopan.fit.metrics import measure
 from sopan.fit.publish import replacing_file
 from sopan.fit.saved import label_names
 from sopan.fit.served import Predictor
-from sopan.types import Int64Array, Json, Prediction
+from sopan.types import Int64Array, Json, Labelled, Labels, Prediction
 
 ROW_GROUP = 32_768
 """Rows of one Parquet row group: the most that is held before it is written."""
 
 FORMULA_START = "^[=+@'\t\r-]"
 """What a spreadsheet may take for the start of a formula, and the mark that guards against it."""
-
-
-class Labelled(Protocol):
-    """Texts with labels: a whole `Corpus`, or a part of one."""
-
-    @property
-    def texts(self) -> pa.LargeStringArray:
-        """N strings."""
-
-    @property
-    def labels(self) -> npt.NDArray[np.integer[Any]]:
-        """(N,) indices into `classes`."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The labels' names."""
 
 
 def evaluate_model(
@@ -71,7 +53,7 @@ def evaluate_model(
 
 def score(
     prediction: Prediction,
-    labels: npt.NDArray[np.integer[Any]],
+    labels: Labels,
     names: Sequence[str],
     rng: np.random.Generator,
 ) -> dict[str, Json]:

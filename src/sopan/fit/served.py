@@ -25,7 +25,7 @@ from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD
 from sopan.text.intake import Intake, PieceIntake, WordIntake, read_through
 from sopan.text.wordpiece import WordPiece
-from sopan.types import FloatArray, Json, Prediction, Reading, StepState
+from sopan.types import FloatArray, Json, Prediction, StepOutput, StepState
 
 
 class Predictor(Protocol):
@@ -62,7 +62,7 @@ class Served:
     runtime: str
     precision: Precision
 
-    def read(self, X: Texts) -> Reading:
+    def read(self, X: Texts) -> StepOutput:
         """See `Step.read`."""
         classes = len(self.classes_)
         return read_through(

@@ -19,36 +19,7 @@ from sopan.steps import make_step, step_class
 from sopan.steps.base import Memo, Step
 from sopan.text.findings import IMBALANCED
 from sopan.training.recipe import Monitor
-from sopan.types import Corpus, softmax
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """Texts with their class indices.
-
-    Args:
-        texts: N strings, `pa.large_string`.
-        labels: (N,) integers, 0 <= label < C.
-        classes: C names, sorted.
-    """
-
-    texts: pa.LargeStringArray
-    labels: npt.NDArray[np.integer[Any]]
-    classes: tuple[str, ...]
-
-    @classmethod
-    def part(cls, whole: Corpus | Labelled, rows: npt.NDArray[np.integer[Any]]) -> Labelled:
-        """Take some rows of a whole."""
-        return cls(whole.texts.take(pa.array(rows)), whole.labels[rows], whole.classes)
-
-    @property
-    def names(self) -> npt.NDArray[np.str_]:
-        """Each text's label by name, (N,)."""
-        names: npt.NDArray[np.str_] = np.asarray(self.classes)[self.labels]
-        return names
-
-    def __len__(self) -> int:
-        return len(self.texts)
+from sopan.types import Labelled, Labels, softmax
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +85,7 @@ class Tuned:
     interrupted: bool = False
 
 
-def tuning_metric(labels: npt.NDArray[np.integer[Any]]) -> str:
+def tuning_metric(labels: Labels) -> str:
     """Name the score that tuning maximises: `accuracy`, or `macro_f1` where classes are imbalanced."""
     counts = np.bincount(labels)
     counts = counts[counts > 0]

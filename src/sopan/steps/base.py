@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sopan.errors import ConfigError, DataError
 from sopan.text.arrow import Texts, as_texts
 from sopan.training.recipe import Monitor, Trained
-from sopan.types import Evidence, FloatArray, Prediction, Reading, StepState
+from sopan.types import Evidence, FloatArray, Prediction, StepOutput, StepState
 
 T = TypeVar("T")
 
@@ -108,7 +108,7 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
         """
 
     @abstractmethod
-    def read_some(self, texts: pa.LargeStringArray) -> Reading:
+    def read_some(self, texts: pa.LargeStringArray) -> StepOutput:
         """Read n texts, at most `AT_ONCE`, and say what the step makes of each."""
 
     @abstractmethod
@@ -158,12 +158,12 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
             raise ConfigError(f"{cls.name} has no variant {variant!r}", next_step=f"variants: {known}")
         return dict(cls.variants[variant])
 
-    def read(self, X: Texts) -> Reading:
+    def read(self, X: Texts) -> StepOutput:
         """Read N texts, some at a time, so that memory does not grow with what lies between."""
         texts = as_texts(X)
         starts = range(0, max(len(texts), 1), AT_ONCE)
         parts = [self.read_some(texts.slice(start, AT_ONCE)) for start in starts]
-        return Reading(*map(np.concatenate, zip(*parts, strict=True)))
+        return StepOutput(*map(np.concatenate, zip(*parts, strict=True)))
 
     def logits(self, X: Texts) -> FloatArray:
         """Score N texts: (N, C) float64, before the temperature."""

@@ -28,7 +28,7 @@ from sopan.text.arrow import Texts, as_texts
 from sopan.text.ngrams import Analyzer, NgramCounter, count_ngrams
 from sopan.text.unicode import TokenRule
 from sopan.training.recipe import Monitor
-from sopan.types import Evidence, Float32Array, Reading, StepState
+from sopan.types import Evidence, Float32Array, StepOutput, StepState
 
 _WORDS = {"ngrams": (1, 2), "characters": None}
 
@@ -186,11 +186,11 @@ class BagOfWords(Step):
         words, characters = blocks
         return sp.csr_array(sp.hstack([words, characters * np.float32(self.character_weight)], format="csr"))
 
-    def read_some(self, texts: pa.LargeStringArray) -> Reading:
+    def read_some(self, texts: pa.LargeStringArray) -> StepOutput:
         """See `Step.read_some`; nothing is truncated, and a text without known words gets the bias alone."""
         features = self.transform(texts)
         whole = np.zeros(len(texts), bool)
-        return Reading(self.model_.logits(features), whole, np.diff(features.indptr) == 0)
+        return StepOutput(self.model_.logits(features), whole, np.diff(features.indptr) == 0)
 
     def evidence(self, text: str) -> Evidence:
         """See `Step.evidence`; exact, from the coefficients. The base is the bias."""

@@ -33,7 +33,7 @@ from sopan.text.unicode import TokenRule
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
 from sopan.training.recipe import Monitor
-from sopan.types import Evidence, Float32Array, Int64Array, Reading, StepState
+from sopan.types import Evidence, Float32Array, Int64Array, StepOutput, StepState
 
 
 class CBOW(Step):
@@ -199,12 +199,12 @@ class CBOW(Step):
         check_is_fitted(self, "vectors_")
         return WordVectors(self.vocabulary_.words, self.vectors_)
 
-    def read_some(self, texts: pa.LargeStringArray) -> Reading:
+    def read_some(self, texts: pa.LargeStringArray) -> StepOutput:
         """See `Step.read_some`; a text without known words scores like the average text."""
         counts = self._bag(texts)
         unknown = np.diff(counts.indptr) == 0
         vectors = np.where(unknown[:, None], self.center_, self._pool(counts))
-        return Reading(self.model_.logits(vectors), np.zeros(len(texts), bool), unknown)
+        return StepOutput(self.model_.logits(vectors), np.zeros(len(texts), bool), unknown)
 
     def evidence(self, text: str) -> Evidence:
         """See `Step.evidence`; exact. The base is what a text without known words scores: the average text.

@@ -40,7 +40,7 @@ from sopan.training.forward import read_all
 from sopan.training.loop import train
 from sopan.training.recipe import Examples, Monitor, Recipe, Trained
 from sopan.training.score import scorer
-from sopan.types import Float32Array, FloatArray, Reading
+from sopan.types import Float32Array, FloatArray, StepOutput
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -153,13 +153,13 @@ class NetworkStep(Step):
         width, windows = self.network_.output["vector"].shape[-1], self.windows(as_texts(X))
         return windows.pooled(self._read("vector", windows.clipped, width)).astype(np.float32)
 
-    def read_some(self, texts: pa.LargeStringArray) -> Reading:
+    def read_some(self, texts: pa.LargeStringArray) -> StepOutput:
         """See `Step.read_some`."""
         check_is_fitted(self, "network_")
         classes = len(self.classes_)
         return read_through(self.intake, texts, lambda clipped: self._read("logits", clipped, classes))
 
-    def read(self, X: Texts) -> Reading:
+    def read(self, X: Texts) -> StepOutput:
         """See `Step.read`; texts are cut while the network reads, however many there are."""
         return self.read_some(as_texts(X))
 

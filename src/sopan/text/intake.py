@@ -18,7 +18,7 @@ import pyarrow as pa
 from sopan.text.batch import FIRST_WORD, Clipped, clip
 from sopan.text.windows import LongTexts, Pool, Windows, cut_windows
 from sopan.text.wordpiece import CLS, SEP, WordPiece
-from sopan.types import BoolArray, Encoded, FloatArray, Int32Array, Reading
+from sopan.types import BoolArray, Encoded, FloatArray, Int32Array, StepOutput
 
 if TYPE_CHECKING:  # it brings compiled kernels along, which pieces do without
     from sopan.text.vocab import Vocabulary
@@ -125,7 +125,7 @@ class PieceIntake:
 
 def read_through(
     intake: Intake, texts: pa.LargeStringArray, network: Callable[[Clipped], FloatArray]
-) -> Reading:
+) -> StepOutput:
     """Read N texts.
 
     Args:
@@ -141,8 +141,8 @@ def read_through(
         known = np.bincount(
             of_word[intake.knows(windows.clipped.encoded.ids)], minlength=len(windows.truncated)
         )
-        parts.append(Reading(logits, windows.truncated, known == 0))
-    return Reading(*map(np.concatenate, zip(*parts, strict=True)))
+        parts.append(StepOutput(logits, windows.truncated, known == 0))
+    return StepOutput(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def ahead(work: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:

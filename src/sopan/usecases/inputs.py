@@ -13,13 +13,12 @@ import numpy as np
 import pyarrow as pa
 
 from sopan.errors import ConfigError, DataError
-from sopan.fit.tune import Labelled
 from sopan.steps import STEPS, step_class
 from sopan.text.audit import audit_corpus, remove_leaks
 from sopan.text.read import read_corpus, read_texts
 from sopan.text.split import check_parts, dedupe_unlabelled, make_split
 from sopan.text.tokenize import TokenRule
-from sopan.types import Corpus, Split
+from sopan.types import Corpus, Labelled, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ DEFAULT_PARTS = Parts()
 
 def labelled_parts(corpus: Corpus, split: Split) -> tuple[Labelled, Labelled, Labelled]:
     """Return the texts to train, validate and test on, with their labels."""
-    train, val, test = (Labelled.part(corpus, rows) for rows in (split.train, split.val, split.test))
+    train, val, test = (corpus.take(rows) for rows in (split.train, split.val, split.test))
     return train, val, test
 
 
