@@ -29,8 +29,6 @@ class TwoHeads(layers.Layer):
 
 class SmallNetwork(Step):
     name = "small_network"
-    adds = "attention"
-    lacks = "training"
 
     def __init__(self, max_length=64, width=8, tokens="words", lowercase=True):
         self.max_length = max_length

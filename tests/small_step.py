@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sopan.steps import STEPS
+from sopan.steps import STEPS, StepEntry
 from sopan.steps.base import Step, check_labels
 from sopan.text.arrow import as_texts
 from sopan.types import Evidence, StepOutput, StepState, Tokens
@@ -28,12 +28,11 @@ TEXTS = [
     "a lost and bitter story",
 ]
 LABELS = ["good"] * 4 + ["poor"] * 4
+ENTRY = StepEntry("small_step:NaiveBayes", "words", "everything else")
 
 
 class NaiveBayes(Step):
     name = "small"
-    adds = "words"
-    lacks = "everything else"
 
     def __init__(self, smoothing=1.0, spans=(1, 1)):
         self.smoothing = smoothing
@@ -101,4 +100,4 @@ def trained(texts=TEXTS, labels=LABELS, **settings: Any) -> NaiveBayes:
 
 def enter_in_table(patch: pytest.MonkeyPatch) -> None:
     """Make the table of steps know this one."""
-    patch.setitem(STEPS, "small", "small_step:NaiveBayes")
+    patch.setitem(STEPS, "small", ENTRY)

@@ -16,9 +16,8 @@ from sopan.errors import ModelFolderError
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.manifest import MANIFEST, write_manifest
 from sopan.fit.served import Served, load_served
-from sopan.steps import STEPS, step_class
+from sopan.steps import STEPS
 from sopan.usecases import evaluate, predict_file, predict_text
-from sopan.usecases.served.step import ABOUT
 
 ODD = ["", "?!… —", "qwrtz xyzzy", "🙂🙂", "x" * 500, "soup " * 200]
 
@@ -126,8 +125,3 @@ def test_one_text_is_classified_without_loading_what_trains(folders):
     answer, loaded = done.stdout.splitlines()
     assert loaded == "[]", done.stdout + done.stderr
     assert json.loads(answer) == predict_text(folders / "bert", "The gulls, counted")
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_what_is_served_of_a_step_is_what_its_own_file_says(step):
-    assert ABOUT[step] == (step_class(step).adds, step_class(step).lacks)

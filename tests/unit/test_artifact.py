@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -439,7 +438,7 @@ print((load_model(sys.argv[2]).predict_proba(TEXTS) == estimator.predict_proba(T
 
 @pytest.mark.parametrize("step", ["bow", "cbow"])
 def test_the_lowest_steps_train_save_load_and_predict_without_tensorflow(tmp_path, step):
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", NO_TENSORFLOW, step, str(tmp_path / "model")],
         capture_output=True,

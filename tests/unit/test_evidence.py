@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import weakref
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -261,7 +260,7 @@ def test_the_other_backends_find_the_same(backend):
     """The same weights and text, in a process of its own: Keras chooses its backend once."""
     if not importlib.util.find_spec(backend):
         missing(backend)
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(sys.path)}
     code = NUMBERS + "print(numbers)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment

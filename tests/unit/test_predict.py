@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +20,6 @@ from sopan.fit.predict import evaluate_model, predict_stream, write_predictions
 from sopan.text.read import MAX_TEXT_CHARS, stream_texts
 from sopan.types import Corpus, Source
 
-TESTS = str(Path(__file__).parents[1])
 NEW = ["a warm and fine story", "", "zzz yyy", "dull and noisy talk", "a film"]
 
 
@@ -183,7 +181,7 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path):
         [sys.executable, "-c", ENDLESS, str(path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": TESTS},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     with process:
         assert process.stdout.readline() == b"going\n"
@@ -228,7 +226,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path, suffix):
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"PYTHONPATH": TESTS},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.returncode == 0, done.stderr
     peaks = [tuple(map(int, line.split())) for line in done.stderr.splitlines()]

@@ -17,8 +17,6 @@ from sopan.fit import publish
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.publish import check_replaceable, folder_lock, replacing_file, replacing_folder, write_atomic
 
-TESTS = str(Path(__file__).parents[1])
-
 
 @pytest.fixture(autouse=True)
 def _in_table(monkeypatch):
@@ -46,10 +44,10 @@ def siblings(folder):
 
 
 def in_another_process(script):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": TESTS},
-    )  # fmt: skip
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment
+    )
 
 
 # ---- replacing --------------------------------------------------------------------------------------
@@ -157,8 +155,8 @@ def test_a_folder_with_other_files_is_never_replaced(tmp_path):
 def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
     folder = tmp_path / "model"
     script = f"""
-from small_step import STEPS, trained
-STEPS['small'] = 'small_step:NaiveBayes'
+from small_step import ENTRY, STEPS, trained
+STEPS['small'] = ENTRY
 from sopan.fit.artifact import save_model
 save_model(trained(), {str(folder)!r}, data={{}}, metrics={{}})
 """
@@ -220,8 +218,8 @@ def test_a_disk_that_fills_up_half_way_leaves_the_old_model(tmp_path):
     save(folder)
     done = in_another_process(f"""
 import resource
-from small_step import STEPS, trained
-STEPS['small'] = 'small_step:NaiveBayes'
+from small_step import ENTRY, STEPS, trained
+STEPS['small'] = ENTRY
 from sopan.fit.artifact import load_model, save_model
 from sopan.errors import SopanError
 estimator = trained([f'word{{n}} other{{n}}' for n in range(400)], ['a', 'b'] * 200)

@@ -28,7 +28,7 @@ from sopan.fit.costs import latency_ms, peak_rss_mb
 from sopan.fit.metrics import measure
 from sopan.fit.predict import score
 from sopan.fit.tune import Budget, Tuned, tune
-from sopan.steps import make_step, step_class
+from sopan.steps import STEPS, make_step, step_class
 from sopan.steps.base import Step
 from sopan.training.recipe import Monitor
 from sopan.types import Json, Labelled
@@ -157,8 +157,8 @@ def _measure(
         "trials_total": tuned.offered,
         "interrupted": tuned.interrupted,
         "training": None if (training := tuned.estimator.training()) is None else training.as_json(),
-        "adds": tuned.estimator.adds,
-        "lacks": tuned.estimator.lacks,
+        "adds": STEPS[tuned.estimator.name].adds,
+        "lacks": STEPS[tuned.estimator.name].lacks,
     }
     arrays = {"probabilities": prediction.probabilities, "truncated": prediction.truncated}
     return outcome, arrays

@@ -28,6 +28,7 @@ from sopan.fit.publish import replacing_folder
 from sopan.fit.saved import label_names, read_saved
 from sopan.fit.tensors import write_tensors
 from sopan.fit.words import encode_words
+from sopan.steps import STEPS
 from sopan.steps.base import Step
 from sopan.types import Json
 
@@ -62,7 +63,7 @@ def save_model(
         SopanError: the disk is full, or the folder cannot be written.
     """
     check_is_fitted(estimator, "classes_")
-    state = estimator.state()
+    state, entry = estimator.state(), STEPS[estimator.name]
     config = describe(estimator, state, step or estimator.name) | {
         "data": dict(data),
         "metrics": dict(metrics),
@@ -70,7 +71,7 @@ def save_model(
     files = {
         "config.json": _to_json(config),
         "vocab.txt": encode_words(state.words),
-        "README.md": model_card(config, adds=estimator.adds, lacks=estimator.lacks).encode(),
+        "README.md": model_card(config, adds=entry.adds, lacks=entry.lacks).encode(),
     }
     needed = sum(map(len, files.values())) + sum(array.nbytes for array in state.arrays.values())
     with replacing_folder(Path(folder), bytes_needed=needed) as new:

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from sopan.errors import ConfigError
+from sopan.errors import ConfigError, did_you_mean
 from sopan.training.quiet import quiet
 
 if TYPE_CHECKING:  # it brings scikit-learn along, which a server of networks does without
     from sopan.steps.base import Step
 
-STEPS: dict[str, str] = {
-    "bow": "sopan.steps.bow:BagOfWords",
-    "cbow": "sopan.steps.cbow:CBOW",
-    "attention": "sopan.steps.attention:Attention",
-    "self_attention": "sopan.steps.self_attention:SelfAttention",
-    "transformer": "sopan.steps.transformer:Transformer",
-    "bert": "sopan.steps.bert:Bert",
+
+class StepEntry(NamedTuple):
+    """What is known of a step before its module, which may bring Keras in, is imported.
+
+    Args:
+        path: of its class, `module:name`.
+        adds: what this step has that the one below lacks, in a few words.
+        lacks: what it still cannot do.
+    """
+
+    path: str
+    adds: str
+    lacks: str
+
+
+STEPS: dict[str, StepEntry] = {
+    "bow": StepEntry(
+        "sopan.steps.bow:BagOfWords", "words as features", "similarity between words, and their order"
+    ),
+    "cbow": StepEntry(
+        "sopan.steps.cbow:CBOW", "similarity between words", "order, and a word's meaning in its context"
+    ),
+    "attention": StepEntry(
+        "sopan.steps.attention:Attention", "order, and which words matter", "words that see each other"
+    ),
+    "self_attention": StepEntry(
+        "sopan.steps.self_attention:SelfAttention", "words that see each other", "position, depth"
+    ),
+    "transformer": StepEntry(
+        "sopan.steps.transformer:Transformer", "position, depth", "knowledge from unlabelled text"
+    ),
+    "bert": StepEntry("sopan.steps.bert:Bert", "unlabelled text", "–"),
 }
 BACKENDS = ("keras", "tensorflow", "jax", "torch")
 
@@ -33,10 +57,9 @@ def step_class(step: str) -> type[Step]:
     """
     name = step.partition(":")[0]
     if name not in STEPS:
-        near = get_close_matches(name, STEPS, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = did_you_mean(name, STEPS)
         raise ConfigError(f"no step is called {name!r}", next_step=f"{hint}steps: {', '.join(STEPS)}")
-    module, attribute = STEPS[name].split(":")
+    module, attribute = STEPS[name].path.split(":")
     return cast("type[Step]", getattr(import_with_backend(module, name), attribute))
 
 

@@ -144,8 +144,6 @@ class Attention(NeuralStep):
     """
 
     name: ClassVar[str] = "attention"
-    adds: ClassVar[str] = "order, and which words matter"
-    lacks: ClassVar[str] = "words that see each other"
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "global": {"look": "global"},
         "local": {"look": "local-p"},

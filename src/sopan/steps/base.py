@@ -72,10 +72,6 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
 
     name: ClassVar[str]
     """As in `STEPS`."""
-    adds: ClassVar[str]
-    """What this step has that the one below lacks, in a few words."""
-    lacks: ClassVar[str]
-    """What it still cannot do."""
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Settings that `step:variant` stands for."""
 

@@ -73,8 +73,6 @@ class Bert(NetworkStep):
     """
 
     name: ClassVar[str] = "bert"
-    adds: ClassVar[str] = "unlabelled text"
-    lacks: ClassVar[str] = "–"
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "scratch": {"preset": SCRATCH},
         **{summary: {"summary": summary} for summary in get_args(PieceSummary)},

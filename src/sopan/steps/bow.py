@@ -61,8 +61,6 @@ class BagOfWords(Step):
     """
 
     name: ClassVar[str] = "bow"
-    adds: ClassVar[str] = "words as features"
-    lacks: ClassVar[str] = "similarity between words, and their order"
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "counts": {**_WORDS, "tf": "counts", "idf": False, "nb": 0.0},
         "binary": {**_WORDS, "tf": "binary", "idf": False, "nb": 0.0},

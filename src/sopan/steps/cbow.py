@@ -70,8 +70,6 @@ class CBOW(Step):
     """
 
     name: ClassVar[str] = "cbow"
-    adds: ClassVar[str] = "similarity between words"
-    lacks: ClassVar[str] = "order, and a word's meaning in its context"
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "mean": {"pooling": "mean", "distinct": False, "nb": 0.0},
         "idf": {"pooling": "idf", "distinct": False, "nb": 0.0},

@@ -43,8 +43,6 @@ class SelfAttention(NeuralStep):
     """
 
     name: ClassVar[str] = "self_attention"
-    adds: ClassVar[str] = "words that see each other"
-    lacks: ClassVar[str] = "position, depth"
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "single": {"heads": 1},
         "multi": {"heads": 4},

@@ -78,8 +78,6 @@ class Transformer(NeuralStep):
     """
 
     name: ClassVar[str] = "transformer"
-    adds: ClassVar[str] = "position, depth"
-    lacks: ClassVar[str] = "knowledge from unlabelled text"
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         **{norm: {"norm": norm} for norm in get_args(Norm)},
         **{f"{positions}": {"positions": positions} for positions in get_args(Positions)},

@@ -25,7 +25,7 @@ from sopan.usecases.served.guess import guess
 from sopan.usecases.served.language import ServedLanguageModel
 from sopan.usecases.served.reasons import reasons
 from sopan.usecases.served.records import Records, read_records
-from sopan.usecases.served.step import ABOUT, DECIMALS, ServedStep
+from sopan.usecases.served.step import DECIMALS, ServedStep
 from sopan.usecases.served.views import view
 
 GOLDEN = "It was not good, it was wonderful: ছবিটা খুব ভালো।"
@@ -90,8 +90,8 @@ class ServedRun:
         steps = [
             {
                 "step": model.step,
-                "adds": ABOUT[model.name][0],
-                "lacks": ABOUT[model.name][1],
+                "adds": STEPS[model.name].adds,
+                "lacks": STEPS[model.name].lacks,
                 "hash": model.hash,
                 "has": model.has,
                 "folder": str(model.folder.resolve()),

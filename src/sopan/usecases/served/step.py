@@ -32,16 +32,6 @@ DECIMALS = 6
 EXACT = ("bow", "cbow")
 """Steps whose logits are sums: what each word adds is known from the weights."""
 
-ABOUT = {
-    "bow": ("words as features", "similarity between words, and their order"),
-    "cbow": ("similarity between words", "order, and a word's meaning in its context"),
-    "attention": ("order, and which words matter", "words that see each other"),
-    "self_attention": ("words that see each other", "position, depth"),
-    "transformer": ("position, depth", "knowledge from unlabelled text"),
-    "bert": ("unlabelled text", "–"),
-}
-"""What a step adds and lacks, where no run says it: a network's own file would bring Keras in."""
-
 
 @dataclass(frozen=True)
 class ServedStep:
