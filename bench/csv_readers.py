@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 
 from sopan.errors import DataError
+from sopan.options.data import TextOptions
 from sopan.text.read import read_texts
 
 WORDS = ("", "plain", "x" * 30, "two\nlines", "a, comma", 'a "quote"', "é")
@@ -42,7 +43,7 @@ def duckdb_rows(path: Path, *, parallel: bool, options: str = "") -> list[str] |
 
 def sopan_rows(path: Path) -> list[str] | None:
     try:
-        return list(read_texts(path, text="text")[0].to_pylist())
+        return list(read_texts(path, TextOptions(text="text"))[0].to_pylist())
     except DataError:
         return None
 

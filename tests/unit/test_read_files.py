@@ -17,6 +17,7 @@ import pytest
 import zstandard
 
 from sopan.errors import ConfigError, DataError
+from sopan.options.data import ReadOptions, TextOptions
 from sopan.text.parquet import ParquetTable, write_parquet
 from sopan.text.read import check_unchanged, read_corpus, read_texts, stream_texts
 from sopan.text.table import ROW
@@ -33,7 +34,7 @@ def put(folder: Path, name: str, content: str | bytes) -> Path:
 
 def refusal(path: Path, **options: object) -> str:
     with pytest.raises(DataError) as caught:
-        read_corpus(path, **options)
+        read_corpus(path, ReadOptions(**options))
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -267,7 +268,7 @@ def test_row_too_long_is_listed_with_its_line(tmp_path):
 
 def test_rejects_that_are_allowed_are_kept_on_record(tmp_path):
     content = 'text,label\n"a\nb",x\n\nc,y\ntoo,many,fields\n\n\nd,x\nshort\n"e ""e""",y\n'
-    corpus = read_corpus(put(tmp_path, "a.csv", content), max_rejects=2)
+    corpus = read_corpus(put(tmp_path, "a.csv", content), ReadOptions(max_rejects=2))
     assert corpus.texts.to_pylist() == ["a\nb", "c", "d", 'e "e"']
     assert corpus.rows.tolist() == [0, 1, 3, 5], (
         "data rows as they stand in the file, blank lines not counted"
@@ -279,7 +280,7 @@ def test_rejects_that_are_allowed_are_kept_on_record(tmp_path):
 def test_text_after_a_closing_quote_is_one_bad_row(tmp_path):
     path = put(tmp_path, "a.csv", CSV + '"great" film,good\n5" disks,good\n')
     assert f"{path}:8: 1 row cannot be used" in refusal(path)
-    assert read_corpus(path, max_rejects=1).texts[-1].as_py() == '5" disks'
+    assert read_corpus(path, ReadOptions(max_rejects=1)).texts[-1].as_py() == '5" disks'
 
 
 def test_bom_is_eaten(tmp_path):
@@ -287,7 +288,9 @@ def test_bom_is_eaten(tmp_path):
         "a.csv": CSV,
         "a.jsonl": '{"text": "b", "label": "y"}\n{"text": "c", "label": "z"}\n' * 2,
     }.items():
-        corpus = read_corpus(put(tmp_path, name, b"\xef\xbb\xbf" + content.encode()), text="text")
+        corpus = read_corpus(
+            put(tmp_path, name, b"\xef\xbb\xbf" + content.encode()), ReadOptions(text="text")
+        )
         assert not corpus.texts[0].as_py().startswith("\ufeff")
 
 
@@ -295,14 +298,14 @@ def test_bom_is_eaten(tmp_path):
 def test_utf_16_needs_the_flag(tmp_path, encoding):
     path = put(tmp_path, "a.csv", CSV.encode(encoding))
     assert f"use --encoding {encoding}" in refusal(path)
-    assert read_corpus(path, encoding=encoding).texts.to_pylist() == [text for text, _ in ROWS]
+    assert read_corpus(path, ReadOptions(encoding=encoding)).texts.to_pylist() == [text for text, _ in ROWS]
 
 
 def test_latin_1_needs_the_flag(tmp_path):
     path = put(tmp_path, "a.csv", (CSV + "un café très agréable,good\n").encode("latin-1"))
     assert f"{path}:8: 1 row cannot be used: line 8: not valid UTF-8" in refusal(path)
     assert "--encoding" in refusal(path)
-    assert read_corpus(path, encoding="latin-1").texts[-1].as_py() == "un café très agréable"
+    assert read_corpus(path, ReadOptions(encoding="latin-1")).texts[-1].as_py() == "un café très agréable"
     header = put(tmp_path, "h.csv", CSV.replace("label", "qualité").encode("latin-1"))
     assert "the header is not valid UTF-8; use --encoding" in refusal(header)
 
@@ -311,7 +314,7 @@ def test_a_given_encoding_is_strict_too(tmp_path):
     path = put(tmp_path, "a.csv", (CSV + "caf\xe9,good\n").encode("latin-1"))
     assert f"{path}:8: this is not valid ascii" in refusal(path, encoding="ascii")
     with pytest.raises(ConfigError, match="no encoding is called 'utf-61'"):
-        read_corpus(path, encoding="utf-61")
+        read_corpus(path, ReadOptions(encoding="utf-61"))
 
 
 def test_duplicate_headers(tmp_path):
@@ -435,6 +438,6 @@ def test_rejects_of_a_text_file(tmp_path):
     path = put(tmp_path, "a.txt", b"one\n\nt\xffwo\nthree\n")
     with pytest.raises(DataError, match=r"a.txt:3: 1 row cannot be used"):
         read_texts(path)
-    texts, source = read_texts(path, max_rejects=1)
+    texts, source = read_texts(path, TextOptions(max_rejects=1))
     assert texts.to_pylist() == ["one", "three"]
     assert source.notes == ("1 row refused and left out",)

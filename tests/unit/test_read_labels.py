@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sopan.errors import DataError
+from sopan.options.data import ReadOptions, TextOptions
 from sopan.text.files import printable
 from sopan.text.read import read_corpus, read_texts, stream_texts
 
@@ -22,7 +23,7 @@ def table(folder, rows, name="a.csv"):
 
 def refusal(path, **options):
     with pytest.raises(DataError) as caught:
-        read_corpus(path, **options)
+        read_corpus(path, ReadOptions(**options))
     return str(caught.value)
 
 
@@ -31,7 +32,7 @@ def test_lone_surrogates_are_row_errors(tmp_path):
     good = '{"text": "fine \\ud83d\\ude00", "label": "x"}\n{"text": "fine", "label": "y"}\n'
     path.write_text(good * 2 + '{"text": "half \\ud83d", "label": "x"}\n', encoding="utf-8")
     assert f"{path}:5: 1 row cannot be used: line 5: text holds a lone surrogate" in refusal(path)
-    corpus = read_corpus(path, max_rejects=1)
+    corpus = read_corpus(path, ReadOptions(max_rejects=1))
     assert corpus.texts[0].as_py() == "fine 😀"
     assert len(corpus) == 4
 
@@ -48,7 +49,7 @@ def test_invalid_utf_8_rows_are_counted(tmp_path, name):
     message = refusal(path)
     assert f"{path}:{first}: 2 rows cannot be used: line {first}: not valid UTF-8" in message
     assert f"line {first + 2}: not valid UTF-8" in message
-    corpus = read_corpus(path, max_rejects=2)
+    corpus = read_corpus(path, ReadOptions(max_rejects=2))
     assert corpus.rows.tolist() == [0, 1, 3, 5, 6, 7]
     assert [reject.line for reject in corpus.rejects] == [first, first + 2]
 
@@ -58,7 +59,7 @@ def test_invalid_utf_8_in_parquet(tmp_path):
     broken = pa.StringArray.from_buffers(4, *texts.buffers()[1:])
     pq.write_table(pa.table({"text": broken, "label": ["x", "y", "y", "x"]}), tmp_path / "a.parquet")
     assert "row 1: text is not valid UTF-8" in refusal(tmp_path / "a.parquet", label="label")
-    stream = stream_texts(tmp_path / "a.parquet", max_rejects=1)
+    stream = stream_texts(tmp_path / "a.parquet", TextOptions(max_rejects=1))
     assert [batch.column("row").to_pylist() for batch in stream] == [[0, 2, 3]]
     assert len(stream.rejects) == 1
 
@@ -113,7 +114,7 @@ def test_null_labels_are_listed(tmp_path):
     assert f"{path}:3: 2 rows cannot be used: line 3: no label (two); line 6: no label (four)" in refusal(
         path
     )
-    corpus = read_corpus(path, max_rejects=2)
+    corpus = read_corpus(path, ReadOptions(max_rejects=2))
     assert corpus.rows.tolist() == [0, 2, 4, 5]
     assert corpus.classes == ("x", "y")
     parquet = tmp_path / "a.parquet"

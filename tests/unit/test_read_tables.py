@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sopan.errors import DataError
+from sopan.options.data import ReadOptions
 from sopan.text.read import check_unchanged, read_corpus, read_texts, stream_texts
 
 BENGALI = ["ছবিটা খুব ভালো লেগেছে", "গল্পটা একদম ভালো নয়", "অভিনয় চমৎকার, আবার দেখব", "সময় নষ্ট হলো"]
@@ -81,11 +82,11 @@ def test_tab_separated_without_header(tmp_path, order, name):
     rows = [{"text": f"some text, number {i}", "label": str(i % 3)} for i in range(30)]
     path = tmp_path / name
     path.write_bytes(written([[row[c] for c in order] for row in rows], "\t"))
-    corpus = read_corpus(path, header=False)
+    corpus = read_corpus(path, ReadOptions(header=False))
     assert corpus.texts.to_pylist() == [row["text"] for row in rows]
     assert labels_of(corpus) == [row["label"] for row in rows]
     by_place = read_corpus(
-        path, header=False, text=str(order.index("text")), label=f"column{order.index('label')}"
+        path, ReadOptions(header=False, text=str(order.index("text")), label=f"column{order.index('label')}")
     )
     assert by_place.texts.equals(corpus.texts)
     assert (by_place.labels == corpus.labels).all()
@@ -122,7 +123,7 @@ def test_quotes_in_a_tab_separated_file_are_text_where_nothing_else_fits(tmp_pat
     assert corpus.texts.to_pylist() == ['"Great" film', '5" disk', '"open', "plain"]
     assert any("quotes are ordinary" in note for note in corpus.source.notes)
     path.write_text('text\tlabel\n"Great" film\tx\n"open\ty\nplain\tx\none\ttoo\tmany\nplain\ty\n')
-    corpus = read_corpus(path, max_rejects=1)
+    corpus = read_corpus(path, ReadOptions(max_rejects=1))
     assert corpus.texts.to_pylist() == ['"Great" film', '"open', "plain", "plain"]
     path.write_text('text\tlabel\n"a ""b"" c"\tx\n"two\nlines"\ty\nplain\tx\nplain\ty\n')
     assert read_corpus(path).texts.to_pylist() == ['a "b" c', "two\nlines", "plain", "plain"]
@@ -146,7 +147,7 @@ def test_columns_called_row_and_line_are_ordinary(tmp_path):
     path.write_bytes(
         written([("first text", "x", 9), ("second text", "y", 8)] * 2, header=("row", "line", "text_id"))
     )
-    corpus = read_corpus(path, text="row", label="line")
+    corpus = read_corpus(path, ReadOptions(text="row", label="line"))
     assert corpus.texts.to_pylist() == ["first text", "second text"] * 2
     assert corpus.rows.tolist() == [0, 1, 2, 3]
 
@@ -157,7 +158,7 @@ def test_columns_called_row_and_line_are_ordinary(tmp_path):
 def columns_used(tmp_path, header, rows, **options):
     path = tmp_path / "a.csv"
     path.write_bytes(written(rows, header=header))
-    return read_corpus(path, **options).source.notes[0]
+    return read_corpus(path, ReadOptions(**options)).source.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -222,8 +223,11 @@ def test_split_column_by_name_and_by_flag(tmp_path):
     path.write_bytes(written(rows, header=("text", "label", "split")))
     assert read_corpus(path).split.tolist() == ["train"] * 2 + ["val"] * 4 + ["test"] * 2
     path.write_bytes(written(rows, header=("text", "label", "part")))
-    assert read_corpus(path, label="label").split is None
-    assert read_corpus(path, split_column="part").split.tolist() == ["train"] * 2 + ["val"] * 4 + ["test"] * 2
+    assert read_corpus(path, ReadOptions(label="label")).split is None
+    assert (
+        read_corpus(path, ReadOptions(split_column="part")).split.tolist()
+        == ["train"] * 2 + ["val"] * 4 + ["test"] * 2
+    )
 
 
 def test_strange_splits_are_listed(tmp_path):
@@ -290,7 +294,7 @@ def test_folder_with_an_unreadable_file(tmp_path):
     )
     with pytest.raises(DataError, match=r"1 row cannot be used: a/2.txt: not valid UTF-8"):
         read_corpus(folder)
-    assert read_corpus(folder, max_rejects=1).rows.tolist() == [0, 2, 3, 4]
+    assert read_corpus(folder, ReadOptions(max_rejects=1)).rows.tolist() == [0, 2, 3, 4]
 
 
 def test_folder_links_are_not_followed(tmp_path):

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sopan.cli import options as o
+from sopan.options.data import ReadOptions, SplitOptions
 
 
 def run(
@@ -43,7 +44,7 @@ def run(
     from sopan import usecases  # noqa: PLC0415
     from sopan.cli.show_pretraining import pretraining_progress, show_adapted  # noqa: PLC0415
 
-    reading = usecases.Reading(header=not no_header, encoding=encoding, max_rejects=max_rejects)
+    reading = ReadOptions(header=not no_header, encoding=encoding, max_rejects=max_rejects)
     with pretraining_progress() as tell:
         report = usecases.adapt(
             preset,
@@ -60,7 +61,7 @@ def run(
             work=work,
             labelled=labelled,
             labelled_reading=replace(reading, text=labelled_text, label=label, split_column=split_column),
-            parts=usecases.Parts(train, val, test),
+            parts=SplitOptions(train=train, val=val, test=test, seed=seed),
             seed=seed,
             tell=tell,
         )

@@ -25,8 +25,19 @@ def run(
     from sopan import usecases  # noqa: PLC0415
     from sopan.cli.show import show_audit  # noqa: PLC0415
 
-    reading = usecases.Reading(text, label, split_column, not no_header, encoding, max_rejects)
-    found = usecases.audit(data, seed=seed, parts=usecases.Parts(train, val, test), reading=reading)
+    found = usecases.audit(
+        data,
+        seed=seed,
+        text=text,
+        label=label,
+        split_column=split_column,
+        header=not no_header,
+        encoding=encoding,
+        max_rejects=max_rejects,
+        train=train,
+        val=val,
+        test=test,
+    )
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
     else:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from sopan.cli import options as o
+from sopan.options.classify import TokenRule
 
 
 def run(
@@ -71,7 +72,7 @@ def run(
             seeds=seeds,
             budget=budget,
             margin=margin,
-            tokens=usecases.token_rule(tokens),
+            tokens=cast(TokenRule, tokens),
             deterministic=deterministic,
             learning_curve=learning_curve,
             progress=progress,

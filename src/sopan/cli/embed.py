@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sopan.cli import options as o
+from sopan.options.data import TextOptions
 
 
 def run(
@@ -22,6 +23,6 @@ def run(
     """Write one vector for each text: columns row and vector."""
     from sopan import usecases  # noqa: PLC0415
 
-    reading = usecases.Reading(text, None, None, not no_header, encoding, max_rejects)
+    reading = TextOptions(text=text, header=not no_header, encoding=encoding, max_rejects=max_rejects)
     rows = usecases.embed_file(model, file, out, reading=reading)
     print(f"{rows:,} vectors in {out}")

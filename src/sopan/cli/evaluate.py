@@ -21,8 +21,15 @@ def run(
     from sopan import usecases  # noqa: PLC0415
     from sopan.cli.show import show_scores  # noqa: PLC0415
 
-    reading = usecases.Reading(text, label, None, not no_header, encoding, max_rejects)
-    scores = usecases.evaluate(model, data, reading=reading)
+    scores = usecases.evaluate(
+        model,
+        data,
+        text=text,
+        label=label,
+        header=not no_header,
+        encoding=encoding,
+        max_rejects=max_rejects,
+    )
     if as_json:
         print(json.dumps(scores, ensure_ascii=False))
     else:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sopan.cli import options as o
+from sopan.options.data import TextOptions
 
 
 def run(
@@ -43,6 +44,6 @@ def run(
     from sopan import usecases  # noqa: PLC0415
 
     for path in usecases.export(
-        model, form, out, texts=texts, precision=precision, reading=usecases.Reading(text=text)
+        model, form, out, texts=texts, precision=precision, reading=TextOptions(text=text)
     ):
         print(path)

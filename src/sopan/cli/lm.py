@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sopan.cli import options as o
+from sopan.options.data import ReadOptions, SplitOptions
 
 app = typer.Typer(help="Hold language models side by side.", rich_markup_mode=None, no_args_is_help=True)
 
@@ -53,7 +54,7 @@ def compare(
     from sopan import usecases  # noqa: PLC0415
     from sopan.cli.show_pretraining import pretraining_progress, show_objectives  # noqa: PLC0415
 
-    reading = usecases.Reading(header=not no_header, encoding=encoding, max_rejects=max_rejects)
+    reading = ReadOptions(header=not no_header, encoding=encoding, max_rejects=max_rejects)
     with pretraining_progress() as tell:
         report = usecases.compare_objectives(
             corpus,
@@ -68,7 +69,7 @@ def compare(
             work=work,
             labelled=labelled,
             labelled_reading=replace(reading, text=labelled_text, label=label, split_column=split_column),
-            parts=usecases.Parts(train, val, test),
+            parts=SplitOptions(train=train, val=val, test=test, seed=seed),
             seed=seed,
             tell=tell,
         )

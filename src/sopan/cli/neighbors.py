@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sopan.cli import options as o
+from sopan.options.data import TextOptions
 
 
 def run(
@@ -48,7 +49,7 @@ def run(
 
         if text is None or within is None:
             raise typer.BadParameter("--contextual needs --text TEXT, where the word stands, and --in FILE")
-        reading = usecases.Reading(text=column)
+        reading = TextOptions(text=column)
         nearest = usecases.neighbors_in_context(
             word, text, within, model=vectors, top=top, layer=layer, reading=reading
         )

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sopan.cli import options as o
+from sopan.options.data import TextOptions
 
 
 def run(
@@ -39,6 +40,6 @@ def run(
         return
     if out is None:
         raise typer.BadParameter("--file needs --out G, where G ends in .parquet, .csv or .jsonl")
-    reading = usecases.Reading(text, None, None, not no_header, encoding, max_rejects)
+    reading = TextOptions(text=text, header=not no_header, encoding=encoding, max_rejects=max_rejects)
     rows = usecases.predict_file(model, file, out, reading=reading)
     print(json.dumps({"rows": rows, "out": str(out)}) if as_json else f"{rows:,} predictions in {out}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sopan.cli import options as o
+from sopan.options.data import TextOptions
 
 
 def run(
@@ -98,7 +99,7 @@ def run(
             precision=precision,
             xla=xla,
             held_out=held_out,
-            reading=usecases.Reading(text, None, None, not no_header, encoding, max_rejects),
+            reading=TextOptions(text=text, header=not no_header, encoding=encoding, max_rejects=max_rejects),
             work=work,
             seed=seed,
             tell=tell,

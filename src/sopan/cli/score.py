@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sopan.cli import options as o
+from sopan.options.data import TextOptions
 
 
 def run(
@@ -42,7 +43,7 @@ def run(
         else:
             show_score(found)
         return
-    reading = usecases.Reading(text, None, None, not no_header, encoding, max_rejects)
+    reading = TextOptions(text=text, header=not no_header, encoding=encoding, max_rejects=max_rejects)
     scores = usecases.score_file(file, model=model, method=method, reading=reading)
     if as_json:
         for found in scores:

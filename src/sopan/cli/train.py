@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from sopan.cli import options as o
+from sopan.options.classify import TokenRule
 
 
 def run(
@@ -49,12 +50,19 @@ def run(
             out,
             budget=budget,
             seed=seed,
-            tokens=usecases.token_rule(tokens),
+            tokens=cast(TokenRule, tokens),
             unlabelled=unlabelled,
             checkpoint=checkpoint,
             logs=logs,
-            parts=usecases.Parts(train, val, test),
-            reading=usecases.Reading(text, label, split_column, not no_header, encoding, max_rejects),
+            text=text,
+            label=label,
+            split_column=split_column,
+            header=not no_header,
+            encoding=encoding,
+            max_rejects=max_rejects,
+            train=train,
+            val=val,
+            test=test,
             progress=progress,
         )
     if as_json:

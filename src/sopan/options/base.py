@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import wraps
 from pathlib import Path
@@ -73,6 +74,16 @@ class OptionField:
     option: Option
 
     @property
+    def flag(self) -> str:
+        """What sets it on the command line: `--max-rejects`."""
+        return "--" + (self.option.flag or self.name).replace("_", "-")
+
+    @property
+    def negative(self) -> str:
+        """What unsets a switch on the command line."""
+        return self.flag.replace("--", "--no-", 1)
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """The names that the option's value is one of; empty where it may be anything of its type."""
         kinds = (self.kind, *get_args(self.kind))
@@ -117,6 +128,25 @@ class Options:
     def part(self, options: type[OptionsT]) -> OptionsT:
         """Return those of the options that another class has as well, as a value of that class."""
         return options(**{each.name: getattr(self, each.name) for each in option_fields(options)})
+
+
+def command_line(command: str, options: Options) -> str:
+    """Write the command that means these options, those left out that have their default."""
+    arguments, flags = [], []
+    for each in option_fields(type(options)):
+        value = getattr(options, each.name)
+        if each.option.argument:
+            arguments.append(str(value))
+        elif value == each.default:
+            continue
+        elif isinstance(value, bool):
+            flags.append(each.flag if value else each.negative)
+        else:
+            flags += [
+                each.flag,
+                ",".join(value) if isinstance(value, Sequence) and not isinstance(value, str) else str(value),
+            ]
+    return shlex.join(["sopan", command, *arguments, *flags])
 
 
 def option_fields(options: Any) -> tuple[OptionField, ...]:

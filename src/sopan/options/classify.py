@@ -1,4 +1,4 @@
-"""The options of what is done with labelled texts: compare, train."""
+"""The options of what is done with labelled texts: audit, compare, train, evaluate."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ class TuneOptions(ReadOptions, SplitOptions):
     unlabelled: Annotated[
         str | Path | None, Option("More texts, without labels, to learn from.", metavar="FILE")
     ] = None
-    seed: Annotated[int, Option("The one seed; same seed, same result.", at_least=0)] = 0
     budget: Annotated[str, Option("Tuning for each step: 60s, 2m, 5trials or all.")] = "60s"
     tokens: Annotated[
         TokenRule, Option("words: Unicode words of every script; sklearn: scikit-learn's rule.")
@@ -59,6 +58,13 @@ class CompareOptions(TuneOptions):
 
 
 @dataclass(frozen=True)
+class AuditOptions(ReadOptions, SplitOptions):
+    """What to look at before a comparison."""
+
+    data: Data
+
+
+@dataclass(frozen=True)
 class TrainOptions(TuneOptions):
     """How to train one step."""
 
@@ -70,3 +76,11 @@ class TrainOptions(TuneOptions):
         str | Path | None, Option("Keep training in this folder; the same command goes on from there.")
     ] = None
     logs: Annotated[str | Path | None, Option("Folder for TensorBoard's event files.")] = None
+
+
+@dataclass(frozen=True)
+class EvaluateOptions(ReadOptions):
+    """What to measure a saved model on."""
+
+    model: Annotated[str | Path, Option("A model folder, as `sopan train` writes.", argument=True)]
+    data: Data

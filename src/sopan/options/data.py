@@ -29,8 +29,15 @@ class ReadOptions(TextOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SplitOptions(Options):
-    """How many texts to train, validate and test on."""
+class SeedOptions(Options):
+    """Where the randomness comes from."""
+
+    seed: Annotated[int, Option("The one seed; same seed, same result.", at_least=0)] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitOptions(SeedOptions):
+    """How many texts to train, validate and test on, and the seed that deals them."""
 
     train: Annotated[float | None, Option("Training texts: a count, or a fraction below 1.")] = None
     val: Annotated[float | None, Option("Validation texts: a count or a fraction.")] = None

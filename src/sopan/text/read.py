@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from sopan.errors import DataError
+from sopan.options.data import ReadOptions, TextOptions
 from sopan.text.columns import Roles, choose_columns
 from sopan.text.datasets import fetch, named
 from sopan.text.delimited import DelimitedTable
@@ -32,37 +33,32 @@ _BATCH_ROWS = 16_384
 _PARQUET, _JSON_LINES, _LINES = (".parquet", ".pq"), (".jsonl", ".ndjson", ".json"), (".txt",)
 
 
-def read_corpus(
-    data: str | Path,
-    *,
-    text: str | None = None,
-    label: str | None = None,
-    split_column: str | None = None,
-    header: bool = True,
-    encoding: str = "utf-8",
-    max_rejects: int = 0,
-) -> Corpus:
+def read_corpus(data: str | Path, options: ReadOptions = ReadOptions()) -> Corpus:
     """Read labelled texts.
 
     Args:
         data: CSV, TSV, JSON lines or Parquet, plain or compressed (`.gz`, `.zst`, `.zip`), a folder of
             class folders, or a name: `imdb`, `imdb:talk`, `imdb:official`, `snippets`. A name
             wins over a file of that name; write `./imdb` for the file.
-        text, label: columns; inferred if not given. Positions (`0`, `1`) where there is no header.
-        split_column: says of each row train, val or test; a column called `split` is used by itself.
-        header: whether the first line of a CSV or TSV names the columns.
-        encoding: of text files; UTF-8 unless given, and always strict.
-        max_rejects: how many unreadable rows to go on without.
+        options: columns that are not given are inferred; a column called `split` is used by itself.
+            Columns are positions (`0`, `1`) where there is no header. An encoding is always strict.
 
     Raises:
         DataError: one line that names the file, the row and what to do.
         DownloadError: no source of a named data set could be reached.
     """
+    if not isinstance(data, str | Path):
+        raise DataError(
+            f"data must be a path or a name, not a {type(data).__name__}",
+            next_step="write it to a file first, such as table.to_parquet('reviews.parquet')",
+        )
+    text, label, split_column = options.text, options.label, options.split_column
+    header, max_rejects = options.header, options.max_rejects
     wanted = named(data)
     if wanted:
         text, label = text or wanted.text, label or wanted.label
         split_column = split_column or wanted.split_column
-    with _opened(data, header=header, encoding=encoding) as (table, source):
+    with _opened(data, options) as (table, source):
         sample = _sample(table, max_rejects)
         roles = choose_columns(
             sample, table.name, text=text, label=label, split_column=split_column, header=header
@@ -92,19 +88,12 @@ def read_corpus(
     )
 
 
-def read_texts(
-    data: str | Path,
-    *,
-    text: str | None = None,
-    header: bool = True,
-    encoding: str = "utf-8",
-    max_rejects: int = 0,
-) -> tuple[pa.LargeStringArray, Source]:
+def read_texts(data: str | Path, options: TextOptions = TextOptions()) -> tuple[pa.LargeStringArray, Source]:
     """Read N texts without labels into memory; a `.txt` file holds one text a line.
 
     Args and errors: as `read_corpus`. What was lost or cut is told in the source's notes.
     """
-    stream = stream_texts(data, text=text, header=header, encoding=encoding, max_rejects=max_rejects)
+    stream = stream_texts(data, options)
     batches = [batch.column("text") for batch in stream]
     if not sum(map(len, batches)):
         raise DataError("there are no texts in the file", where=str(data))
@@ -112,13 +101,7 @@ def read_texts(
 
 
 def stream_texts(
-    data: str | Path,
-    *,
-    text: str | None = None,
-    header: bool = True,
-    encoding: str = "utf-8",
-    max_rejects: int = 0,
-    batch_rows: int = 4096,
+    data: str | Path, options: TextOptions = TextOptions(), *, batch_rows: int = 4096
 ) -> TextStream:
     """Stream texts from a file of any size in bounded memory.
 
@@ -129,7 +112,7 @@ def stream_texts(
         an iterator of record batches: `row` (int64, the 0-based data row in the file) and
         `text` (large_string).
     """
-    return TextStream(data, text, header, encoding, max_rejects, batch_rows)
+    return TextStream(data, options, batch_rows)
 
 
 class TextStream(Iterator[pa.RecordBatch]):
@@ -141,47 +124,31 @@ class TextStream(Iterator[pa.RecordBatch]):
         source: where the texts came from, complete once the stream has ended.
     """
 
-    def __init__(
-        self,
-        data: str | Path,
-        text: str | None,
-        header: bool,
-        encoding: str,
-        max_rejects: int,
-        batch_rows: int,
-    ):
+    def __init__(self, data: str | Path, options: TextOptions, batch_rows: int):
         self.rejects: tuple[Reject, ...] = ()
         self.cut_rows: list[int] = []
         self.source = Source(str(data), "", 0)
-        self._batches = self._stream(data, text, header, encoding, max_rejects, batch_rows)
+        self._batches = self._stream(data, options, batch_rows)
 
     def __next__(self) -> pa.RecordBatch:
         return next(self._batches)
 
-    def _stream(
-        self,
-        data: str | Path,
-        text: str | None,
-        header: bool,
-        encoding: str,
-        max_rejects: int,
-        batch_rows: int,
-    ) -> Iterator[pa.RecordBatch]:
+    def _stream(self, data: str | Path, options: TextOptions, batch_rows: int) -> Iterator[pa.RecordBatch]:
         wanted = named(data)
-        text = text or (wanted.text if wanted else None)
-        with _opened(data, header=header, encoding=encoding, lines=True) as (table, source):
+        text = options.text or (wanted.text if wanted else None)
+        with _opened(data, options, lines=True) as (table, source):
             self.source = source
-            sample = _sample(table, max_rejects)
-            roles = choose_columns(sample, table.name, text=text, header=header, labelled=False)
+            sample = _sample(table, options.max_rejects)
+            roles = choose_columns(sample, table.name, text=text, header=options.header, labelled=False)
             missing: list[Reject] = []
             for batch in table.read(roles.columns, batch_rows):
                 usable, refused = usable_rows(batch, roles)
                 missing += refused
-                self.rejects = tuple(judge([*table.rejects, *missing], max_rejects, table.name))
+                self.rejects = tuple(judge([*table.rejects, *missing], options.max_rejects, table.name))
                 texts, cut = cut_long(usable.column(roles.text))
                 self.cut_rows += usable.column(ROW).filter(pa.array(cut)).to_pylist()
                 yield pa.RecordBatch.from_arrays([usable.column(ROW), texts], ["row", "text"])
-            self.rejects = tuple(judge([*table.rejects, *missing], max_rejects, table.name))
+            self.rejects = tuple(judge([*table.rejects, *missing], options.max_rejects, table.name))
             notes = (*source.notes, *table.notes, *loss_notes(len(self.cut_rows), self.rejects))
             self.source = Source(source.name, source.sha256, source.bytes, notes)
 
@@ -212,32 +179,30 @@ def check_unchanged(source: Source) -> None:
 
 
 @contextmanager
-def _opened(
-    data: str | Path, *, header: bool, encoding: str, lines: bool = False
-) -> Iterator[tuple[Table, Source]]:
+def _opened(data: str | Path, options: TextOptions, *, lines: bool = False) -> Iterator[tuple[Table, Source]]:
     """Open whatever `data` is as a table; `lines` takes `.txt` as one text a line."""
     name = str(data)
     path = fetch(name) if named(data) else Path(data).expanduser()
     if path.is_dir():
-        folder = FolderTable(path, name, encoding=encoding)
+        folder = FolderTable(path, name, encoding=options.encoding)
         yield folder, Source(name, *folder.checksum())
         return
     with plain_file(path) as file:
-        table = _table(file, header=header, encoding=encoding, lines=lines)
+        table = _table(file, options, lines=lines)
         yield table, Source(name, sha256_of(path), path.stat().st_size)
 
 
-def _table(file: PlainFile, *, header: bool, encoding: str, lines: bool) -> Table:
+def _table(file: PlainFile, options: TextOptions, *, lines: bool) -> Table:
     """Choose the format by the file's name, else by its first bytes."""
     with file.path.open("rb") as content:
         head = content.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
     if file.suffix in _PARQUET or head.startswith(b"PAR1"):
         return ParquetTable(file.path, file.name)
     if file.suffix in _JSON_LINES or head.startswith(b'{"'):
-        return JsonLinesTable(file, encoding=encoding)
+        return JsonLinesTable(file, encoding=options.encoding)
     if file.suffix in _LINES and lines:
-        return LinesTable(file, encoding=encoding)
-    return DelimitedTable(file, header=header, encoding=encoding)
+        return LinesTable(file, encoding=options.encoding)
+    return DelimitedTable(file, header=options.header, encoding=options.encoding)
 
 
 def _sample(table: Table, max_rejects: int) -> pa.RecordBatch:

@@ -11,9 +11,6 @@ from typing import Any
 from sopan.training.quiet import quiet
 
 _HOMES = {
-    "Parts": "inputs",
-    "Reading": "inputs",
-    "token_rule": "inputs",
     "adapt": "adapting",
     "audit": "comparing",
     "compare": "comparing",

@@ -15,13 +15,14 @@ from sopan.errors import DataError
 from sopan.fit.publish import folder_lock
 from sopan.lm.adapt import grow, new_words
 from sopan.lm.evaluate import Blank, compare_filled, fill_blanks, make_blanks, sentences
+from sopan.options.data import ReadOptions, SplitOptions, TextOptions
 from sopan.steps.language_model import LanguageModel
 from sopan.steps.presets import from_preset
 from sopan.text.wordpiece import WordPiece
 from sopan.types import Json
 from sopan.usecases.corpus import CorpusReading
 from sopan.usecases.downstream import Exam
-from sopan.usecases.inputs import DEFAULT_PARTS, DEFAULT_READING, Parts, Reading, check_out
+from sopan.usecases.inputs import check_out
 from sopan.usecases.pretraining import (
     Tell,
     Workplace,
@@ -48,11 +49,11 @@ def adapt(
     epochs: float = 1.0,
     precision: str = "float32",
     held_out: float = 0.01,
-    reading: Reading = DEFAULT_READING,
+    reading: TextOptions = TextOptions(),
     work: str | Path | None = None,
     labelled: str | Path | None = None,
-    labelled_reading: Reading = DEFAULT_READING,
-    parts: Parts = DEFAULT_PARTS,
+    labelled_reading: ReadOptions = ReadOptions(),
+    parts: SplitOptions | None = None,
     seed: int = 0,
     tell: Tell = lambda part, message: None,
 ) -> dict[str, Json]:
@@ -79,7 +80,7 @@ def adapt(
     chosen = {"objective": before.objective, "length": min(128, before.config.max_length), **task}
     places = {"max_length": before.config.max_length}
     _, settings = chosen_settings(places, chosen, recipe, "random", precision, seed)
-    exam = None if labelled is None else Exam(labelled, labelled_reading, parts, seed)
+    exam = None if labelled is None else Exam(labelled, labelled_reading, parts or SplitOptions(seed=seed))
     documents = _documents(corpus, reading, held_out, exam)
     place = Workplace.of(out, work)
     with folder_lock(Path(out)):
@@ -114,11 +115,11 @@ def compare_objectives(
     epochs: float = 1.0,
     precision: str = "float32",
     held_out: float = 0.01,
-    reading: Reading = DEFAULT_READING,
+    reading: TextOptions = TextOptions(),
     work: str | Path | None = None,
     labelled: str | Path | None = None,
-    labelled_reading: Reading = DEFAULT_READING,
-    parts: Parts = DEFAULT_PARTS,
+    labelled_reading: ReadOptions = ReadOptions(),
+    parts: SplitOptions | None = None,
     seed: int = 0,
     tell: Tell = lambda part, message: None,
 ) -> dict[str, Json]:
@@ -141,7 +142,7 @@ def compare_objectives(
         objective: chosen_settings(encoder, {**task, "objective": objective}, recipe, "cbow", precision, seed)
         for objective in ("masked", "causal")
     }
-    exam = None if labelled is None else Exam(labelled, labelled_reading, parts, seed)
+    exam = None if labelled is None else Exam(labelled, labelled_reading, parts or SplitOptions(seed=seed))
     documents = _documents(corpus, reading, held_out, exam)
     with _kept(work) as folder:
         wordpiece = find_vocabulary(documents, vocabulary, True, folder)
@@ -174,7 +175,7 @@ def compare_objectives(
 
 
 def _documents(
-    corpus: Sequence[str | Path], reading: Reading, held_out: float, exam: Exam | None
+    corpus: Sequence[str | Path], reading: TextOptions, held_out: float, exam: Exam | None
 ) -> CorpusReading:
     """Read a corpus without the texts of an exam."""
     barred = None if exam is None else exam.held_out()

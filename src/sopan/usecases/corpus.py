@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopan.errors import ConfigError, DataError
+from sopan.options.data import TextOptions
 from sopan.text.duplicates import canonical
 from sopan.text.read import stream_texts
 from sopan.text.wordpiece import WordPiece
 from sopan.types import Json
-from sopan.usecases.inputs import DEFAULT_READING, Reading
 
 TRAINED_ON = 200_000
 """Documents that a vocabulary is made from, at most: the first ones of each file, in equal shares."""
@@ -34,7 +34,7 @@ class CorpusReading:
     """
 
     paths: tuple[str, ...]
-    reading: Reading = DEFAULT_READING
+    reading: TextOptions = TextOptions()
     held_out: float = 0.005
     barred: pa.LargeStringArray | None = None
 
@@ -48,7 +48,7 @@ class CorpusReading:
         """Stream the documents of one side, some thousands at a time."""
         barred = None if self.barred is None else _folded(self.barred)
         for path in self.paths:
-            for batch in stream_texts(path, **self.reading.unlabelled):
+            for batch in stream_texts(path, self.reading):
                 texts = batch.column("text")
                 if barred is not None:
                     known = pc.is_in(_folded(texts), value_set=barred)

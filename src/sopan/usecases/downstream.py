@@ -10,8 +10,10 @@ import pyarrow as pa
 
 from sopan.fit.intervals import paired_difference
 from sopan.fit.tune import Budget, tune
+from sopan.options.data import ReadOptions, SplitOptions
+from sopan.text.read import read_corpus
 from sopan.types import BoolArray, Json
-from sopan.usecases.inputs import Parts, Reading, labelled_parts
+from sopan.usecases.inputs import clean_split, labelled_parts
 
 
 class Exam:
@@ -19,16 +21,16 @@ class Exam:
 
     Args:
         data: a file, a folder of class folders, or a named data set.
-        reading, parts, seed: how to read and split it.
+        reading, parts: how to read and split it.
 
     Raises:
         SopanError: the data cannot be used.
     """
 
-    def __init__(self, data: str | Path, reading: Reading, parts: Parts, seed: int):
-        self.seed = seed
-        corpus = reading.corpus(data)
-        self.train, self.val, self.test = labelled_parts(corpus, parts.clean(corpus, seed))
+    def __init__(self, data: str | Path, reading: ReadOptions, parts: SplitOptions):
+        self.seed = parts.seed
+        corpus = read_corpus(data, reading)
+        self.train, self.val, self.test = labelled_parts(corpus, clean_split(corpus, parts).clean)
 
     def held_out(self) -> pa.LargeStringArray:
         """Return the validation and test texts."""

@@ -1,86 +1,52 @@
-"""What the use cases take in: how to read a table, how to split it, which steps and rules there are."""
+"""What several use cases do first: split a corpus, read further texts, check steps and folders."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from difflib import get_close_matches
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from sopan.errors import ConfigError, DataError
+from sopan.options.classify import TuneOptions
+from sopan.options.data import SplitOptions
 from sopan.steps import STEPS, step_class
-from sopan.text.audit import audit_corpus, remove_leaks
-from sopan.text.read import read_corpus, read_texts
+from sopan.text.audit import Audit, audit_corpus, remove_leaks
+from sopan.text.read import read_texts
 from sopan.text.split import check_parts, dedupe_unlabelled, make_split
 from sopan.text.tokenize import TokenRule
 from sopan.types import Corpus, Labelled, Split
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How to read a table of texts; the defaults infer what they can.
+class CleanSplit(NamedTuple):
+    """A split of a corpus, what its audit found, and the same without what leaked."""
 
-    Args:
-        text, label, split_column: column names, or positions where there is no header.
-        header: whether the first line names the columns.
-        encoding: of text files; bytes that do not decode are rejected rows.
-        max_rejects: how many unreadable rows to tolerate.
+    given: Split
+    audit: Audit
+    clean: Split
+
+
+def split_corpus(corpus: Corpus, options: SplitOptions) -> Split:
+    """Split a corpus, reproducibly."""
+    rng = np.random.default_rng(np.random.SeedSequence(options.seed, spawn_key=(0,)))
+    return make_split(corpus, train=options.train, val=options.val, test=options.test, rng=rng)
+
+
+def clean_split(corpus: Corpus, options: SplitOptions, rule: TokenRule = "words") -> CleanSplit:
+    """Split a corpus, audit it, and keep from the training texts what leaked into the others.
+
+    Raises:
+        DataError: too few texts are left.
     """
-
-    text: str | None = None
-    label: str | None = None
-    split_column: str | None = None
-    header: bool = True
-    encoding: str = "utf-8"
-    max_rejects: int = 0
-
-    def corpus(self, data: str | Path) -> Corpus:
-        """Read labelled texts."""
-        if not isinstance(data, str | Path):
-            raise DataError(
-                f"data must be a path or a name, not a {type(data).__name__}",
-                next_step="write it to a file first, such as table.to_parquet('reviews.parquet')",
-            )
-        return read_corpus(data, **asdict(self))
-
-    @property
-    def unlabelled(self) -> dict[str, Any]:
-        """The settings that reading without labels needs."""
-        return {key: value for key, value in asdict(self).items() if key not in ("label", "split_column")}
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """How many texts to train, validate and test on: counts (>= 1) or fractions (< 1)."""
-
-    train: float | None = None
-    val: float | None = None
-    test: float | None = None
-
-    def split(self, corpus: Corpus, seed: int) -> Split:
-        """Split a corpus, reproducibly."""
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
-        return make_split(corpus, **asdict(self), rng=rng)
-
-    def clean(self, corpus: Corpus, seed: int, rule: TokenRule = "words") -> Split:
-        """Split a corpus and keep from the training texts what leaked into the others.
-
-        Raises:
-            DataError: too few texts are left.
-        """
-        split = self.split(corpus, seed)
-        split = remove_leaks(split, audit_corpus(corpus, split, rule=rule))
-        check_parts(corpus, split)
-        return split
-
-
-DEFAULT_READING = Reading()
-DEFAULT_PARTS = Parts()
+    split = split_corpus(corpus, options)
+    audit = audit_corpus(corpus, split, rule=rule)
+    clean = remove_leaks(split, audit)
+    check_parts(corpus, clean)
+    return CleanSplit(split, audit, clean)
 
 
 def labelled_parts(corpus: Corpus, split: Split) -> tuple[Labelled, Labelled, Labelled]:
@@ -90,18 +56,18 @@ def labelled_parts(corpus: Corpus, split: Split) -> tuple[Labelled, Labelled, La
 
 
 def with_unlabelled(
-    corpus: Corpus, split: Split, unlabelled: str | Path | None, reading: Reading
+    corpus: Corpus, split: Split, options: TuneOptions
 ) -> tuple[Corpus, pa.LargeStringArray | None]:
     """Read further texts, drop those that are held out, and note both numbers on the corpus."""
-    if unlabelled is None:
+    if options.unlabelled is None:
         return corpus, None
     try:
-        texts, _ = read_texts(unlabelled, **reading.unlabelled)
+        texts, _ = read_texts(options.unlabelled, options)
     except DataError:
-        if reading.text is None:
+        if options.text is None:
             raise
-        inferred = replace(reading, text=None)  # another file may call its text column otherwise
-        texts, _ = read_texts(unlabelled, **inferred.unlabelled)
+        inferred = replace(options, text=None)  # another file may call its text column otherwise
+        texts, _ = read_texts(options.unlabelled, inferred)
     held_out = corpus.texts.take(pa.array(np.concatenate([split.val, split.test])))
     kept, dropped = dedupe_unlabelled(texts, held_out)
     note = f"{len(kept):,} unlabelled texts, {dropped:,} dropped that stand in validation or test"
@@ -140,17 +106,3 @@ def check_steps(steps: Sequence[str]) -> tuple[str, ...]:
     if twice:
         raise ConfigError(f"the step {min(twice)} is named twice")
     return tuple(steps)
-
-
-def token_rule(name: str) -> TokenRule:
-    """Return the rule of that name.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    rules = get_args(TokenRule)
-    if name not in rules:
-        near = get_close_matches(name, rules, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise ConfigError(f"no token rule is called {name!r}", next_step=f"{hint}rules: {', '.join(rules)}")
-    return cast(TokenRule, name)

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sopan.options.data import TextOptions
 from sopan.steps import import_with_backend
 from sopan.text.read import stream_texts
 from sopan.types import Json
-from sopan.usecases.inputs import DEFAULT_READING, Reading
 
 if TYPE_CHECKING:  # Keras is imported when a model is loaded
     from sopan.steps.language_model import LanguageModel
@@ -62,7 +62,7 @@ def score_file(
     *,
     model: Model = PRESET,
     method: str | None = None,
-    reading: Reading = DEFAULT_READING,
+    reading: TextOptions = TextOptions(),
 ) -> Iterator[dict[str, Json]]:
     """Stream the scores of a file's texts, in their order: as `score_text`, and `row`."""
     rows: deque[int] = deque()
@@ -115,7 +115,7 @@ def neighbors_in_context(
     model: Model = PRESET,
     top: int = 10,
     layer: int | None = None,
-    reading: Reading = DEFAULT_READING,
+    reading: TextOptions = TextOptions(),
 ) -> list[dict[str, Json]]:
     """Find the words of a file that are nearest to a word in its context, nearest first.
 
@@ -142,8 +142,8 @@ def _scores(texts: Iterator[str], model: Model, method: str | None) -> Iterator[
         yield found.as_json()
 
 
-def _texts(data: str | Path, reading: Reading) -> Iterator[tuple[int, str]]:
-    for batch in stream_texts(data, **reading.unlabelled):
+def _texts(data: str | Path, reading: TextOptions) -> Iterator[tuple[int, str]]:
+    for batch in stream_texts(data, reading):
         yield from zip(batch["row"].to_pylist(), batch["text"].to_pylist(), strict=True)
 
 

@@ -9,7 +9,6 @@ from typing import Any, cast, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sopan.comparison.jobs import Progress
 from sopan.errors import ConfigError, ModelFolderError
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.checkpoint import CheckpointFile
@@ -17,66 +16,39 @@ from sopan.fit.predict import evaluate_model, predict_stream, write_predictions
 from sopan.fit.publish import check_replaceable, folder_lock, replacing_file
 from sopan.fit.served import load_served
 from sopan.fit.tune import Budget, tune
+from sopan.options.base import takes
+from sopan.options.classify import EvaluateOptions, TrainOptions
+from sopan.options.data import TextOptions
 from sopan.runtime.network import Precision
 from sopan.steps.base import Step
 from sopan.text.duplicates import fingerprint
-from sopan.text.read import stream_texts
-from sopan.text.tokenize import TokenRule
+from sopan.text.read import read_corpus, stream_texts
 from sopan.text.vectors import WordVectors, load_word_vectors, save_projector, save_word2vec
 from sopan.training.recipe import Monitor
 from sopan.types import Json
-from sopan.usecases.inputs import (
-    DEFAULT_PARTS,
-    DEFAULT_READING,
-    Parts,
-    Reading,
-    check_out,
-    check_steps,
-    labelled_parts,
-    with_unlabelled,
-)
+from sopan.usecases.inputs import check_out, check_steps, clean_split, labelled_parts, with_unlabelled
 
 
-def train(
-    step: str,
-    data: str | Path,
-    out: str | Path,
-    *,
-    budget: str = "60s",
-    seed: int = 0,
-    tokens: TokenRule = "words",
-    unlabelled: str | Path | None = None,
-    checkpoint: str | Path | None = None,
-    logs: str | Path | None = None,
-    parts: Parts = DEFAULT_PARTS,
-    reading: Reading = DEFAULT_READING,
-    progress: Progress = lambda step, message: None,
-) -> dict[str, Json]:
+@takes(TrainOptions)
+def train(options: TrainOptions) -> dict[str, Json]:
     """Tune and fit one step and publish its model folder; return its scores on the test part.
 
-    Args:
-        step: a name, or a name with a variant.
-        data: a file, a folder of class folders, or a named data set.
-        out: the model folder.
-        budget, seed, tokens, unlabelled: see `compare`.
-        checkpoint: a folder in which training in epochs is kept every minute. The same command goes on from
-            there, to the very bits that it would have reached undisturbed. It is emptied at the end.
-        logs: a folder for TensorBoard, a run of it for each trial.
-        parts, reading: how to split and read the data.
-        progress: told what is going on.
+    With a checkpoint folder, training in epochs is kept there every minute. The same command goes on from
+    there, to the very bits that it would have reached undisturbed. It is emptied at the end.
 
     Raises:
         SopanError: the step, the data or the folder cannot be used.
     """
+    step, out, progress = options.step, options.out, options.progress
     check_steps([step])
     check_replaceable(check_out(out))
-    limit = Budget.parse(budget)
+    limit = Budget.parse(options.budget)
     with folder_lock(Path(out)):
-        corpus = reading.corpus(data)
-        split = parts.clean(corpus, seed, tokens)
-        corpus, extra = with_unlabelled(corpus, split, unlabelled, reading)
+        corpus = read_corpus(options.data, options)
+        split = clean_split(corpus, options, options.tokens).clean
+        corpus, extra = with_unlabelled(corpus, split, options)
         train_part, val_part, test_part = labelled_parts(corpus, split)
-        fixed = {"tokens": tokens, "random_state": seed}
+        fixed = {"tokens": options.tokens, "random_state": options.seed}
         tuned = tune(
             step,
             train_part,
@@ -85,26 +57,24 @@ def train(
             fixed=fixed,
             unlabelled=extra,
             on_trial=lambda trial, offered: progress(step, {"trial": trial.accuracy, "offered": offered}),
-            monitor=lambda number: _monitor(number, step, checkpoint, logs, progress),
+            monitor=lambda number: _monitor(number, options),
         )
         scores = evaluate_model(tuned.estimator, test_part)
         counts = {"train": len(train_part), "val": len(val_part), "test": len(test_part)}
         about = {"name": corpus.source.name, "fingerprint": fingerprint(corpus), **counts}
         save_model(tuned.estimator, out, data=about, metrics=scores, step=step)
-        if checkpoint is not None:
+        if options.checkpoint is not None:
             for number in range(len(tuned.trials)):
-                _checkpoint(checkpoint, number).path.unlink(missing_ok=True)
+                _checkpoint(options.checkpoint, number).path.unlink(missing_ok=True)
     return scores
 
 
-def _monitor(
-    number: int, step: str, checkpoint: str | Path | None, logs: str | Path | None, progress: Progress
-) -> Monitor:
+def _monitor(number: int, options: TrainOptions) -> Monitor:
     """Return who watches one trial."""
     return Monitor(
-        on_progress=lambda training: progress(step, {"stage": training.line()}),
-        checkpoint=None if checkpoint is None else _checkpoint(checkpoint, number),
-        logs=None if logs is None else Path(logs) / f"trial-{number}",
+        on_progress=lambda training: options.progress(options.step, {"stage": training.line()}),
+        checkpoint=None if options.checkpoint is None else _checkpoint(options.checkpoint, number),
+        logs=None if options.logs is None else Path(options.logs) / f"trial-{number}",
     )
 
 
@@ -112,17 +82,18 @@ def _checkpoint(folder: str | Path, number: int) -> CheckpointFile:
     return CheckpointFile(Path(folder) / f"trial-{number}.safetensors")
 
 
-def evaluate(model: str | Path, data: str | Path, *, reading: Reading = DEFAULT_READING) -> dict[str, Json]:
+@takes(EvaluateOptions)
+def evaluate(options: EvaluateOptions) -> dict[str, Json]:
     """Measure a saved model on every labelled text of `data`.
 
     Raises:
         SopanError: the folder or the data cannot be used, or a label is unknown to the model.
     """
-    return evaluate_model(load_served(model), reading.corpus(data))
+    return evaluate_model(load_served(options.model), read_corpus(options.data, options))
 
 
 def predict_file(
-    model: str | Path, data: str | Path, out: str | Path, *, reading: Reading = DEFAULT_READING
+    model: str | Path, data: str | Path, out: str | Path, *, reading: TextOptions = TextOptions()
 ) -> int:
     """Stream predictions for a file of any size to `.parquet`, `.csv` or `.jsonl`; return how many."""
     return write_predictions(predict_stream(load_served(model), _batches(data, reading)), out)
@@ -150,7 +121,7 @@ def neighbors(vectors: str | Path, word: str, top: int = 10) -> list[tuple[str, 
 
 
 def embed_file(
-    model: str | Path, data: str | Path, out: str | Path, *, reading: Reading = DEFAULT_READING
+    model: str | Path, data: str | Path, out: str | Path, *, reading: TextOptions = TextOptions()
 ) -> int:
     """Stream a vector for each text to a Parquet file, columns `row` and `vector`; return how many."""
     if Path(out).suffix != ".parquet":
@@ -186,7 +157,7 @@ def export(
     *,
     texts: str | Path | None = None,
     precision: str = "float32",
-    reading: Reading = DEFAULT_READING,
+    reading: TextOptions = TextOptions(),
 ) -> tuple[Path, ...]:
     """Write a model in another tool's format; return the files.
 
@@ -224,7 +195,7 @@ def export(
 
 
 def _export_network(
-    model: str | Path, form: str, out: str | Path, texts: str | Path | None, reading: Reading
+    model: str | Path, form: str, out: str | Path, texts: str | Path | None, reading: TextOptions
 ) -> None:
     if form == "savedmodel" and texts is None:
         raise ConfigError(
@@ -242,7 +213,12 @@ def _export_network(
 
 
 def _export_graph(
-    model: str | Path, form: str, out: str | Path, texts: str | Path | None, precision: str, reading: Reading
+    model: str | Path,
+    form: str,
+    out: str | Path,
+    texts: str | Path | None,
+    precision: str,
+    reading: TextOptions,
 ) -> None:
     from sopan.fit.export_runtime import export_onnx, export_openvino  # noqa: PLC0415  # needs the runtimes
 
@@ -277,5 +253,5 @@ def _embedding_model(model: str | Path) -> Any:
     return estimator
 
 
-def _batches(data: str | Path, reading: Reading) -> Iterator[pa.RecordBatch]:
-    return iter(stream_texts(data, **reading.unlabelled))
+def _batches(data: str | Path, reading: TextOptions) -> Iterator[pa.RecordBatch]:
+    return iter(stream_texts(data, reading))

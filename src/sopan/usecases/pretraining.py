@@ -20,6 +20,7 @@ from sopan.lm.card import describe_model
 from sopan.lm.hugging_face import FILES, save_hugging_face
 from sopan.lm.pretrain import Pretrained, Pretraining, Start
 from sopan.lm.pretrain import pretrain as run_pretraining
+from sopan.options.data import TextOptions
 from sopan.steps.encoder_config import EncoderConfig, bert_config
 from sopan.steps.language_model import LanguageModel, Objective
 from sopan.steps.layers import Precision
@@ -33,7 +34,7 @@ from sopan.training.language_recipe import LanguageRecipe, OptimizerName
 from sopan.training.recipe import Monitor
 from sopan.types import Json
 from sopan.usecases.corpus import CorpusReading
-from sopan.usecases.inputs import DEFAULT_READING, Reading, check_out
+from sopan.usecases.inputs import check_out
 
 Tell = Callable[[str, dict[str, Json]], None]
 """Told the part of the work, and what it says."""
@@ -64,7 +65,7 @@ def pretrain(
     precision: str = "float32",
     xla: bool | None = None,
     held_out: float = 0.005,
-    reading: Reading = DEFAULT_READING,
+    reading: TextOptions = TextOptions(),
     work: str | Path | None = None,
     seed: int = 0,
     tell: Tell = lambda part, message: None,
