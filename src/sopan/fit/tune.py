@@ -17,7 +17,7 @@ from sopan.fit.calibrate import fit_temperature
 from sopan.fit.metrics import measure
 from sopan.steps import make_step, step_class
 from sopan.steps.base import Memo, Step
-from sopan.text.findings import IMBALANCED
+from sopan.text.labels import IMBALANCED, imbalance
 from sopan.training.recipe import Monitor
 from sopan.types import Labelled, Labels, softmax
 
@@ -87,9 +87,7 @@ class Tuned:
 
 def tuning_metric(labels: Labels) -> str:
     """Name the score that tuning maximises: `accuracy`, or `macro_f1` where classes are imbalanced."""
-    counts = np.bincount(labels)
-    counts = counts[counts > 0]
-    return "macro_f1" if counts.max() > IMBALANCED * counts.min() else "accuracy"
+    return "macro_f1" if imbalance(np.bincount(labels)) > IMBALANCED else "accuracy"
 
 
 def tune(

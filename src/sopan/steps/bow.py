@@ -21,10 +21,11 @@ from sklearn.utils.validation import check_is_fitted
 from sopan.errors import ConfigError, DataError
 from sopan.steps.base import Labels, Memo, Step, check_labels
 from sopan.steps.evidence import bag_evidence
-from sopan.steps.feature_weights import FEW_TEXTS, UNEVEN, Tf, class_log_count_ratio, weigh
+from sopan.steps.feature_weights import FEW_TEXTS, Tf, class_log_count_ratio, weigh
 from sopan.steps.linear import ClassWeight, LinearModel, fit_one_vs_rest
 from sopan.steps.settings import TEXT_RULES, Between, OneOf, Rule, Span, check_settings
 from sopan.text.arrow import Texts, as_texts
+from sopan.text.labels import UNEVEN, imbalance
 from sopan.text.ngrams import Analyzer, NgramCounter, count_ngrams
 from sopan.text.unicode import TokenRule
 from sopan.training.recipe import Monitor
@@ -254,7 +255,7 @@ class BagOfWords(Step):
             {"ngrams": (1, 3), "C": 300.0},
             {"ngrams": None, "characters": (2, 5), "C": 10.0},
         ]
-        if class_counts.max() <= UNEVEN * class_counts.min():
+        if imbalance(class_counts) <= UNEVEN:
             return settings
         return [{**each, "class_weight": weight} for weight in ("balanced", None) for each in settings]
 

@@ -23,12 +23,13 @@ from sopan.errors import DataError
 from sopan.steps.base import Labels, Memo, Step, check_labels
 from sopan.steps.embedding import CbowSettings, Words, embed_words
 from sopan.steps.evidence import contributions_of, vocabulary_evidence
-from sopan.steps.feature_weights import UNEVEN, log_count_ratio
+from sopan.steps.feature_weights import log_count_ratio
 from sopan.steps.linear import ClassWeight, LinearModel, fit_standardised
 from sopan.steps.pool import Pooling, bag, common_component, pool, without_component, word_weights
 from sopan.steps.settings import VECTOR_RULES, Between, OneOf, Rule, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.cores import cores
+from sopan.text.labels import UNEVEN, imbalance
 from sopan.text.unicode import TokenRule
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
@@ -276,7 +277,7 @@ class CBOW(Step):
             {"pooling": "idf", "distinct": True, "nb": 0.0},
             {"pooling": "sif", "distinct": False, "nb": 0.0},
         ]
-        uneven = class_counts.max() > UNEVEN * class_counts.min()
+        uneven = imbalance(class_counts) > UNEVEN
         weights: tuple[ClassWeight, ...] = ("balanced", None) if uneven else (None,)
         return [
             {**pooling, "C": C, "class_weight": weight}

@@ -25,9 +25,6 @@ Tf = Literal["counts", "binary", "sublinear"]
 FEW_TEXTS = 1000
 """With fewer texts than this, what occurs only once is kept by default."""
 
-UNEVEN = 1.5
-"""From this ratio of the largest class to the smallest, weighing classes is tried too."""
-
 SHARE_ENTRIES = 1 << 16
 """Least number of entries for which another thread is worth its start."""
 

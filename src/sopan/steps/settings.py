@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, get_args
 import numpy.typing as npt
 
 from sopan.errors import ConfigError
-from sopan.text.findings import IMBALANCED
+from sopan.text.labels import IMBALANCED, imbalance
 from sopan.text.unicode import TokenRule
 
 
@@ -136,6 +136,6 @@ def settings_to_try(class_counts: npt.NDArray[Any], *own: dict[str, Any]) -> lis
 
 def weighed_too(class_counts: npt.NDArray[Any], settings: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the settings; where classes are imbalanced, each with its classes weighed, and without."""
-    if class_counts.max() <= IMBALANCED * class_counts.min():
+    if imbalance(class_counts) <= IMBALANCED:
         return settings
     return [each | {"class_weight": weight} for each in settings for weight in ("balanced", None)]

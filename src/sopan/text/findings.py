@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopan.text.copies import SAME_TEXT, Copies
+from sopan.text.labels import IMBALANCED, VERY_IMBALANCED, imbalance
 from sopan.text.near import THRESHOLD
 from sopan.text.split import PARTS
 from sopan.text.text_quality import TROUBLES, Level, character_counts, find_trouble, script_shares
@@ -18,10 +19,6 @@ from sopan.types import BoolArray, Encoded, Int64Array, Json
 
 FEW = 5
 """How many rows and examples are shown of each finding."""
-IMBALANCED = 3.0
-"""From this many texts of the largest class to one of the smallest, settings are tuned for macro-F1."""
-VERY_IMBALANCED = 10.0
-"""From this many, imbalance is a warning: an accuracy may hide that small classes are missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +86,7 @@ def look_at_classes(view: View) -> Looked:
     table = np.zeros((len(view.classes), len(PARTS)), np.int64)
     np.add.at(table, (view.labels, view.part), 1)
     totals = table.sum(axis=1)
-    present = totals[totals > 0]
-    ratio = float(present.max() / present.min())
+    ratio = imbalance(totals)
     findings = [
         *_labels(view, "error", "class_not_in_train", (table[:, 0] == 0) & (totals > 0), "no training text"),
         *_labels(view, "warning", "class_not_in_test", (table[:, 2] == 0) & (totals > 1), "no test text"),
@@ -102,7 +98,7 @@ def look_at_classes(view: View) -> Looked:
             f"The largest class has {ratio:.0f} times the texts of the smallest: mind macro-F1, "
             "for which settings are tuned here."
         )
-        findings.append(Finding(level, "imbalance", message, len(present)))
+        findings.append(Finding(level, "imbalance", message, int((totals > 0).sum())))
     classes = [
         {
             "class": name,

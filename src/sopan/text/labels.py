@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,15 @@ PARTS = {
     "testing": "test",
 }
 """What a split column or a folder may call the three parts."""
+
+UNEVEN, IMBALANCED, VERY_IMBALANCED = 1.5, 3.0, 10.0
+"""Three thresholds of `imbalance`, which differ in what crossing them costs.
+
+Above `UNEVEN` a linear step also tries to weigh its classes: such a trial takes seconds, and the validation
+texts decide. Above `IMBALANCED` an accuracy hides the small classes: settings are tuned for macro-F1, a
+network, whose trials take minutes, also tries weights, and the audit notes it; from `VERY_IMBALANCED` on it
+warns.
+"""
 
 _LISTED = 8
 
@@ -79,6 +89,16 @@ def normalise_split(values: pa.LargeStringArray, column: str, name: str) -> npt.
         )
     named: npt.NDArray[np.str_] = np.asarray(parts, str)[encoded.indices.to_numpy()]
     return named
+
+
+def imbalance(counts: npt.NDArray[np.integer[Any]]) -> float:
+    """Return how many texts the largest class has to one of the smallest, of those that have any.
+
+    Args:
+        counts: (C,) texts of each class.
+    """
+    present = counts[counts > 0]
+    return float(present.max() / present.min())
 
 
 def is_blank(values: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
