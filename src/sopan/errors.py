@@ -58,6 +58,13 @@ class DownloadError(SopanError):
     """No source of a named data set could be reached, or what came was not what was asked for."""
 
 
+def damaged(where: object, what: str) -> ModelFolderError:
+    """Return the error for a model's file or folder that is not what was saved."""
+    return ModelFolderError(
+        what, where=str(where), next_step="restore the folder from a copy, or train the model again"
+    )
+
+
 def did_you_mean(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
     """Return `did you mean NAME? `, with the nearest of what is known, or nothing where none is near."""
     near = get_close_matches(name, list(known), n=most, cutoff=cutoff)

@@ -25,7 +25,7 @@ from sopan.comparison.report import write_report
 from sopan.comparison.verdict import compare_pairs, explain, recommend
 from sopan.comparison.worker import write_part
 from sopan.fit.intervals import accuracy_interval
-from sopan.fit.publish import write_atomic
+from sopan.storage.atomic import write_atomic
 from sopan.fit.tune import Budget, tuning_metric
 from sopan.text.audit import Audit, audit_corpus, leak_effect, remove_leaks
 from sopan.text.duplicates import fingerprint

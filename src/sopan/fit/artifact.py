@@ -12,24 +12,22 @@ The same fitted step gives the same bytes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ModelFolderError
 from sopan.fit.card import model_card
 from sopan.fit.config import describe, rebuild
-from sopan.fit.manifest import write_manifest
-from sopan.fit.publish import replacing_folder
-from sopan.fit.saved import label_names, read_saved
-from sopan.fit.tensors import write_tensors
+from sopan.fit.saved import MODEL_FILES, label_names, read_saved
 from sopan.fit.words import encode_words
 from sopan.steps import STEPS
 from sopan.steps.base import Step
+from sopan.storage.atomic import replacing_folder
+from sopan.storage.manifest import write_manifest
+from sopan.storage.strict_json import dump_json
+from sopan.storage.tensors import write_tensors
 from sopan.types import Json
 
 __all__ = ["label_names", "load_model", "save_model"]
@@ -74,7 +72,7 @@ def save_model(
         "README.md": model_card(config, adds=entry.adds, lacks=entry.lacks).encode(),
     }
     needed = sum(map(len, files.values())) + sum(array.nbytes for array in state.arrays.values())
-    with replacing_folder(Path(folder), bytes_needed=needed) as new:
+    with replacing_folder(Path(folder), bytes_needed=needed, names=MODEL_FILES) as new:
         for name, content in files.items():
             (new / name).write_bytes(content)
         write_tensors(state.arrays, new / "model.safetensors")
@@ -96,13 +94,6 @@ def load_model(folder: str | Path, *, memory_map: bool = False) -> Step:
 
 def _to_json(config: Mapping[str, Json]) -> bytes:
     try:
-        text = json.dumps(config, ensure_ascii=False, allow_nan=False, indent=2, default=_numpy_scalar)
-        return f"{text}\n".encode()
+        return dump_json(config)
     except (TypeError, ValueError) as error:
         raise ModelFolderError(f"the labels, metrics or data are not plain JSON ({error})") from error
-
-
-def _numpy_scalar(value: Any) -> Json:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} is not JSON")

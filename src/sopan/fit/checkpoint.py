@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sopan.errors import ModelFolderError
-from sopan.fit.publish import replacing_file
-from sopan.fit.tensors import read_tensors, write_tensors
+from sopan.storage.atomic import replacing_file
+from sopan.storage.tensors import read_tensors, write_tensors
 from sopan.training.recipe import Snapshot
 
 POSITION, DIGEST = "position.json", "sha256"

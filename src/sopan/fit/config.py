@@ -6,7 +6,6 @@ import math
 import platform
 import unicodedata
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -15,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sopan.errors import ModelFolderError, SopanError
-from sopan.fit.manifest import FORMAT, damaged
+from sopan.errors import ModelFolderError, SopanError, damaged, did_you_mean
 from sopan.fit.saved import LABEL_DTYPES, Saved, label_maps, label_names
 from sopan.steps import step_class
 from sopan.steps.base import Step
+from sopan.storage.manifest import FORMAT
 from sopan.types import Json, StepState
 
 PREPROCESSING = ("tokens", "lowercase", "ngrams", "characters")
@@ -134,12 +133,10 @@ def _unfitted(step: str, settings: Mapping[str, Json], where: Path) -> Step:
     known = cls().get_params(deep=False)
     for name in settings:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
             raise ModelFolderError(
                 f"{cls.name} has no setting {name!r}",
                 where=str(where),
-                next_step=f"{hint}settings: {', '.join(known)}",
+                next_step=f"{did_you_mean(name, known)}settings: {', '.join(known)}",
             )
     return cls(**{name: _value(value) for name, value in settings.items()})
 

@@ -16,9 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from sopan.errors import ConfigError
-from sopan.fit.manifest import GRAPH, write_manifest
-from sopan.fit.publish import replacing_file, replacing_folder
-from sopan.fit.saved import Saved, read_saved
+from sopan.fit.saved import GRAPH, MODEL_FILES, Saved, read_saved
 from sopan.fit.served import Served, intake_of, load_served
 from sopan.runtime.network import NETWORKS, Network, Precision, describe
 from sopan.runtime.program import plan_sorted
@@ -64,7 +62,7 @@ def export_openvino(
     size = sum(len(content) for content in saved.files.values()) + sum(
         array.nbytes for array in network.arrays.values()
     )
-    with replacing_folder(Path(out), bytes_needed=size) as new:
+    with replacing_folder(Path(out), bytes_needed=size, names=MODEL_FILES) as new:
         _write(saved, graph, new, {"precision": precision})
         report = _compared(model, new, rest, precision) | {
             "precision": precision,

@@ -10,12 +10,20 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sopan.errors import ModelFolderError
-from sopan.fit.manifest import MANIFEST, Buffer, check_format, damaged, parse_json, read_folder
-from sopan.fit.publish import read_published
-from sopan.fit.tensors import read_tensors
+from sopan.errors import ModelFolderError, damaged
 from sopan.fit.words import decode_words
+from sopan.storage.atomic import read_published
+from sopan.storage.manifest import MANIFEST, Buffer, check_format, read_verified
+from sopan.storage.strict_json import parse_object
+from sopan.storage.tensors import read_tensors
 from sopan.types import Json, StepState
+
+SEALED = ("config.json", "vocab.txt", "model.safetensors", "README.md")
+"""What a model folder holds beside its manifest."""
+GRAPH = ("network.xml", "network.bin")
+"""What it may hold besides: its network as a graph of OpenVINO's; see `sopan.fit.export_runtime`."""
+MODEL_FILES = (*SEALED, MANIFEST, *GRAPH)
+"""Every name that a model folder may hold."""
 
 LABEL_DTYPES = {np.dtype(kind).name for kind in "?bhilqBHILQefd"} | {"str", "object"}
 """Kinds of label that JSON can hold and give back unchanged."""
@@ -61,10 +69,10 @@ def read_saved(folder: str | Path, *, memory_map: bool = False) -> Saved:
 
     def read(found: Path) -> dict[str, Buffer]:
         _check_there(found, asked)
-        return read_folder(found, memory_map=memory_map)
+        return read_verified(found, names=SEALED, optional=GRAPH, memory_map=memory_map)
 
     files = read_published(asked, read)
-    config = parse_json(files["config.json"], asked / "config.json")
+    config = parse_object(files["config.json"], asked / "config.json")
     words = decode_words(files["vocab.txt"], asked / "vocab.txt")
     arrays = read_tensors(files["model.safetensors"], asked / "model.safetensors")
     return _checked(config, words, arrays, asked / "config.json", files)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, SopanError
-from sopan.fit.publish import replacing_file, replacing_folder
+from sopan.storage.atomic import replacing_file, replacing_folder
 from sopan.fit.saved import label_names
 from sopan.steps.base import Step
 from sopan.steps.bert import Bert

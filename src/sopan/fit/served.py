@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sopan.errors import ConfigError, ModelFolderError, SopanError
-from sopan.fit.manifest import GRAPH, damaged
-from sopan.fit.saved import Saved, read_saved
+from sopan.fit.saved import GRAPH, Saved, read_saved
 from sopan.runtime.network import NETWORKS, Network, Precision, describe
 from sopan.runtime.program import Program, read_texts
 from sopan.runtime.table import choose_runtime, compile_network

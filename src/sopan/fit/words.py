@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sopan.errors import ModelFolderError
-from sopan.fit.manifest import Buffer, damaged
+from sopan.errors import ModelFolderError, damaged
+from sopan.storage.manifest import Buffer
 
 _SHORT = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 _LONG = {escaped: character for character, escaped in _SHORT.items()}

@@ -19,7 +19,7 @@ from safetensors.numpy import save
 from tokenizers import Tokenizer, processors
 
 from sopan.errors import ConfigError
-from sopan.fit.publish import replacing_folder
+from sopan.storage.atomic import replacing_folder
 from sopan.steps.bert_folder import HEADS
 from sopan.steps.bert_layout import tensors_of
 from sopan.steps.encoder_config import EncoderConfig

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sopan.errors import ConfigError
-from sopan.fit.publish import replacing_folder
+from sopan.storage.atomic import replacing_folder
 from sopan.lm.hugging_face import check_bert
 from sopan.steps.keras_hub_folder import HEAD, SIZES, VOCABULARY, WEIGHTS, keras_hub_names
 from sopan.steps.language_model import LanguageModel

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from sopan.errors import DataError
-from sopan.fit.publish import folder_lock
+from sopan.storage.atomic import folder_lock
 from sopan.lm.adapt import grow, new_words
 from sopan.lm.evaluate import Blank, compare_filled, fill_blanks, make_blanks, sentences
 from sopan.options.data import ReadOptions, SplitOptions, TextOptions

@@ -11,7 +11,7 @@ import numpy as np
 
 from sopan.comparison.comparison import Comparison
 from sopan.comparison.run import Plan, run_comparison, write_comparison
-from sopan.fit.publish import folder_lock
+from sopan.storage.atomic import folder_lock
 from sopan.fit.tune import Budget
 from sopan.options.base import command_line, takes
 from sopan.options.classify import AuditOptions, CompareOptions

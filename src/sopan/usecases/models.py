@@ -13,7 +13,7 @@ from sopan.errors import ConfigError, ModelFolderError
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.checkpoint import CheckpointFile
 from sopan.fit.predict import evaluate_model, predict_stream, write_predictions
-from sopan.fit.publish import check_replaceable, folder_lock, replacing_file
+from sopan.storage.atomic import check_replaceable, folder_lock, replacing_file
 from sopan.fit.served import load_served
 from sopan.fit.tune import Budget, tune
 from sopan.options.base import takes

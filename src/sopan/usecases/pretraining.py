@@ -15,7 +15,7 @@ import numpy as np
 
 from sopan.errors import ConfigError, DataError
 from sopan.fit.checkpoint import CheckpointFile
-from sopan.fit.publish import check_replaceable, folder_lock, write_atomic
+from sopan.storage.atomic import check_replaceable, folder_lock, write_atomic
 from sopan.lm.card import describe_model
 from sopan.lm.hugging_face import FILES, save_hugging_face
 from sopan.lm.pretrain import Pretrained, Pretraining, Start

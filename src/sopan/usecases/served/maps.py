@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from sopan.fit.publish import write_atomic
+from sopan.storage.atomic import write_atomic
 from sopan.types import Float32Array, FloatArray, Json
 from sopan.usecases.served.step import ServedStep
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sopan.errors import ModelFolderError
-from sopan.fit.manifest import MANIFEST
+from sopan.storage.manifest import MANIFEST
 from sopan.fit.saved import Saved, label_names, read_saved
 from sopan.fit.served import Predictor, Served, load_served
 from sopan.runtime.graph import Graph

@@ -26,7 +26,6 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 
 from sopan.errors import ModelFolderError, SopanError
-from sopan.fit.manifest import MAY_HOLD
 
 SPARE_BYTES = 1 << 20
 """Room asked for beyond the files themselves: directory entries, rounding up to blocks."""
@@ -69,7 +68,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def check_replaceable(folder: Path, names: Collection[str] = MAY_HOLD) -> None:
+def check_replaceable(folder: Path, names: Collection[str]) -> None:
     """Refuse a folder that holds anything but a model: replacing it would lose what it holds.
 
     A long run asks before it starts; `replacing_folder` asks again.
@@ -95,7 +94,7 @@ def check_replaceable(folder: Path, names: Collection[str] = MAY_HOLD) -> None:
 
 
 @contextmanager
-def replacing_folder(folder: Path, *, bytes_needed: int, names: Collection[str] = MAY_HOLD) -> Iterator[Path]:
+def replacing_folder(folder: Path, *, bytes_needed: int, names: Collection[str]) -> Iterator[Path]:
     """Give an empty folder to write in, which takes the place of `folder` when the block ends well.
 
     If the block fails, or the process is killed at any moment, `folder` stays as it was.

@@ -1,8 +1,8 @@
-"""The seal on a model folder: `manifest.json` holds the size and SHA-256 of every other file in it.
+"""Checksums: `manifest.json` holds the size and SHA-256 of every other file in a folder.
 
-One flipped bit in a weights file loads without a murmur and changes every prediction, so nothing is
-used before it has been compared with the seal. The seal tells of damage, not of forgery: whoever can
-rewrite the files can rewrite it too.
+One flipped bit in a weights file raises no error and changes every prediction, so no file is used before
+it has been compared with the manifest. That finds damage, not forgery: whoever can rewrite the files can
+rewrite the manifest too.
 """
 
 from __future__ import annotations
@@ -10,19 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
-from sopan.errors import ModelFolderError
-from sopan.types import Json
+from sopan.errors import ModelFolderError, damaged
+from sopan.storage.strict_json import parse_object
 
 MANIFEST = "manifest.json"
-MODEL_FILES = ("config.json", "vocab.txt", "model.safetensors", "README.md", MANIFEST)
-"""Every name that a model folder holds."""
-GRAPH = ("network.xml", "network.bin")
-"""What it may hold besides: its network as a graph of OpenVINO's; see `sopan.fit.export_runtime`."""
-MAY_HOLD = (*MODEL_FILES, *GRAPH)
 
 FORMAT = 1
 """Version of the folder's layout, raised when an older sopan could no longer read it."""
@@ -31,26 +26,35 @@ LARGEST_MANIFEST = 1 << 20
 
 Buffer: TypeAlias = "memoryview[Any]"
 
+_Entry = TypedDict("_Entry", {"bytes": int, "sha256": str})
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
 
 def write_manifest(folder: Path) -> int:
-    """Seal a folder and return its total size in bytes, the manifest included."""
-    files, total = {}, 0
-    for path in sorted(folder.iterdir()):
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        size = path.stat().st_size
-        files[path.name] = {"bytes": size, "sha256": digest}
-        total += size
+    """Write the manifest of a folder's files, and return the folder's size in bytes with it."""
+    files = {
+        path.name: _Entry(bytes=path.stat().st_size, sha256=sha256_of(path))
+        for path in sorted(folder.iterdir())
+    }
     manifest = _dump({"format": FORMAT, "files": files})
     (folder / MANIFEST).write_bytes(manifest)
-    return total + len(manifest)
+    return sum(entry["bytes"] for entry in files.values()) + len(manifest)
 
 
-def read_folder(folder: Path, *, memory_map: bool = False) -> dict[str, Buffer]:
-    """Return the verified bytes of every file in a sealed folder.
+def read_verified(
+    folder: Path, *, names: Collection[str], optional: Collection[str] = (), memory_map: bool = False
+) -> dict[str, Buffer]:
+    """Return the verified bytes of every file that a folder's manifest lists.
 
     Args:
         folder: with a `manifest.json`.
+        names: what it must list.
+        optional: what it may list besides.
         memory_map: map large files instead of copying them. Pages are then shared between processes;
             writing to them changes this process's view only, never the file.
 
@@ -64,35 +68,11 @@ def read_folder(folder: Path, *, memory_map: bool = False) -> dict[str, Buffer]:
         raise damaged(folder, f"{MANIFEST} is missing, so the model cannot be verified") from error
     except OSError as error:
         raise damaged(folder / MANIFEST, f"cannot be read ({error.strerror})") from error
-    entries = _entries(sealed, folder)
+    entries = _entries(sealed, folder, names, optional)
     return {name: _verified(folder / name, entry, memory_map=memory_map) for name, entry in entries.items()}
 
 
-def parse_json(content: Buffer | bytes, where: Path) -> dict[str, Json]:
-    """Read one JSON object strictly: no repeated keys, no NaN, nothing after it.
-
-    Raises:
-        ModelFolderError: it is anything else.
-    """
-    try:
-        value = json.loads(
-            bytes(content).decode(), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
-        )
-    except (ValueError, RecursionError) as error:  # JSON and UTF-8 errors are both ValueErrors
-        raise damaged(where, f"is not valid JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise damaged(where, "does not hold a JSON object")
-    return value
-
-
-def damaged(where: Path, what: str) -> ModelFolderError:
-    """Return the error for a file that is not what was saved."""
-    return ModelFolderError(
-        what, where=str(where), next_step="restore the folder from a copy, or train the model again"
-    )
-
-
-def check_format(description: Mapping[str, Json], where: Path) -> None:
+def check_format(description: Mapping[str, object], where: Path) -> None:
     """Refuse a folder laid out by rules that this version does not know.
 
     Raises:
@@ -107,7 +87,7 @@ def check_format(description: Mapping[str, Json], where: Path) -> None:
         )
 
 
-def _verified(path: Path, entry: dict[str, Any], *, memory_map: bool) -> Buffer:
+def _verified(path: Path, entry: _Entry, *, memory_map: bool) -> Buffer:
     """Read one file whose size and hash must be those of its entry."""
     try:
         with path.open("rb") as stream:
@@ -129,24 +109,26 @@ def _verified(path: Path, entry: dict[str, Any], *, memory_map: bool) -> Buffer:
     return buffer
 
 
-def _entries(sealed: bytes, folder: Path) -> dict[str, dict[str, Any]]:
+def _entries(
+    sealed: bytes, folder: Path, names: Collection[str], optional: Collection[str]
+) -> dict[str, _Entry]:
     """Take the manifest apart; it must be, byte for byte, what `write_manifest` writes."""
     where = folder / MANIFEST
     if len(sealed) > LARGEST_MANIFEST:
         raise damaged(where, f"is larger than {LARGEST_MANIFEST:,} bytes")
-    manifest = parse_json(sealed, where)
+    manifest = parse_object(sealed, where)
     check_format(manifest, where)
-    files: dict[str, dict[str, Any]] = manifest.get("files", {})
-    if _dump(manifest) != sealed or set(manifest) != {"format", "files"} or not _well_formed(files):
+    files: dict[str, _Entry] = manifest.get("files", {})
+    if _dump(manifest) != sealed or set(manifest) != {"format", "files"} or not _well_formed(files, {*names, *optional}):
         raise damaged(where, "was altered or damaged after it was saved")
-    for name in set(MODEL_FILES) - {MANIFEST} - set(files):
+    for name in set(names) - set(files):
         raise damaged(where, f"does not list {name}")
     return files
 
 
-def _well_formed(files: Json) -> bool:
+def _well_formed(files: object, known: Collection[str]) -> bool:
     """Tell whether every entry is a known file's size and hash; a name can thus never be a path."""
-    if not isinstance(files, dict) or not set(files) <= set(MAY_HOLD) - {MANIFEST}:
+    if not isinstance(files, dict) or not set(files) <= set(known):
         return False
     return all(
         isinstance(entry, dict)
@@ -157,16 +139,5 @@ def _well_formed(files: Json) -> bool:
     )
 
 
-def _dump(manifest: dict[str, Json]) -> bytes:
+def _dump(manifest: Mapping[str, object]) -> bytes:
     return (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a key stands twice")
-    return value
-
-
-def _refuse_constant(constant: str) -> Any:
-    raise ValueError(f"{constant} is not a JSON number")

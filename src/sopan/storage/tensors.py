@@ -20,8 +20,9 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from sopan.errors import ModelFolderError
-from sopan.fit.manifest import Buffer, damaged, parse_json
+from sopan.errors import ModelFolderError, damaged
+from sopan.storage.manifest import Buffer
+from sopan.storage.strict_json import parse_object
 from sopan.types import Json
 
 DTYPES = {
@@ -64,7 +65,7 @@ def read_tensors(content: Buffer, where: Path) -> dict[str, npt.NDArray[Any]]:
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > len(content) - 8:
         raise damaged(where, "its header claims more bytes than the file has")
-    header = parse_json(content[8 : 8 + length], where)
+    header = parse_object(content[8 : 8 + length], where)
     header.pop("__metadata__", None)
     data = content[8 + length :]
     arrays, end = {}, 0
