@@ -14,9 +14,9 @@ from safetensors.numpy import load_file, save_file
 
 from sopan.errors import ModelFolderError
 from sopan.fit.artifact import load_model, save_model
-from sopan.fit.manifest import MANIFEST, write_manifest
 from sopan.fit.served import Served, load_served
 from sopan.steps import STEPS
+from sopan.storage.manifest import MANIFEST, write_manifest
 from sopan.usecases import evaluate, predict_file, predict_text
 
 ODD = ["", "?!… —", "qwrtz xyzzy", "🙂🙂", "x" * 500, "soup " * 200]

@@ -16,10 +16,11 @@ from small_step import NaiveBayes, enter_in_table, trained
 
 from sopan.errors import ModelFolderError
 from sopan.fit.artifact import load_model, save_model
-from sopan.fit.manifest import _entries
 from sopan.fit.predict import _guard
-from sopan.fit.tensors import DTYPES, read_tensors
+from sopan.fit.saved import GRAPH, SEALED
 from sopan.fit.words import decode_words, encode_words
+from sopan.storage.manifest import _entries
+from sopan.storage.tensors import DTYPES, read_tensors
 
 HERE = Path("vocab.txt")
 unicode_text = st.text(st.characters(exclude_categories=["Cs"]))
@@ -107,12 +108,12 @@ def test_one_flipped_bit_anywhere_is_refused(folder, data, name, memory_map):
 def test_no_bit_of_the_manifest_is_without_meaning(folder):
     """Each bit is refused at once, or changes a size or a hash to one that no file here has."""
     content = (folder / "manifest.json").read_bytes()
-    true = _entries(content, folder)
+    true = _entries(content, folder, SEALED, GRAPH)
     for bit in range(8 * len(content)):
         damaged = bytearray(content)
         damaged[bit // 8] ^= 1 << bit % 8
         try:
-            entries = _entries(bytes(damaged), folder)
+            entries = _entries(bytes(damaged), folder, SEALED, GRAPH)
         except ModelFolderError:
             continue
         assert entries.keys() == true.keys()

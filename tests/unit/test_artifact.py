@@ -16,9 +16,9 @@ from small_step import LABELS, TEXTS, NaiveBayes, enter_in_table, trained
 
 from sopan.errors import ModelFolderError
 from sopan.fit.artifact import load_model, save_model
-from sopan.fit.manifest import write_manifest
-from sopan.fit.tensors import read_tensors, write_tensors
 from sopan.steps import STEPS, make_step
+from sopan.storage.manifest import write_manifest
+from sopan.storage.tensors import read_tensors, write_tensors
 
 DATA = {
     "name": "films",

@@ -325,7 +325,7 @@ def test_a_vocabulary_alone_tells_whether_it_is_cased(folder):
         ({"num_hidden_layers": True}, "num_hidden_layers is True"),
         ({"num_attention_heads": 3}, "heads"),
         ({"hidden_dropout_prob": "0.1"}, "hidden_dropout_prob is '0.1'; it is 0 or more, and less than 1"),
-        ({"layer_norm_eps": float("nan")}, "layer_norm_eps is nan"),
+        ({"layer_norm_eps": float("nan")}, "NaN is not JSON"),
         ({"is_decoder": 1}, "is_decoder is 1"),
         ({"vocab_size": 99}, "vocab_size is 99 and the vocabulary has 19 pieces"),
         ({"num_hidden_layers": 3}, r"the weights lack encoder\.layer\.2"),

@@ -13,9 +13,16 @@ import pytest
 from small_step import enter_in_table, trained
 
 from sopan.errors import ModelFolderError, SopanError
-from sopan.fit import publish
 from sopan.fit.artifact import load_model, save_model
-from sopan.fit.publish import check_replaceable, folder_lock, replacing_file, replacing_folder, write_atomic
+from sopan.fit.saved import MODEL_FILES
+from sopan.storage import atomic
+from sopan.storage.atomic import (
+    check_replaceable,
+    folder_lock,
+    replacing_file,
+    replacing_folder,
+    write_atomic,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +34,7 @@ def _in_table(monkeypatch):
 def way(request, monkeypatch):
     """Both ways to replace a folder: in one step, and where the file system cannot do that."""
     if request.param == "step aside":
-        monkeypatch.setattr(publish, "_exchange", lambda a, b: False)
+        monkeypatch.setattr(atomic, "_exchange", lambda a, b: False)
     return request.param
 
 
@@ -65,12 +72,12 @@ def test_this_machine_exchanges_in_one_step(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "file").write_text("b")
-    if not publish._exchange(tmp_path / "a", tmp_path / "b"):
+    if not atomic._exchange(tmp_path / "a", tmp_path / "b"):
         assert sys.platform not in ("linux", "darwin") or os.environ.get("SOPAN_REQUIRE_ALL") != "1"
         return
     assert (tmp_path / "a" / "file").read_text() == "b"
     with pytest.raises(FileNotFoundError):
-        publish._exchange(tmp_path / "a", tmp_path / "absent")
+        atomic._exchange(tmp_path / "a", tmp_path / "absent")
 
 
 def test_an_empty_folder_is_taken(tmp_path, way):
@@ -90,7 +97,10 @@ def test_a_link_stays_a_link(tmp_path, way):
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_failure_half_way_leaves_the_old_model(tmp_path, way, error):
     save(tmp_path / "model")
-    with pytest.raises(error), replacing_folder(tmp_path / "model", bytes_needed=10) as new:  # noqa: PT012
+    with (  # noqa: PT012
+        pytest.raises(error),
+        replacing_folder(tmp_path / "model", bytes_needed=10, names=MODEL_FILES) as new,
+    ):
         (new / "config.json").write_text("half of it")
         raise error
     assert smoothing_of(tmp_path / "model") == 1.0
@@ -99,7 +109,7 @@ def test_a_failure_half_way_leaves_the_old_model(tmp_path, way, error):
 
 def test_an_interrupt_between_the_two_renames_brings_the_old_model_back(tmp_path, monkeypatch):
     save(tmp_path / "model")
-    monkeypatch.setattr(publish, "_exchange", lambda a, b: False)
+    monkeypatch.setattr(atomic, "_exchange", lambda a, b: False)
     rename = Path.rename
 
     def interrupted(self, target):
@@ -119,7 +129,7 @@ def test_a_model_left_aside_by_a_killed_run_is_found_and_brought_back(tmp_path):
     save(folder)
     folder.rename(tmp_path / ".model.old")  # what a kill between the two renames leaves
     assert smoothing_of(folder) == 1.0
-    with pytest.raises(RuntimeError), replacing_folder(folder, bytes_needed=0):
+    with pytest.raises(RuntimeError), replacing_folder(folder, bytes_needed=0, names=MODEL_FILES):
         raise RuntimeError
     assert siblings(folder) == [".model.lock"]
     assert smoothing_of(folder) == 1.0
@@ -145,8 +155,8 @@ def test_a_folder_with_other_files_is_never_replaced(tmp_path):
         save(tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
     with pytest.raises(ModelFolderError, match="is a file, not a folder"):
-        check_replaceable(tmp_path / "thesis.tex")
-    check_replaceable(tmp_path / "absent")
+        check_replaceable(tmp_path / "thesis.tex", MODEL_FILES)
+    check_replaceable(tmp_path / "absent", MODEL_FILES)
 
 
 # ---- locks ------------------------------------------------------------------------------------------
@@ -193,7 +203,7 @@ def test_the_lock_of_a_killed_run_is_gone(tmp_path):
     script = f"""
 import os, signal
 from pathlib import Path
-from sopan.fit.publish import folder_lock
+from sopan.storage.atomic import folder_lock
 with folder_lock(Path({str(tmp_path / "model")!r})):
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -206,7 +216,7 @@ with folder_lock(Path({str(tmp_path / "model")!r})):
 
 def test_too_little_room_is_told_before_anything_is_written(tmp_path, monkeypatch):
     save(tmp_path / "model")
-    monkeypatch.setattr(publish.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    monkeypatch.setattr(atomic.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(SopanError, match=r"0.0 MB are free and the model needs 1.\d; nothing was changed"):
         save(tmp_path / "model", 2.0)
     assert smoothing_of(tmp_path / "model") == 1.0
@@ -275,7 +285,7 @@ def test_a_reader_during_a_publish_sees_the_old_or_the_new_model_whole(tmp_path,
 def test_a_reader_between_the_two_renames_finds_the_old_model(tmp_path, monkeypatch):
     folder = tmp_path / "model"
     save(folder)
-    monkeypatch.setattr(publish, "_exchange", lambda a, b: False)
+    monkeypatch.setattr(atomic, "_exchange", lambda a, b: False)
     rename = Path.rename
     seen = []
 
@@ -302,14 +312,14 @@ def test_a_folder_that_moves_while_it_is_read_is_read_again(tmp_path):
             raise ModelFolderError("half of each")
         return load_model(found).smoothing
 
-    assert publish.read_published(folder, read) == 2.0
+    assert atomic.read_published(folder, read) == 2.0
 
     def never(found):
         save(folder)
         raise ModelFolderError("half of each")
 
     with pytest.raises(ModelFolderError, match="being replaced over and over; try again later"):
-        publish.read_published(folder, never)
+        atomic.read_published(folder, never)
 
 
 # ---- single files ------------------------------------------------------------------------------------

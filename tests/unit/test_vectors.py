@@ -137,7 +137,7 @@ def test_nearest_words_by_cosine():
 
 def test_an_unknown_word_is_refused_with_its_like(some):
     assert "naive" not in some
-    with pytest.raises(InputError, match="'naive' has no vector; spelt alike: naïve"):
+    with pytest.raises(InputError, match="'naive' has no vector; did you mean naïve"):
         some.nearest("naive")
     with pytest.raises(InputError, match="'qqq' has no vector; 4 other words have"):
         some.nearest("qqq")

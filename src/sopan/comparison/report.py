@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from html import escape
@@ -23,6 +22,7 @@ from sopan.comparison import charts, numbers
 from sopan.comparison.layout import Axis
 from sopan.comparison.leaderboard import COLUMNS, STEP
 from sopan.comparison.marks import step_marks
+from sopan.storage.atomic import write_atomic
 from sopan.text.display import escape_for_display
 from sopan.types import Json
 
@@ -40,13 +40,7 @@ def write_report(results: Mapping[str, Json], path: Path | str) -> None:
         results: the object of results.json.
         path: the file to write.
     """
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(render_report(results), encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_atomic(Path(path), render_report(results))
 
 
 def render_report(results: Mapping[str, Json]) -> str:

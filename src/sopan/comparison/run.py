@@ -25,8 +25,9 @@ from sopan.comparison.report import write_report
 from sopan.comparison.verdict import compare_pairs, explain, recommend
 from sopan.comparison.worker import write_part
 from sopan.fit.intervals import accuracy_interval
-from sopan.storage.atomic import write_atomic
 from sopan.fit.tune import Budget, tuning_metric
+from sopan.storage.atomic import write_atomic
+from sopan.storage.strict_json import dump_json
 from sopan.text.audit import Audit, audit_corpus, leak_effect, remove_leaks
 from sopan.text.duplicates import fingerprint
 from sopan.text.parquet import write_parquet
@@ -232,10 +233,10 @@ def write_comparison(
 ) -> None:
     """Write a comparison's files, each whole or not at all, results.json last."""
     _remove_other_models(folder / "models", {step["step"].replace(":", "-") for step in results["steps"]})
-    write_atomic(folder / "config.json", _json(config))
+    write_atomic(folder / "config.json", dump_json(config))
     write_parquet(predictions, folder / "predictions.parquet")
     write_report(results, folder / "report.html")
-    write_atomic(folder / "results.json", _json(results))
+    write_atomic(folder / "results.json", dump_json(results))
 
 
 def _remove_other_models(models: Path, kept: set[str]) -> None:
@@ -243,7 +244,3 @@ def _remove_other_models(models: Path, kept: set[str]) -> None:
     for folder in models.iterdir():
         if folder.name not in kept and (folder / "manifest.json").is_file():
             shutil.rmtree(folder)
-
-
-def _json(value: Json) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

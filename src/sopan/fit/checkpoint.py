@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from sopan.errors import ModelFolderError
 from sopan.storage.atomic import replacing_file
+from sopan.storage.strict_json import parse_object
 from sopan.storage.tensors import read_tensors, write_tensors
 from sopan.training.recipe import Snapshot
 
@@ -51,7 +52,7 @@ class CheckpointFile:
                 where=str(self.path),
                 next_step="delete it to train from the start",
             )
-        position = json.loads(arrays.pop(POSITION).tobytes())
+        position = parse_object(arrays.pop(POSITION).tobytes(), self.path)
         return Snapshot(arrays, position)
 
     def write(self, snapshot: Snapshot) -> None:

@@ -7,7 +7,6 @@ The folder is a model folder like any other: whoever knows nothing of the graph 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,9 @@ from sopan.fit.saved import GRAPH, MODEL_FILES, Saved, read_saved
 from sopan.fit.served import Served, intake_of, load_served
 from sopan.runtime.network import NETWORKS, Network, Precision, describe
 from sopan.runtime.program import plan_sorted
+from sopan.storage.atomic import replacing_file, replacing_folder
+from sopan.storage.manifest import write_manifest
+from sopan.storage.strict_json import dump_json
 from sopan.text.batch import batches
 from sopan.types import FloatArray, Json
 
@@ -109,9 +111,7 @@ def _write(saved: Saved, graph: Any, folder: Path, served: Mapping[str, Json]) -
     for name, content in saved.files.items():
         (folder / name).write_bytes(content)
     config = {**saved.config, "served": dict(served)}
-    (folder / "config.json").write_text(
-        json.dumps(config, ensure_ascii=False, allow_nan=False, indent=2) + "\n", encoding="utf-8"
-    )
+    (folder / "config.json").write_bytes(dump_json(config))
     write_graph(graph, folder / GRAPH[0])
     (folder / "manifest.json").unlink(missing_ok=True)
     write_manifest(folder)

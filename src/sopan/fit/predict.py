@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from sopan.errors import ConfigError, DataError
 from sopan.fit.intervals import accuracy_interval, macro_f1_interval
 from sopan.fit.metrics import measure
-from sopan.storage.atomic import replacing_file
 from sopan.fit.saved import label_names
 from sopan.fit.served import Predictor
+from sopan.storage.atomic import replacing_file
 from sopan.types import Int64Array, Json, Labelled, Labels, Prediction
 
 ROW_GROUP = 32_768

@@ -13,11 +13,11 @@ import pyarrow as pa
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, SopanError
-from sopan.storage.atomic import replacing_file, replacing_folder
 from sopan.fit.saved import label_names
 from sopan.steps.base import Step
 from sopan.steps.bert import Bert
 from sopan.steps.neural import NeuralStep
+from sopan.storage.atomic import replacing_file, replacing_folder
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import PADDING
 

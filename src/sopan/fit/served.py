@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from sopan.errors import ConfigError, ModelFolderError, SopanError
+from sopan.errors import ConfigError, ModelFolderError, SopanError, damaged
 from sopan.fit.saved import GRAPH, Saved, read_saved
 from sopan.runtime.network import NETWORKS, Network, Precision, describe
 from sopan.runtime.program import Program, read_texts

@@ -19,11 +19,12 @@ from safetensors.numpy import save
 from tokenizers import Tokenizer, processors
 
 from sopan.errors import ConfigError
-from sopan.storage.atomic import replacing_folder
 from sopan.steps.bert_folder import HEADS
 from sopan.steps.bert_layout import tensors_of
 from sopan.steps.encoder_config import EncoderConfig
 from sopan.steps.language_model import LanguageModel
+from sopan.storage.atomic import replacing_folder
+from sopan.storage.strict_json import dump_json
 from sopan.text.wordpiece import CLS, MASK, PAD, SEP, SPECIALS, UNK, WordPiece
 from sopan.types import Json
 
@@ -76,15 +77,15 @@ def save_hugging_face(
         )
     check_bert(model.config)
     files = {
-        "config.json": _to_json(_config(model, stored, labels)),
-        "tokenizer.json": _to_json(json.loads(with_template(model.wordpiece).to_str())),
-        "tokenizer_config.json": _to_json(_tokenizer_config(model)),
+        "config.json": dump_json(_config(model, stored, labels)),
+        "tokenizer.json": dump_json(json.loads(with_template(model.wordpiece).to_str())),
+        "tokenizer_config.json": dump_json(_tokenizer_config(model)),
         "vocab.txt": "".join(f"{piece}\n" for piece in model.wordpiece.pieces).encode(),
         "model.safetensors": save(_tensors(model, stored), metadata={"format": "pt"}),
         "README.md": card.encode(),
     }
     if account is not None:
-        files["training.json"] = _to_json(account)
+        files["training.json"] = dump_json(account)
     size = sum(map(len, files.values()))
     with replacing_folder(Path(folder), bytes_needed=size, names=FILES) as new:
         for name, content in files.items():
@@ -194,7 +195,3 @@ def _tokenizer_config(model: LanguageModel) -> Mapping[str, Any]:
         "sep_token": SEP,
         "mask_token": MASK,
     }
-
-
-def _to_json(value: Any) -> bytes:
-    return f"{json.dumps(value, ensure_ascii=False, indent=2)}\n".encode()

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sopan.errors import ConfigError
-from sopan.storage.atomic import replacing_folder
 from sopan.lm.hugging_face import check_bert
 from sopan.steps.keras_hub_folder import HEAD, SIZES, VOCABULARY, WEIGHTS, keras_hub_names
 from sopan.steps.language_model import LanguageModel
+from sopan.storage.atomic import replacing_folder
 from sopan.text.wordpiece import CONTINUES, UNK
 from sopan.types import Json
 

@@ -21,7 +21,9 @@ import numpy.typing as npt
 from sopan.errors import ConfigError, DataError, ModelFolderError
 from sopan.steps.bert_layout import ORDERS, POOLER, PREDICTS, language_model_shapes, plain_name, weights_of
 from sopan.steps.encoder_config import EncoderConfig, bert_config
-from sopan.steps.stored_tensors import Stored, read_json, stored_tensors
+from sopan.steps.stored_tensors import stored_tensors
+from sopan.storage.strict_json import read_json
+from sopan.storage.tensors import Stored
 from sopan.text.piece_rules import Accents
 from sopan.text.wordpiece import WordPiece
 

@@ -20,7 +20,7 @@ from sopan.errors import ConfigError, DataError, ModelFolderError
 from sopan.steps.bert_folder import BertFolder
 from sopan.steps.bert_layout import language_model_shapes
 from sopan.steps.encoder_config import EncoderConfig, bert_config
-from sopan.steps.stored_tensors import read_json
+from sopan.storage.strict_json import read_json
 from sopan.text.wordpiece import WordPiece
 
 WEIGHTS, HEAD, VOCABULARY = "model.weights.h5", "task.weights.h5", "assets/tokenizer/vocabulary.txt"

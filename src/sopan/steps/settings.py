@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, TypeAlias, get_args
 
 import numpy.typing as npt
 
-from sopan.errors import ConfigError
+from sopan.errors import ConfigError, did_you_mean
 from sopan.text.labels import IMBALANCED, imbalance
 from sopan.text.unicode import TokenRule
 
@@ -25,8 +24,7 @@ class OneOf:
         """Say what to give instead, or None if the value is fine."""
         if any(value is choice or (isinstance(value, str) and value == choice) for choice in self.choices):
             return None
-        near = get_close_matches(str(value), [c for c in self.choices if isinstance(c, str)], n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(repr(str(value)), [repr(c) for c in self.choices if isinstance(c, str)])
         return f"{hint}choices: {', '.join(map(repr, self.choices))}"
 
 

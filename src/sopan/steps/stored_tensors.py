@@ -6,48 +6,17 @@ of TensorFlow 1 checkpoints, whose names and kernels are turned into Hugging Fac
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
 
 from sopan.errors import ModelFolderError
+from sopan.storage.strict_json import read_json
+from sopan.storage.tensors import Stored, open_safetensors, unreadable
 from sopan.training.quiet import quiet
-
-KINDS = ("F16", "BF16", "F32", "F64")
-"""The kinds of number that a weight may be made of, under the names of safetensors."""
-
-LARGEST_JSON = 1 << 26
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A tensor that is not read yet; `np.asarray` reads it, as float32.
-
-    Args:
-        shape: its shape.
-        kind: one of `KINDS`, or another name where it holds something else.
-        fetch: reads it.
-    """
-
-    shape: tuple[int, ...]
-    kind: str
-    fetch: Callable[[], npt.NDArray[Any]]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        if self.kind not in KINDS:
-            raise ModelFolderError(
-                f"a weight is stored as {self.kind}", next_step=f"kinds that can be read: {', '.join(KINDS)}"
-            )
-        array = np.asarray(self.fetch(), np.float32 if dtype is None else dtype)
-        if not np.isfinite(array).all():
-            raise ModelFolderError("a weight is NaN or infinite", next_step="fetch the folder anew")
-        return array
 
 
 def stored_tensors(folder: Path) -> dict[str, Stored]:
@@ -57,9 +26,9 @@ def stored_tensors(folder: Path) -> dict[str, Stored]:
         ModelFolderError: there are none, they are damaged, or what reads them is not installed.
     """
     if (folder / "model.safetensors").is_file():
-        return _safetensors(folder / "model.safetensors")
+        return open_safetensors(folder / "model.safetensors")
     if (index := folder / "model.safetensors.index.json").is_file():
-        return _sharded(index, _safetensors)
+        return _sharded(index, open_safetensors)
     if (folder / "pytorch_model.bin").is_file():
         return _pytorch(folder / "pytorch_model.bin")
     if (index := folder / "pytorch_model.bin.index.json").is_file():
@@ -77,47 +46,6 @@ def stored_tensors(folder: Path) -> dict[str, Stored]:
         where=str(folder),
         next_step="model.safetensors, pytorch_model.bin or bert_model.ckpt.* are read",
     )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a file that holds one JSON object.
-
-    Raises:
-        ModelFolderError: it does not.
-    """
-    try:
-        if path.stat().st_size > LARGEST_JSON:
-            raise ModelFolderError(f"is larger than {LARGEST_JSON:,} bytes", where=str(path))
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelFolderError(f"cannot be read ({error.strerror or error})", where=str(path)) from error
-    except (ValueError, RecursionError) as error:  # JSON and UTF-8 errors are both ValueErrors
-        raise ModelFolderError(f"is not valid JSON ({error})", where=str(path)) from error
-    if not isinstance(value, dict):
-        raise ModelFolderError("does not hold a JSON object", where=str(path))
-    return value
-
-
-def _damaged(path: Path, error: Exception) -> ModelFolderError:
-    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-    return ModelFolderError(f"cannot be read ({reason})", where=str(path), next_step="fetch the file anew")
-
-
-def _safetensors(path: Path) -> dict[str, Stored]:
-    """Open one file; the library checks its header against the file's size."""
-    try:
-        opened: Any = safe_open(path, framework="numpy")
-        slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118  # no mapping
-    except (SafetensorError, OSError) as error:
-        raise _damaged(path, error) from error
-
-    def fetch(name: str) -> Callable[[], npt.NDArray[Any]]:
-        return lambda: np.asarray(opened.get_tensor(name))
-
-    return {
-        name: Stored(tuple(found.get_shape()), str(found.get_dtype()), fetch(name))
-        for name, found in slices.items()
-    }
 
 
 def _sharded(index: Path, read: Callable[[Path], dict[str, Stored]]) -> dict[str, Stored]:
@@ -149,7 +77,7 @@ def _pytorch(path: Path) -> dict[str, Stored]:
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip, runtime and OS errors: it raises them all
-        raise _damaged(path, error) from error
+        raise unreadable(path, error) from error
     if not isinstance(tensors, dict):
         raise ModelFolderError("holds no named tensors", where=str(path))
     kinds = {torch.float16: "F16", torch.bfloat16: "BF16", torch.float32: "F32", torch.float64: "F64"}
@@ -179,7 +107,7 @@ def _checkpoint(prefix: Path) -> dict[str, Stored]:
         reader = tf.train.load_checkpoint(str(prefix))
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     except Exception as error:  # TensorFlow's errors share no narrower base with ValueError and the like
-        raise _damaged(prefix, error) from error
+        raise unreadable(prefix, error) from error
     kinds = {tf.float16: "F16", tf.bfloat16: "BF16", tf.float32: "F32", tf.float64: "F64"}
 
     def stored(name: str) -> Stored:

@@ -135,17 +135,27 @@ def replacing_file(path: Path) -> Iterator[Path]:
     Raises:
         SopanError: the disk is full, or the file cannot be written.
     """
+    with named_failures(_real(path)), atomic_file(path) as new:
+        yield new
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Do what `replacing_file` does, for callers that say themselves why a file cannot be written.
+
+    Raises:
+        OSError: the disk is full, or the file cannot be written.
+    """
     path = _real(path)
     new = _sibling(path, f"new-{secrets.token_hex(4)}")
-    with named_failures(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield new
-            _flush(new)
-            new.replace(path)
-            _flush(path.parent)
-        finally:
-            new.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield new
+        _flush(new)
+        new.replace(path)
+        _flush(path.parent)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

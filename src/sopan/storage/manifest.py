@@ -26,7 +26,10 @@ LARGEST_MANIFEST = 1 << 20
 
 Buffer: TypeAlias = "memoryview[Any]"
 
-_Entry = TypedDict("_Entry", {"bytes": int, "sha256": str})
+
+class _Entry(TypedDict):
+    bytes: int
+    sha256: str
 
 
 def sha256_of(path: Path) -> str:
@@ -119,7 +122,8 @@ def _entries(
     manifest = parse_object(sealed, where)
     check_format(manifest, where)
     files: dict[str, _Entry] = manifest.get("files", {})
-    if _dump(manifest) != sealed or set(manifest) != {"format", "files"} or not _well_formed(files, {*names, *optional}):
+    known = {*names, *optional}
+    if _dump(manifest) != sealed or set(manifest) != {"format", "files"} or not _well_formed(files, known):
         raise damaged(where, "was altered or damaged after it was saved")
     for name in set(names) - set(files):
         raise damaged(where, f"does not list {name}")

@@ -1,4 +1,4 @@
-"""JSON read strictly: no repeated key, no NaN, nothing that `json` lets pass beyond RFC 8259; and written so."""
+"""JSON read and written strictly: no repeated key, no NaN, nothing else that RFC 8259 does not know."""
 
 from __future__ import annotations
 
@@ -51,12 +51,9 @@ def parse_object(content: bytes | memoryview[Any], where: Path) -> dict[str, Any
         ModelFolderError: it holds anything else.
     """
     try:
-        value = parse_json(bytes(content).decode())
-    except ValueError as error:  # JSON and UTF-8 errors are both ValueErrors
-        raise damaged(where, f"is not valid JSON ({str(error).removeprefix('not valid JSON: ')})") from error
-    if not isinstance(value, dict):
-        raise damaged(where, "does not hold a JSON object")
-    return value
+        return _object(bytes(content))
+    except ValueError as error:
+        raise damaged(where, str(error)) from error
 
 
 def read_json(path: Path, largest: int = LARGEST_JSON) -> dict[str, Any]:
@@ -72,7 +69,20 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> dict[str, Any]:
         raise ModelFolderError(f"cannot be read ({error.strerror or error})", where=str(path)) from error
     if len(content) > largest:
         raise ModelFolderError(f"is larger than {largest:,} bytes", where=str(path))
-    return parse_object(content, path)
+    try:
+        return _object(content)
+    except ValueError as error:
+        raise ModelFolderError(str(error), where=str(path)) from error
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        value = parse_json(content.decode())
+    except ValueError as error:  # JSON and UTF-8 errors are both ValueErrors
+        raise ValueError(f"is not valid JSON ({str(error).removeprefix('not valid JSON: ')})") from error
+    if not isinstance(value, dict):
+        raise ValueError("does not hold a JSON object")
+    return value
 
 
 def dump_json(value: object) -> bytes:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from sopan.errors import ModelFolderError, damaged
@@ -32,6 +33,34 @@ DTYPES = {
     **{f"F{bits}": f"<f{bits // 8}" for bits in (16, 32, 64)},
 }
 """The kinds of array a step may keep, under the names of the format."""
+
+KINDS = ("F16", "BF16", "F32", "F64")
+"""The kinds of number that a weight may be made of, under the names of safetensors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A tensor that is not read yet; `np.asarray` reads it, as float32.
+
+    Args:
+        shape: its shape.
+        kind: one of `KINDS`, or another name where it holds something else.
+        fetch: reads it.
+    """
+
+    shape: tuple[int, ...]
+    kind: str
+    fetch: Callable[[], npt.NDArray[Any]]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        if self.kind not in KINDS:
+            raise ModelFolderError(
+                f"a weight is stored as {self.kind}", next_step=f"kinds that can be read: {', '.join(KINDS)}"
+            )
+        array = np.asarray(self.fetch(), np.float32 if dtype is None else dtype)
+        if not np.isfinite(array).all():
+            raise ModelFolderError("a weight is NaN or infinite", next_step="fetch the folder anew")
+        return array
 
 
 def write_tensors(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> None:
@@ -101,3 +130,26 @@ def _layout(entry: Json, name: str, where: Path) -> tuple[list[int], np.dtype[An
     if any(type(number) is not int or number < 0 for number in (*shape, begin, end)):
         raise damaged(where, f"the array {name!r} has a size that is not a whole number")
     return shape, dtype, (begin, end)
+
+
+def open_safetensors(path: Path) -> dict[str, Stored]:
+    """Open one file; the library checks its header against the file's size."""
+    try:
+        opened: Any = safe_open(path, framework="numpy")
+        slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118  # no mapping
+    except (SafetensorError, OSError) as error:
+        raise unreadable(path, error) from error
+
+    def fetch(name: str) -> Callable[[], npt.NDArray[Any]]:
+        return lambda: np.asarray(opened.get_tensor(name))
+
+    return {
+        name: Stored(tuple(found.get_shape()), str(found.get_dtype()), fetch(name))
+        for name, found in slices.items()
+    }
+
+
+def unreadable(path: Path, error: Exception) -> ModelFolderError:
+    """Return the error for a file of weights that a library refuses, with the library's first line."""
+    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    return ModelFolderError(f"cannot be read ({reason})", where=str(path), next_step="fetch the file anew")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sopan.errors import DataError
+from sopan.errors import DataError, did_you_mean
 from sopan.text.files import printable
 
 TEXT_NAMES = (
@@ -99,8 +98,7 @@ def _named(given: str, columns: Sequence[str], name: str, role: str, *, header: 
     wanted = f"column{given}" if not header and given.isdecimal() else given
     if wanted in columns:
         return wanted
-    near = get_close_matches(wanted, columns, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = did_you_mean(repr(wanted), map(repr, columns))
     raise DataError(
         f"no column is called {given!r}",
         where=name,

@@ -7,7 +7,6 @@ file edited while it is read is met in one place, before a single row has been b
 from __future__ import annotations
 
 import codecs
-import hashlib
 import re
 import stat
 import tempfile
@@ -211,15 +210,6 @@ def _refuse_wide(file: PlainFile) -> None:
         raise DataError(
             f"the file is in {guess.upper()}, not UTF-8", where=file.name, next_step=f"use --encoding {guess}"
         )
-
-
-# ---- checksums ---------------------------------------------------------------------------
-
-
-def sha256_of(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # ---- what is printed of a row ------------------------------------------------------------

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Never
+from typing import Any
 
 from sopan.errors import DataError
+from sopan.storage.strict_json import parse_json
 from sopan.text.files import PlainFile, as_utf8, printable
-from sopan.text.table import MAX_LINE_BYTES, SAMPLE_ROWS, Row, RowTable, duplicates
+from sopan.text.table import MAX_LINE_BYTES, SAMPLE_ROWS, Row, RowTable
 from sopan.types import Reject
 
 
@@ -92,28 +92,10 @@ def _decode(raw: bytes) -> str:
 
 def _parse(line: str) -> dict[str, Any]:
     """Parse one JSON object, strictly: no repeated key, no NaN."""
-    try:
-        record = json.loads(
-            line, object_pairs_hook=_unique, parse_int=str, parse_float=str, parse_constant=_no_constant
-        )
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not valid JSON: {error.msg} at column {error.colno}") from error
-    except RecursionError as error:
-        raise ValueError("JSON nested too deeply") from error
+    record = parse_json(line, parse_int=str, parse_float=str)
     if not isinstance(record, dict):
         raise ValueError("not a JSON object")
     return record
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        raise ValueError(f"the key {', '.join(duplicates(key for key, _ in pairs))} is given twice")
-    return record
-
-
-def _no_constant(name: str) -> Never:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _as_text(value: Any, column: str) -> str | None:

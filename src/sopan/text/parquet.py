@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sopan.errors import DataError
+from sopan.storage.atomic import atomic_file
 from sopan.text.table import LINE, ROW, Table, duplicates
 from sopan.types import Reject
 
@@ -26,19 +26,12 @@ def write_parquet(table: pa.Table, path: str | os.PathLike[str]) -> None:
     Args:
         table: any Arrow table.
         path: its file; a previous one is replaced in one step, and kept if anything fails.
+
+    Raises:
+        OSError: the disk is full, or the file cannot be written.
     """
-    target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", suffix=".tmp", dir=target.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_file(Path(path)) as new:
+        pq.write_table(table, new, compression="zstd", write_page_checksum=True)
 
 
 def open_parquet(path: Path, name: str) -> pq.ParquetFile:

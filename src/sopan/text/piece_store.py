@@ -8,7 +8,6 @@ store.json   what it was made of
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from sopan.errors import ModelFolderError
+from sopan.storage.atomic import write_atomic
+from sopan.storage.strict_json import dump_json, read_json
 from sopan.text.wordpiece import WordPiece
 from sopan.types import Int64Array
 
@@ -71,18 +73,18 @@ def write_store(
             encoded.ids.astype(kind).tofile(ids)
             (encoded.offsets[1:] + end).tofile(offsets)
             end += len(encoded.ids)
-    (folder / ABOUT).write_text(json.dumps({"kind": np.dtype(kind).name, "about": about}))
+    write_atomic(folder / ABOUT, dump_json({"kind": np.dtype(kind).name, "about": about}))
     return _opened(folder, np.dtype(kind).name)
 
 
 def open_store(folder: Path, about: dict[str, Any]) -> PieceStore | None:
     """Open what a folder holds if it is whole, and of the same corpus and vocabulary, else return None."""
     try:
-        written = json.loads((folder / ABOUT).read_text())
-        if not isinstance(written, dict) or written.get("about") != about:
+        written = read_json(folder / ABOUT)
+        if written.get("about") != about:
             return None
         found = _opened(folder, written["kind"])
-    except (FileNotFoundError, ValueError):  # not there, or not what it should be
+    except (ModelFolderError, FileNotFoundError, ValueError):  # not there, or not what it should be
         return None
     return found if found.offsets[-1:].tolist() == [len(found.ids)] else None
 

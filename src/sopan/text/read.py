@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from sopan.errors import DataError
 from sopan.options.data import ReadOptions, TextOptions
+from sopan.storage.manifest import sha256_of
 from sopan.text.columns import Roles, choose_columns
 from sopan.text.datasets import fetch, named
 from sopan.text.delimited import DelimitedTable
-from sopan.text.files import PlainFile, plain_file, sha256_of
+from sopan.text.files import PlainFile, plain_file
 from sopan.text.folder import FolderTable
 from sopan.text.jsonlines import JsonLinesTable, LinesTable
 from sopan.text.labels import encode_labels, normalise_split

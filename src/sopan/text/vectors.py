@@ -10,18 +10,16 @@ The formats, all of them one word after the other with D numbers each:
 from __future__ import annotations
 
 import mmap
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from sopan.errors import DataError, InputError
+from sopan.errors import DataError, InputError, did_you_mean
+from sopan.storage.atomic import replacing_file
 from sopan.text.files import plain_file, printable
 from sopan.text.unicode import TokenRule
 from sopan.text.vocab import Vocabulary
@@ -62,9 +60,10 @@ class WordVectors:
             InputError: the word has no vector; words spelt alike are offered.
         """
         if word not in self._places:
-            near = get_close_matches(word, self.words, n=3, cutoff=0.75)
-            hint = f"spelt alike: {', '.join(near)}" if near else f"{len(self):,} other words have"
-            raise InputError(f"{printable(word)!r} has no vector", next_step=hint)
+            near = did_you_mean(word, self.words, most=3, cutoff=0.75)
+            raise InputError(
+                f"{printable(word)!r} has no vector", next_step=f"{near}{len(self):,} other words have one"
+            )
         return self._places[word]
 
     def cosines(self, vector: Float32Array) -> Float32Array:
@@ -248,18 +247,7 @@ def _numbers(vectors: Float32Array, separator: str) -> Iterator[str]:
 
 
 def _write_lines(path: Path, header: str | None, lines: Iterable[str]) -> None:
-    """Write a file that is either whole or not there: first under another name, then renamed."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as out:
-        try:
-            if header is not None:
-                out.write(header + "\n")
-            out.writelines(line + "\n" for line in lines)
-            out.flush()
-            os.fsync(out.fileno())
-        except BaseException:
-            Path(out.name).unlink()
-            raise
-    Path(out.name).chmod(0o644)
-    Path(out.name).replace(path)
+    with replacing_file(path) as new, new.open("w", encoding="utf-8", newline="\n") as out:
+        if header is not None:
+            out.write(header + "\n")
+        out.writelines(line + "\n" for line in lines)

@@ -12,12 +12,12 @@ from types import MappingProxyType
 import numpy as np
 
 from sopan.errors import DataError
-from sopan.storage.atomic import folder_lock
 from sopan.lm.adapt import grow, new_words
 from sopan.lm.evaluate import Blank, compare_filled, fill_blanks, make_blanks, sentences
 from sopan.options.data import ReadOptions, SplitOptions, TextOptions
 from sopan.steps.language_model import LanguageModel
 from sopan.steps.presets import from_preset
+from sopan.storage.atomic import folder_lock
 from sopan.text.wordpiece import WordPiece
 from sopan.types import Json
 from sopan.usecases.corpus import CorpusReading

@@ -11,11 +11,11 @@ import numpy as np
 
 from sopan.comparison.comparison import Comparison
 from sopan.comparison.run import Plan, run_comparison, write_comparison
-from sopan.storage.atomic import folder_lock
 from sopan.fit.tune import Budget
 from sopan.options.base import command_line, takes
 from sopan.options.classify import AuditOptions, CompareOptions
 from sopan.steps import STEPS
+from sopan.storage.atomic import folder_lock
 from sopan.text.audit import audit_corpus
 from sopan.text.datasets import fetch
 from sopan.text.read import read_corpus

@@ -13,7 +13,7 @@ from sopan.errors import ConfigError, ModelFolderError
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.checkpoint import CheckpointFile
 from sopan.fit.predict import evaluate_model, predict_stream, write_predictions
-from sopan.storage.atomic import check_replaceable, folder_lock, replacing_file
+from sopan.fit.saved import MODEL_FILES
 from sopan.fit.served import load_served
 from sopan.fit.tune import Budget, tune
 from sopan.options.base import takes
@@ -21,6 +21,7 @@ from sopan.options.classify import EvaluateOptions, TrainOptions
 from sopan.options.data import TextOptions
 from sopan.runtime.network import Precision
 from sopan.steps.base import Step
+from sopan.storage.atomic import check_replaceable, folder_lock, replacing_file
 from sopan.text.duplicates import fingerprint
 from sopan.text.read import read_corpus, stream_texts
 from sopan.text.vectors import WordVectors, load_word_vectors, save_projector, save_word2vec
@@ -41,7 +42,7 @@ def train(options: TrainOptions) -> dict[str, Json]:
     """
     step, out, progress = options.step, options.out, options.progress
     check_steps([step])
-    check_replaceable(check_out(out))
+    check_replaceable(check_out(out), MODEL_FILES)
     limit = Budget.parse(options.budget)
     with folder_lock(Path(out)):
         corpus = read_corpus(options.data, options)

@@ -15,7 +15,6 @@ import numpy as np
 
 from sopan.errors import ConfigError, DataError
 from sopan.fit.checkpoint import CheckpointFile
-from sopan.storage.atomic import check_replaceable, folder_lock, write_atomic
 from sopan.lm.card import describe_model
 from sopan.lm.hugging_face import FILES, save_hugging_face
 from sopan.lm.pretrain import Pretrained, Pretraining, Start
@@ -25,6 +24,7 @@ from sopan.steps.encoder_config import EncoderConfig, bert_config
 from sopan.steps.language_model import LanguageModel, Objective
 from sopan.steps.layers import Precision
 from sopan.steps.settings import Between, OneOf, Rule, check_values
+from sopan.storage.atomic import check_replaceable, folder_lock, write_atomic
 from sopan.text.packing import LEAST
 from sopan.text.piece_store import PieceStore, write_store
 from sopan.text.wordpiece import WordPiece

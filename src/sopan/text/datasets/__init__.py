@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +13,9 @@ from filelock import FileLock
 from platformdirs import user_cache_dir
 
 from sopan.errors import DataError, DownloadError
+from sopan.storage.manifest import sha256_of
 from sopan.text.datasets import imdb, snippets
 from sopan.text.datasets.sources import SourceError
-from sopan.text.files import sha256_of
 from sopan.text.parquet import notes_of, with_notes, write_parquet
 
 _SETS = {"imdb": imdb, "snippets": snippets}
@@ -87,19 +89,30 @@ def fetch(name: str) -> Path:
     target = cache_folder() / f"{dataset}.parquet"
     if _intact(target):
         return target
+    with cache_lock(target):
+        if not _intact(target):
+            write_parquet(_build(dataset), target)
+            _checksum_file(target).write_text(sha256_of(target))
+    return target
+
+
+@contextmanager
+def cache_lock(target: Path) -> Iterator[None]:
+    """Keep other processes from writing what is cached at `target`; its folder is made.
+
+    Raises:
+        DownloadError: the cache cannot be written.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
-            if not _intact(target):
-                write_parquet(_build(dataset), target)
-                _checksum_file(target).write_text(sha256_of(target))
+            yield
     except OSError as error:
         raise DownloadError(
             f"the cache cannot be written ({error})",
             where=str(target.parent),
             next_step="name another folder: SOPAN_CACHE=FOLDER",
         ) from error
-    return target
 
 
 def _build(dataset: str) -> pa.Table:

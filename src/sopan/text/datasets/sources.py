@@ -20,7 +20,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from sopan.text.files import CHUNK_BYTES, sha256_of
+from sopan.storage.manifest import sha256_of
+from sopan.text.files import CHUNK_BYTES
 
 CONNECT_SECONDS = 5
 """How long a server may take to answer before the next source is tried."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -12,8 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from sopan.errors import InputError, ModelFolderError
-from sopan.fit.manifest import parse_json
+from sopan.errors import InputError
+from sopan.storage.strict_json import read_json
 from sopan.types import Json
 
 RESULTS, PREDICTIONS, MODELS = "results.json", "predictions.parquet", "models"
@@ -129,19 +128,14 @@ def read_records(folder: Path) -> Records:
     """
     if not (folder / RESULTS).is_file():
         return Records(folder, (folder,), None)  # loading says what is wrong if it is no model
-    with (folder / RESULTS).open("rb") as stream:
-        content = stream.read(MOST_RESULTS + 1)
-    if len(content) > MOST_RESULTS:
-        raise ModelFolderError(f"is larger than {MOST_RESULTS:,} bytes", where=str(folder / RESULTS))
-    results = parse_json(content, folder / RESULTS)
+    results = read_json(folder / RESULTS, MOST_RESULTS)
     names = [str(step["step"]).replace(":", "-") for step in results["steps"]]
     return Records(folder, tuple(folder / MODELS / Path(name).name for name in names), results)
 
 
 def read_config(folder: Path) -> dict[str, Json]:
     """Read the config.json of a model folder that was loaded, and so verified, before."""
-    content: dict[str, Json] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return content
+    return read_json(folder / "config.json")
 
 
 def _differ(predicted: Mapping[str, str], steps: list[str]) -> bool:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from sopan.errors import ModelFolderError
-from sopan.storage.manifest import MANIFEST
 from sopan.fit.saved import Saved, label_names, read_saved
 from sopan.fit.served import Predictor, Served, load_served
 from sopan.runtime.graph import Graph
@@ -19,6 +18,7 @@ from sopan.runtime.network import Network, describe
 from sopan.runtime.numpy_operations import NumPyOperations
 from sopan.runtime.program import read_texts
 from sopan.runtime.table import compile_network
+from sopan.storage.manifest import MANIFEST
 from sopan.text.arrow import as_texts
 from sopan.text.batch import FIRST_WORD
 from sopan.text.intake import Intake, PieceIntake
