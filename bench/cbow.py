@@ -37,8 +37,8 @@ from gensim.models import Word2Vec
 from measure import Contest, Work, contest, report, table
 from reviews import SHARED
 
-from sopan.kernels.chance import kernel
-from sopan.kernels.simd import LANES, add_product, spread, total
+from sopan.kernels import float_kernel
+from sopan.kernels.simd import LANES, add_product, broadcast, total
 from sopan.steps.embedding import CbowSettings, keep_chances, train_word_vectors
 from sopan.text.read import read_texts
 from sopan.text.vectors import WordVectors
@@ -158,10 +158,10 @@ MAKERS = {"sopan": make_sopan, "gensim": make_gensim, "fastText": make_fasttext}
 # ---- the limit ---------------------------------------------------------------------------
 
 
-@kernel
+@float_kernel
 def multiply_and_add(times: int, start: np.ndarray) -> float:
     """Do eight rows of lanes' products and sums so many times, in registers."""
-    a, b = spread(start[0]), spread(start[1])
+    a, b = broadcast(start[0]), broadcast(start[1])
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = a
     for _ in range(times):
         s0, s1, s2, s3 = (

@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sopan.kernels import simd
-from sopan.kernels.chance import kernel
+from sopan.kernels import float_kernel, simd
 
 ERROR = {np.float32: 5e-6, np.float64: 1e-14}
 """Of the logistic function, relative: of e**-x mostly the rounding of x."""
 
 
-@kernel
+@float_kernel
 def combine(rows, out):
-    a, b = simd.load(rows, 1, 3), simd.spread(rows[0, 0])
+    a, b = simd.load(rows, 1, 3), simd.broadcast(rows[0, 0])
     simd.store(out, 0, 0, simd.add(a, b))
     simd.store(out, 1, 0, simd.subtract(a, b))
     simd.store(out, 2, 0, simd.multiply(a, b))
@@ -24,7 +23,7 @@ def combine(rows, out):
     return simd.total(a)
 
 
-@kernel
+@float_kernel
 def turn(rows, out):
     simd.turn(rows, 1, 3, out, 2)
 

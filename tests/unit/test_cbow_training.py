@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sopan.errors import SopanError
-from sopan.kernels import cbow, chance
+from sopan.kernels import cbow_pass
 from sopan.steps import embedding
 from sopan.steps.embedding import CbowSettings, cut, keep_chances, sensible_epochs, train_word_vectors
 from sopan.types import Encoded
@@ -97,30 +97,30 @@ def test_a_cut_corpus_has_every_text_once(lengths, parts):
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=40))
 def test_noise_slots_add_up_to_the_probabilities(weights):
     probabilities = np.array(weights) / np.sum(weights)
-    noise = chance.make_noise(probabilities)
-    stay, n = noise.stay / chance.HALF_RANGE, len(weights)
+    noise = cbow_pass.make_noise(probabilities)
+    stay, n = noise.stay / cbow_pass.HALF_RANGE, len(weights)
     given_to = stay + np.bincount(noise.other, weights=1 - stay, minlength=n)
     np.testing.assert_allclose(given_to / n, probabilities, rtol=1e-9, atol=1e-12)
 
 
 def test_noise_is_drawn_by_its_probabilities():
     probabilities = np.array([0.5, 0.25, 0.15, 0.1])
-    noise, drawn = chance.make_noise(probabilities), np.empty(40_000, np.int32)
-    chance.draw_noise(noise, np.uint64(7), 3, drawn)
+    noise, drawn = cbow_pass.make_noise(probabilities), np.empty(40_000, np.int32)
+    cbow_pass.draw_noise(noise, np.uint64(7), 3, drawn)
     assert np.bincount(drawn) / len(drawn) == pytest.approx(probabilities, abs=0.012)  # 5 standard errors
 
 
 def test_random_bits_are_splitmix64():
     """The first outputs for seed 1234567 as Vigna's reference program prints them."""
-    bits = [int(chance.random_bits(np.uint64(1234567), place)) for place in range(3)]
+    bits = [int(cbow_pass.random_bits(np.uint64(1234567), place)) for place in range(3)]
     assert bits == [6457827717110365317, 3203168211198807973, 9817491932198370423]
 
 
 def sample(ids, keep=1.0, window=2, seed=5):
     n, ids = len(ids), np.array(ids, np.int32)
     words, low, high = np.empty(n, np.int32), np.empty(n, np.int64), np.empty(n, np.int64)
-    kept = cbow.sample_text(
-        ids, 0, n, np.full(10, keep * chance.HALF_RANGE), window, np.uint64(seed), words, low, high
+    kept = cbow_pass.sample_text(
+        ids, 0, n, np.full(10, keep * cbow_pass.HALF_RANGE), window, np.uint64(seed), words, low, high
     )
     return words[:kept], low[:kept], high[:kept]
 

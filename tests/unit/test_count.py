@@ -8,7 +8,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from sopan.errors import ConfigError, DataError
-from sopan.kernels.words import sort_ids
+from sopan.kernels.known_ngrams import sort_ids
 from sopan.text import count_matrix, encode, ngrams
 from sopan.text.ngrams import NgramCounter, count_ngrams
 

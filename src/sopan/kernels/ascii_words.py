@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sopan.kernels import Bytes, kernel
 from sopan.kernels.segment import (
     EXTEND,
     HEBREW,
@@ -22,10 +23,8 @@ from sopan.kernels.segment import (
     NUMBER,
     SINGLE_QUOTE,
     UNSPACED,
-    Bytes,
     code_point,
     is_line_break_tag,
-    kernel,
 )
 from sopan.types import Int64Array
 

@@ -1,4 +1,4 @@
-"""One block of targets of CBOW: a gradient step on the sum of their losses; see `kernels.cbow`."""
+"""One block of targets of CBOW: a gradient step on the sum of their losses; see `kernels.cbow_pass`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from numba.extending import register_jitable
 
-from sopan.kernels.chance import as_it_is, kernel
+from sopan.kernels import float_kernel
 from sopan.kernels.simd import (
     LANES,
     add,
     add_product,
+    broadcast,
     load,
     logistic,
     multiply,
-    spread,
     store,
     subtract,
     total,
@@ -24,7 +25,8 @@ from sopan.kernels.simd import (
 )
 from sopan.types import Int32Array, Int64Array
 
-Floats: TypeAlias = npt.NDArray[np.floating[Any]]
+Number: TypeAlias = np.floating[Any]
+Floats: TypeAlias = npt.NDArray[Number]
 
 BLOCK = 32
 """Targets that share their noise words."""
@@ -56,15 +58,15 @@ class Scratch(NamedTuple):
     push: Floats
 
 
-@as_it_is
-def make_rows(n: int, width: int, dtype: Any) -> Floats:
+@register_jitable
+def make_rows(n: int, width: int, dtype: npt.DTypeLike) -> Floats:
     """Return zeros (n, width) that begin where a cache line does: lanes on two lines take twice as long."""
     room = np.zeros(n * width + LANES, dtype)
     begin = -np.int64(room.ctypes.data) % CACHE_LINE // room.itemsize
     return room[begin : begin + n * width].reshape(n, width)
 
 
-@kernel
+@float_kernel
 def make_scratch(like: Floats, window: int) -> Scratch:
     """Make room for blocks of `BLOCK` targets over vectors like these (V, D)."""
     width, dtype = like.shape[1], like.dtype
@@ -80,7 +82,7 @@ def make_scratch(like: Floats, window: int) -> Scratch:
     )
 
 
-@kernel
+@float_kernel
 def block_step(
     inputs: Floats,
     outputs: Floats,
@@ -90,8 +92,8 @@ def block_step(
     first: int,
     last: int,
     noise_words: Int32Array,
-    noise_weight: Any,
-    rate: Any,
+    noise_weight: Number,
+    rate: Number,
     room: Scratch,
 ) -> None:
     """Move the vectors by -rate times the gradient of the summed losses of a block of targets, in place.
@@ -111,9 +113,9 @@ def block_step(
         left, right = min(left, low[t]), max(right, high[t])
     targets = words[first:last]
     _average_contexts(inputs, words, low, high, first, last, left, right, room)
-    _ask_noise(outputs, targets, noise_words, rate * noise_weight, room)
-    _ask_targets(outputs, targets, rate, room)
-    _spread_errors(inputs, outputs, words, low, high, first, last, left, right, room)
+    _noise_gradient(outputs, targets, noise_words, rate * noise_weight, room)
+    _target_gradient(outputs, targets, rate, room)
+    _update_contexts(inputs, outputs, words, low, high, first, last, left, right, room)
     for b in range(len(targets)):
         _add(outputs, targets[b], room.own_gains[0, b], room.hidden, b)
     for k in range(LANES):
@@ -121,30 +123,30 @@ def block_step(
             _add(outputs, noise_words[k], inputs.dtype.type(1), room.push, k)
 
 
-@kernel
-def _add(rows: Floats, i: int, gain: Any, others: Floats, j: int) -> None:
+@float_kernel
+def _add(rows: Floats, i: int, gain: Number, others: Floats, j: int) -> None:
     """rows[i] += gain * others[j]."""
     for d in range(0, rows.shape[1], LANES):
-        store(rows, i, d, add_product(load(rows, i, d), spread(gain), load(others, j, d)))
+        store(rows, i, d, add_product(load(rows, i, d), broadcast(gain), load(others, j, d)))
 
 
-@kernel
+@float_kernel
 def _product(left: Floats, right: Floats, rows: int, inner: int, out: Floats) -> None:
-    """out = left (rows, inner) times right (inner, D), eight rows at once; more rows of `out` are spoilt."""
-    zero = spread(right.dtype.type(0))
+    """out = left (rows, inner) times right (inner, D), eight rows at once: up to seven more are written."""
+    zero = broadcast(right.dtype.type(0))
     for i in range(0, rows, 8):
         for d in range(0, right.shape[1], LANES):
             s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = zero
             for k in range(inner):
                 row = load(right, k, d)
-                s0 = add_product(s0, spread(left[i, k]), row)
-                s1 = add_product(s1, spread(left[i + 1, k]), row)
-                s2 = add_product(s2, spread(left[i + 2, k]), row)
-                s3 = add_product(s3, spread(left[i + 3, k]), row)
-                s4 = add_product(s4, spread(left[i + 4, k]), row)
-                s5 = add_product(s5, spread(left[i + 5, k]), row)
-                s6 = add_product(s6, spread(left[i + 6, k]), row)
-                s7 = add_product(s7, spread(left[i + 7, k]), row)
+                s0 = add_product(s0, broadcast(left[i, k]), row)
+                s1 = add_product(s1, broadcast(left[i + 1, k]), row)
+                s2 = add_product(s2, broadcast(left[i + 2, k]), row)
+                s3 = add_product(s3, broadcast(left[i + 3, k]), row)
+                s4 = add_product(s4, broadcast(left[i + 4, k]), row)
+                s5 = add_product(s5, broadcast(left[i + 5, k]), row)
+                s6 = add_product(s6, broadcast(left[i + 6, k]), row)
+                s7 = add_product(s7, broadcast(left[i + 7, k]), row)
             store(out, i, d, s0)
             store(out, i + 1, d, s1)
             store(out, i + 2, d, s2)
@@ -155,7 +157,7 @@ def _product(left: Floats, right: Floats, rows: int, inner: int, out: Floats) ->
             store(out, i + 7, d, s7)
 
 
-@kernel
+@float_kernel
 def _average_contexts(
     inputs: Floats,
     words: Int32Array,
@@ -170,24 +172,24 @@ def _average_contexts(
     """hidden[b] = the mean input vector of the words around target first + b."""
     sums, one = room.sums, inputs.dtype.type(1)
     for d in range(0, inputs.shape[1], LANES):
-        so_far = spread(inputs.dtype.type(0))
+        so_far = broadcast(inputs.dtype.type(0))
         store(sums, 0, d, so_far)
         for j in range(right - left):
             so_far = add(so_far, load(inputs, words[left + j], d))
             store(sums, j + 1, d, so_far)
     for t in range(first, last):
         i, j = low[t] - left, high[t] - left
-        share = spread(one / inputs.dtype.type(j - i - 1))
+        share = broadcast(one / inputs.dtype.type(j - i - 1))
         for d in range(0, inputs.shape[1], LANES):
             window = subtract(load(sums, j, d), load(sums, i, d))
             store(room.hidden, t - first, d, multiply(subtract(window, load(inputs, words[t], d)), share))
 
 
-@kernel
-def _ask_noise(
-    outputs: Floats, targets: Int32Array, noise_words: Int32Array, rate: Any, room: Scratch
+@float_kernel
+def _noise_gradient(
+    outputs: Floats, targets: Int32Array, noise_words: Int32Array, rate: Number, room: Scratch
 ) -> None:
-    """Set `error` and `push` to the changes that the noise words' losses ask for."""
+    """Set `error` and `push` to the steps against the gradient of the noise words' losses."""
     n, drawn = len(targets), 0
     for k in range(LANES):
         if noise_words[k] >= 0:
@@ -198,27 +200,27 @@ def _ask_noise(
         turn(room.noise, 0, d, room.turned, d)
     _product(room.hidden, room.turned, n, outputs.shape[1], room.gains)  # the scores
     for b in range(n):
-        counts = multiply(spread(-rate), unlike(outputs, noise_words, targets[b]))
+        counts = multiply(broadcast(-rate), unlike(outputs, noise_words, targets[b]))
         store(room.gains, b, 0, multiply(counts, logistic(load(room.gains, b, 0))))
     _product(room.gains, room.noise, n, drawn, room.error)
     _product(room.gains.T, room.hidden, drawn, n, room.push)
 
 
-@kernel
-def _ask_targets(outputs: Floats, targets: Int32Array, rate: Any, room: Scratch) -> None:
-    """Set `own_gains` to what the targets' own losses ask for."""
+@float_kernel
+def _target_gradient(outputs: Floats, targets: Int32Array, rate: Number, room: Scratch) -> None:
+    """Set `own_gains` to the steps against the derivative of the targets' own losses."""
     gains = room.own_gains
     for b in range(len(targets)):
-        score = spread(outputs.dtype.type(0))
+        score = broadcast(outputs.dtype.type(0))
         for d in range(0, outputs.shape[1], LANES):
             score = add_product(score, load(room.hidden, b, d), load(outputs, targets[b], d))
         gains[0, b] = -total(score)
     for b in range(0, len(targets), LANES):
-        store(gains, 0, b, multiply(spread(rate), logistic(load(gains, 0, b))))
+        store(gains, 0, b, multiply(broadcast(rate), logistic(load(gains, 0, b))))
 
 
-@kernel
-def _spread_errors(
+@float_kernel
+def _update_contexts(
     inputs: Floats,
     outputs: Floats,
     words: Int32Array,
@@ -231,13 +233,13 @@ def _spread_errors(
     room: Scratch,
 ) -> None:
     """Add to each context word's input vector the error of each window it is in, over the window's size."""
-    one, change, nothing = inputs.dtype.type(1), room.sums, spread(inputs.dtype.type(0))
+    one, change, nothing = inputs.dtype.type(1), room.sums, broadcast(inputs.dtype.type(0))
     for j in range(right - left + 1):
         for d in range(0, inputs.shape[1], LANES):
             store(change, j, d, nothing)
     for t in range(first, last):
         i, j, target = low[t] - left, high[t] - left, words[t]
-        share, gain = spread(one / inputs.dtype.type(j - i - 1)), spread(room.own_gains[0, t - first])
+        share, gain = broadcast(one / inputs.dtype.type(j - i - 1)), broadcast(room.own_gains[0, t - first])
         for d in range(0, inputs.shape[1], LANES):
             error = add_product(load(room.error, t - first, d), gain, load(outputs, target, d))
             error = multiply(error, share)

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sopan.kernels import Bytes, doubled, kernel
 from sopan.kernels.ascii_words import mixed_words, plain_kinds, plain_words
-from sopan.kernels.segment import Bytes, doubled, kernel, segment_words
+from sopan.kernels.segment import segment_words
 from sopan.types import BoolArray, Int32Array, Int64Array
 
 MIX = -7046029254386353131  # 2**64 / golden ratio, odd, as a signed number
@@ -55,7 +56,7 @@ def eight_bytes(data: Bytes, at: int, size: int) -> np.int64:
 
 
 @kernel
-def mix(mixed: np.int64, packed: np.int64) -> np.int64:
+def stir(mixed: np.int64, packed: np.int64) -> np.int64:
     """Stir eight bytes in."""
     mixed = (mixed ^ packed) * np.int64(MIX)
     return mixed ^ mixed >> 32
@@ -69,11 +70,11 @@ def key_of(data: Bytes, start: int, end: int) -> np.int64:
     """
     size = end - start
     first = eight_bytes(data, start, size)
-    mixed = mix(np.int64(size), first)
+    mixed = stir(np.int64(size), first)
     while end - start > 16:
         start += 8
-        mixed = mix(mixed, eight_bytes(data, start, 8))
-    mixed = mix(mixed, eight_bytes(data, max(end - 8, 0), 8)) | np.int64(-9223372036854775808)
+        mixed = stir(mixed, eight_bytes(data, start, 8))
+    mixed = stir(mixed, eight_bytes(data, max(end - 8, 0), 8)) | np.int64(-9223372036854775808)
     return np.int64(size) << 56 | first if size <= SHORT else mixed
 
 

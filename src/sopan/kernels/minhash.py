@@ -10,33 +10,24 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from sopan.kernels import kernel, splitmix64
 from sopan.types import FloatArray, Int32Array, Int64Array
 
 UInt32Array = npt.NDArray[np.uint32]
 UInt64Array = npt.NDArray[np.uint64]
 
 
-@njit(cache=True, nogil=True, inline="always")
-def mix(x: np.uint64) -> np.uint64:
-    """Scramble 64 bits: the finaliser of splitmix64 (Steele, Lea & Flood 2014), a bijection."""
-    x = np.uint64(x) + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
-@njit(cache=True, nogil=True)
+@kernel
 def hash_words(ids: Int32Array, start: int, end: int) -> np.uint64:
     """Hash the words `ids[start:end]` and their order to 64 bits."""
     value = np.uint64(end - start)
     for i in range(start, end):
-        value = mix(value ^ np.uint64(ids[i]))
+        value = splitmix64(value ^ np.uint64(ids[i]))
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def shingles(ids: Int32Array, start: int, end: int, size: int) -> UInt64Array:
     """Return the distinct shingles of one text, sorted: hashes of each run of `size` words.
 
@@ -57,7 +48,7 @@ def shingles(ids: Int32Array, start: int, end: int, size: int) -> UInt64Array:
     return found[:distinct]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def text_hashes(ids: Int32Array, starts: Int64Array, ends: Int64Array) -> UInt64Array:
     """Hash each text's whole sequence of words, `ids[starts[i]:ends[i]]`; (N,) uint64."""
     hashes = np.empty(len(starts), np.uint64)
@@ -66,7 +57,7 @@ def text_hashes(ids: Int32Array, starts: Int64Array, ends: Int64Array) -> UInt64
     return hashes
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def signatures(ids: Int32Array, starts: Int64Array, ends: Int64Array, size: int, orders: int) -> UInt32Array:
     """Return each text's smallest shingle under several fixed pseudo-random orders.
 
@@ -81,8 +72,8 @@ def signatures(ids: Int32Array, starts: Int64Array, ends: Int64Array, size: int,
     """
     salts, factors = np.empty(orders, np.uint32), np.empty(orders, np.uint32)
     for k in range(orders):
-        salts[k] = mix(np.uint64(2 * k)) >> np.uint64(32)
-        factors[k] = (mix(np.uint64(2 * k + 1)) >> np.uint64(32)) | np.uint64(1)
+        salts[k] = splitmix64(np.uint64(2 * k)) >> np.uint64(32)
+        factors[k] = (splitmix64(np.uint64(2 * k + 1)) >> np.uint64(32)) | np.uint64(1)
     minima = np.full((len(starts), orders), 0xFFFFFFFF, np.uint32)
     for text in range(len(starts)):
         start, end = starts[text], ends[text]
@@ -97,19 +88,19 @@ def signatures(ids: Int32Array, starts: Int64Array, ends: Int64Array, size: int,
     return minima
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def band_keys(minima: UInt32Array, first: int, last: int) -> UInt64Array:
     """Hash columns `first` to `last` (exclusive) of the signatures to one key a text; (N,) uint64."""
     keys = np.empty(len(minima), np.uint64)
     for text in range(len(minima)):
         key = np.uint64(0)
         for k in range(first, last):
-            key = mix(key ^ np.uint64(minima[text, k]))
+            key = splitmix64(key ^ np.uint64(minima[text, k]))
         keys[text] = key
     return keys
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def equal_key_pairs(keys: UInt64Array, order: Int64Array, window: int) -> tuple[Int64Array, Int64Array, int]:
     """Pair the texts that share a key, each with at most `window` that follow it.
 
@@ -139,7 +130,7 @@ def equal_key_pairs(keys: UInt64Array, order: Int64Array, window: int) -> tuple[
     return first, second, skipped
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def jaccard(a: UInt64Array, b: UInt64Array) -> float:
     """Return |a ∩ b| / |a ∪ b| of two sorted sets; 0 where both are empty."""
     i, j, common = 0, 0, 0
@@ -156,7 +147,7 @@ def jaccard(a: UInt64Array, b: UInt64Array) -> float:
     return common / union if union else 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pair_jaccards(
     ids: Int32Array, starts: Int64Array, ends: Int64Array, size: int, first: Int64Array, second: Int64Array
 ) -> FloatArray:

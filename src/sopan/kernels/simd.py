@@ -4,9 +4,9 @@ numba leaves it to LLVM to find loops over numbers that can be done many at a ti
 it cannot prove that arrays do not overlap, or where sums should stay in registers over two loops. With
 these, a kernel says itself what is done at once:
 
-    sums = spread(zero)
+    sums = broadcast(zero)
     for k in range(n):
-        sums = add_product(sums, spread(gains[k]), load(rows, k, column))
+        sums = add_product(sums, broadcast(gains[k]), load(rows, k, column))
     store(out, 0, column, sums)
 
 All arrays are two-dimensional and in C order, of float32 or float64; the processor needs no registers of a
@@ -16,19 +16,50 @@ certain width, LLVM cuts lanes into what there is.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.datamodel import models
 from numba.core.extending import intrinsic, register_model
 
+if TYPE_CHECKING:
+    from numba.core.datamodel.manager import DataModelManager
+    from numba.core.typing.context import Context as Typing
+    from numba.core.typing.templates import Signature
+
+    class MatrixType(types.Array):
+        """The type of a matrix of floats."""
+
+        dtype: types.Float
+
+    class Target(Protocol):
+        """What numba knows of the machine."""
+
+        def get_value_type(self, kind: types.Type) -> ir.VectorType:
+            """Return the type that LLVM knows it by."""
+
+        def make_array(self, kind: types.Array) -> Callable[[Target, Builder, Value], ArrayValue]:
+            """Return what takes a value for an array of that type."""
+
+    class ArrayValue(Protocol):
+        """An array in a function that is being written."""
+
+        data: ir.Value
+        shape: ir.Value
+
+
 LANES = 16
 """How many numbers are worked on at once: one AVX-512 register of float32."""
 
-Lanes: TypeAlias = Any
-"""`LANES` numbers of one dtype, inside a kernel."""
+Builder: TypeAlias = ir.IRBuilder
+Value: TypeAlias = ir.Value
+Values: TypeAlias = Sequence[ir.Value]
+Typed: TypeAlias = "tuple[Signature, Callable[[Target, Builder, Signature, Values], Value | None]]"
+"""An operation's types, and what writes its instructions."""
+Operation: TypeAlias = Callable[..., Any]
+"""What kernels call; numba checks the arguments and knows the result."""
 
 _LOG_TERMS = {types.float32: 7, types.float64: 14}
 """Terms of the series of 2**x for x from -1/2 to 1/2 that make its error smaller than rounding's."""
@@ -36,9 +67,10 @@ _EXPONENT = {types.float32: (32, 23, 127), types.float64: (64, 52, 1023)}
 """Bits of a number, bits behind its exponent, and what its exponent counts from."""
 
 
-def _in_kernels(typed: Callable[..., Any]) -> Callable[..., Any]:
+def _in_kernels(typed: Callable[..., Typed]) -> Operation:
     """Let kernels call it; given the arguments' types, it says what the result's is and how it is made."""
-    return cast(Callable[..., Any], intrinsic(typed))
+    operation: Operation = intrinsic(typed)
+    return operation
 
 
 class LanesType(types.Type):
@@ -51,12 +83,14 @@ class LanesType(types.Type):
 
 @register_model(LanesType)
 class _LanesModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, lanes: LanesType) -> None:
+    def __init__(self, manager: DataModelManager, lanes: LanesType) -> None:
         element = ir.FloatType() if lanes.dtype == types.float32 else ir.DoubleType()
         super().__init__(manager, lanes, ir.VectorType(element, LANES))  # type: ignore[no-untyped-call]
 
 
-def _address(context: Any, builder: Any, kind: Any, array: Any, row: Any, column: Any) -> Any:
+def _address(
+    context: Target, builder: Builder, kind: types.Array, array: Value, row: Value, column: Value
+) -> Value:
     """Return the address of array[row, column], where a row is as wide as the array."""
     made = context.make_array(kind)(context, builder, array)
     width = builder.extract_value(made.shape, 1)
@@ -64,16 +98,16 @@ def _address(context: Any, builder: Any, kind: Any, array: Any, row: Any, column
     return builder.gep(made.data, [place])
 
 
-def _at_lanes(builder: Any, address: Any, lanes: Any) -> Any:
+def _at_lanes(builder: Builder, address: Value, lanes: ir.VectorType) -> Value:
     return builder.bitcast(address, lanes.as_pointer())
 
 
 @_in_kernels
-def load(typing: Any, array: Any, row: Any, column: Any) -> Any:
+def load(typing: Typing, array: MatrixType, row: types.Type, column: types.Type) -> Typed:
     """Return array[row, column : column + LANES]."""
     lanes = LanesType(array.dtype)
 
-    def make(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def make(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         address = _address(context, builder, signature.args[0], *args)
         vector = context.get_value_type(lanes)
         return builder.load(_at_lanes(builder, address, vector), align=array.dtype.bitwidth // 8)
@@ -82,10 +116,10 @@ def load(typing: Any, array: Any, row: Any, column: Any) -> Any:
 
 
 @_in_kernels
-def store(typing: Any, array: Any, row: Any, column: Any, lanes: Any) -> Any:
+def store(typing: Typing, array: MatrixType, row: types.Type, column: types.Type, lanes: LanesType) -> Typed:
     """array[row, column : column + LANES] = lanes."""
 
-    def make(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def make(context: Target, builder: Builder, signature: Signature, args: Values) -> None:
         address = _address(context, builder, signature.args[0], *args[:3])
         builder.store(args[3], _at_lanes(builder, address, args[3].type), align=array.dtype.bitwidth // 8)
 
@@ -93,17 +127,17 @@ def store(typing: Any, array: Any, row: Any, column: Any, lanes: Any) -> Any:
 
 
 @_in_kernels
-def spread(typing: Any, number: Any) -> Any:
+def broadcast(typing: Typing, number: types.Float) -> Typed:
     """Return `LANES` times the same number."""
     lanes = LanesType(number)
 
-    def make(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _spread(builder, context.get_value_type(lanes), args[0])
+    def make(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
+        return _broadcast(builder, context.get_value_type(lanes), args[0])
 
     return lanes(number), make
 
 
-def _spread(builder: Any, vector: Any, number: Any) -> Any:
+def _broadcast(builder: Builder, vector: ir.VectorType, number: Value) -> Value:
     """Fill a vector with one value."""
     first = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.IntType(32)(0))
     return builder.shuffle_vector(
@@ -111,9 +145,9 @@ def _spread(builder: Any, vector: Any, number: Any) -> Any:
     )
 
 
-def _binary(name: str, doc: str) -> Any:
-    def typed(typing: Any, a: Any, b: Any) -> Any:
-        def make(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _binary(name: str, doc: str) -> Operation:
+    def typed(typing: Typing, a: LanesType, b: LanesType) -> Typed:
+        def make(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
             return getattr(builder, name)(*args)
 
         return a(a, b), make
@@ -129,20 +163,20 @@ multiply = _binary("fmul", "Return a * b.")
 
 
 @_in_kernels
-def add_product(typing: Any, total: Any, a: Any, b: Any) -> Any:
+def add_product(typing: Typing, total: LanesType, a: LanesType, b: LanesType) -> Typed:
     """Return total + a * b."""
 
-    def make(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def make(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         return builder.fadd(args[0], builder.fmul(args[1], args[2]))
 
     return total(total, a, b), make
 
 
 @_in_kernels
-def total(typing: Any, lanes: Any) -> Any:
+def total(typing: Typing, lanes: LanesType) -> Typed:
     """Return the sum of the numbers."""
 
-    def make(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def make(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         (vector,) = args
         half = LANES // 2
         number = ir.IntType(32)
@@ -158,18 +192,18 @@ def total(typing: Any, lanes: Any) -> Any:
 
 
 @_in_kernels
-def logistic(typing: Any, lanes: Any) -> Any:
+def logistic(typing: Typing, lanes: LanesType) -> Typed:
     """Return 1 / (1 + e**-x) for each number x, exact to rounding."""
 
-    def make(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def make(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         vector, dtype = args[0].type, signature.args[0].dtype
         bits, behind, bias = _EXPONENT[dtype]
         number = vector.element
 
-        def constant(value: float) -> Any:
+        def constant(value: float) -> ir.Constant:
             return ir.Constant(vector, [number(value)] * LANES)
 
-        def least(a: Any, b: Any) -> Any:
+        def least(a: Value, b: Value) -> Value:
             return builder.select(builder.fcmp_ordered("<", a, b), a, b)
 
         x = builder.fmul(args[0], constant(-1 / math.log(2)))  # e**-score = 2**x
@@ -197,26 +231,33 @@ def logistic(typing: Any, lanes: Any) -> Any:
 
 
 @_in_kernels
-def unlike(typing: Any, like: Any, ids: Any, one: Any) -> Any:
+def unlike(typing: Typing, like: MatrixType, ids: types.Array, one: types.Type) -> Typed:
     """Return 0 where `ids`, (LANES,) int32, is `one`, and 1 elsewhere, in the dtype of the array `like`."""
     lanes = LanesType(like.dtype)
 
-    def make(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def make(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         made = context.make_array(ids)(context, builder, args[1])
         vector = context.get_value_type(lanes)
         integers = ir.VectorType(ir.IntType(32), LANES)
         found = builder.load(_at_lanes(builder, made.data, integers), align=4)
-        different = builder.icmp_signed("!=", found, _spread(builder, integers, args[2]))
+        different = builder.icmp_signed("!=", found, _broadcast(builder, integers, args[2]))
         return builder.uitofp(different, vector)
 
     return lanes(like, ids, types.int32), make
 
 
 @_in_kernels
-def turn(typing: Any, rows: Any, row: Any, column: Any, turned: Any, turned_row: Any) -> Any:
+def turn(
+    typing: Typing,
+    rows: MatrixType,
+    row: types.Type,
+    column: types.Type,
+    turned: MatrixType,
+    turned_row: types.Type,
+) -> Typed:
     """turned[turned_row + j, i] = rows[row + i, column + j] for i and j from 0 to LANES - 1."""
 
-    def make(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def make(context: Target, builder: Builder, signature: Signature, args: Values) -> None:
         source, row, column, target, turned_row = args
         vector = context.get_value_type(LanesType(rows.dtype))
         number, whole, size = ir.IntType(32), ir.IntType(64), rows.dtype.bitwidth // 8

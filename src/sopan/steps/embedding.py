@@ -1,4 +1,4 @@
-"""Word vectors from texts: the settings, the passes over the corpus and the threads around `kernels.cbow`."""
+"""Word vectors from texts: the settings, the passes over the corpus and the threads around its kernel."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from sopan.errors import SopanError
-from sopan.kernels import cbow
+from sopan.kernels import cbow_pass
 from sopan.kernels.cbow_block import make_rows
-from sopan.kernels.chance import HALF_RANGE, make_noise
+from sopan.kernels.cbow_pass import HALF_RANGE, make_noise
 from sopan.kernels.simd import LANES
 from sopan.steps.feature_weights import FEW_TEXTS
 from sopan.text.encode import on_every_core
@@ -177,7 +177,7 @@ def train_word_vectors(
                 passed += int(piece[-1] - piece[0])
                 rates = (rate, settings.learning_rate - fall * passed)
                 chances = (keep, noise, settings.noise_words, settings.negatives, settings.window)
-                cbow.train_stretch(inputs, outputs, ids, piece, *chances, *rates, seed)
+                cbow_pass.train_stretch(inputs, outputs, ids, piece, *chances, *rates, seed)
 
     shares = cut(encoded.offsets, settings.threads)
     on_every_core(train_share, shares)

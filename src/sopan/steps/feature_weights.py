@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from sopan.kernels.weigh import weigh_rows
+from sopan.kernels.known_ngrams import weigh_rows
 from sopan.text.cores import cores
 from sopan.text.encode import on_every_core, shares_of
 from sopan.types import BoolArray, Float32Array, FloatArray

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from sopan.kernels.count import find_ngrams, place_words, tally_words
-from sopan.kernels.count_matrix import place_rows, tally_rows
-from sopan.kernels.words import count_words, tally_texts
+from sopan.kernels.find_ngrams import NgramColumns, find_ngrams, place_rows, tally_rows
+from sopan.kernels.known_ngrams import count_words, tally_texts
+from sopan.kernels.streams import place_words, tally_words
 from sopan.text.cores import cores
 from sopan.text.encode import on_every_core, shares_of
 from sopan.types import Encoded, Int32Array, Int64Array
@@ -21,20 +21,10 @@ SHARE_WORDS = 1 << 16
 
 
 @dataclass(frozen=True)
-class Part:
-    """N-grams found by one thread (see `find_ngrams`)."""
-
-    ngrams: Int32Array
-    bounds: Int64Array
-    rows: Int32Array
-    counts: Int32Array
-
-
-@dataclass(frozen=True)
 class Columns:
     """The count matrix of N texts by columns, in parts whose n-grams follow one another."""
 
-    parts: list[Part]
+    parts: list[NgramColumns]
     texts: int
 
     @classmethod
@@ -57,11 +47,9 @@ class Columns:
         def place(job: tuple[slice, Int64Array]) -> None:
             place_words(stream, bounds, job[0].start, job[0].stop, job[1], places, texts)
 
-        def group(share: slice) -> Part:
+        def group(share: slice) -> NgramColumns:
             between = (share.start, share.stop)
-            return Part(
-                *find_ngrams(stream, places, texts, starts, *between, *ngram_range, whole, least, most)
-            )
+            return find_ngrams(stream, places, texts, starts, *between, *ngram_range, whole, least, most)
 
         on_every_core(place, list(zip(shares, cursors, strict=True)))
         return cls(on_every_core(group, shares_of(starts, SHARE_WORDS, cores())), len(bounds) - 1)
@@ -89,7 +77,7 @@ class Columns:
         data = np.empty(indptr[-1], np.int64)
         indices = np.empty(len(data), np.int32 if len(data) <= np.iinfo(np.int32).max else np.int64)
 
-        def place(job: tuple[tuple[Part, Int64Array], Int64Array]) -> None:
+        def place(job: tuple[tuple[NgramColumns, Int64Array], Int64Array]) -> None:
             (part, numbers), at = job
             place_rows(part.rows, part.counts, part.bounds, numbers, at, indices, data)
 

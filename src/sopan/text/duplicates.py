@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sopan.kernels.spaces import collapse_spaces
+from sopan.kernels.segment import collapse_spaces
 from sopan.types import Corpus, Int64Array
 
 CANONICAL = (

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopan.errors import ConfigError, DataError
+from sopan.kernels import Bytes
 from sopan.kernels.ascii_words import AS_IS, LOWER
 from sopan.kernels.lexicon import Lexicon, empty_lexicon, find_words, find_words_of_texts
-from sopan.kernels.segment import Bytes
 from sopan.text.cores import cores
 from sopan.text.unicode import TokenRule, normal_form, regex_word_classes, word_classes
 from sopan.types import BoolArray, Encoded, Int64Array

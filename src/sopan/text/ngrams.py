@@ -15,12 +15,9 @@ from scipy.sparse import csr_matrix
 
 from sopan.errors import ConfigError
 from sopan.kernels.ascii_words import AS_IS, LOWER
-from sopan.kernels.characters import padded_words
-from sopan.kernels.count import END, stream_of
-from sopan.kernels.count_matrix import join_words
+from sopan.kernels.known_ngrams import NgramTrie, count_known_ngrams, count_words, plant
 from sopan.kernels.lexicon import Lexicon, empty_lexicon, find_words_of_texts
-from sopan.kernels.trie import Trie, count_known_ngrams, plant
-from sopan.kernels.words import count_words
+from sopan.kernels.streams import END, join_words, padded_words, stream_of
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.cores import cores
 from sopan.text.count_matrix import Columns, count_single_words, stacked
@@ -125,7 +122,7 @@ class NgramCounter:
         return count_known_ngrams(stream, bounds, trie, len(self), *self.ngram_range, whole)
 
     @cached_property
-    def _index(self) -> tuple[Lexicon | Int32Array, Trie]:
+    def _index(self) -> tuple[Lexicon | Int32Array, NgramTrie]:
         """Return ids for words or characters, and the features' trie over them."""
         spelling = self.spelling or (_spell_words if self.analyzer == "word" else _spell)(self.features)
         lengths = np.diff(spelling.offsets)

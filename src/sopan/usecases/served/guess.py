@@ -13,8 +13,8 @@ from sopan.usecases.served.step import DECIMALS, ServedStep
 def guess(step: ServedStep, context: Sequence[str], word: str | None, top: int) -> dict[str, Json]:
     """Rank a step's words by their cosine with the mean of a context's vectors.
 
-    In training the mean was held against a second vector of each word (see `sopan.kernels.cbow`). A model
-    does not keep these, so the words' own vectors stand in for them.
+    In training the mean was held against a second vector of each word (see `sopan.kernels.cbow_block`). A
+    model does not keep these, so the words' own vectors stand in for them.
 
     Args:
         step: one with vectors of words.

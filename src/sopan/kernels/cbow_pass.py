@@ -19,24 +19,91 @@ What makes it fast:
   A block is one exact gradient step on the sum of its losses.
 * The contexts' sums are differences of running sums, and their gradients are running sums of differences,
   so that the cost of a target does not grow with its window.
-* All of it works on whole lanes of numbers (see `kernels.lanes`): the small products, which BLAS takes longer
+* All of it works on whole lanes of numbers (see `kernels.simd`): the small products, which BLAS takes longer
   to begin than to do, keep eight rows of sums in registers.
 
-Random numbers (see `kernels.chance`) never depend on the order of execution.
+Random numbers are functions of a seed and of a place, so that they never depend on the order of execution.
 Everything works in float32 (training) and in float64 (gradient checks): what is checked is what runs.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from sopan.kernels import float_kernel, splitmix64
 from sopan.kernels.cbow_block import BLOCK, Floats, block_step, make_scratch
-from sopan.kernels.chance import LOW_HALF, Noise, below, draw_noise, kernel, random_bits
 from sopan.kernels.simd import LANES
 from sopan.types import FloatArray, Int32Array, Int64Array
 
+_STRIDE, _32 = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
+LOW_HALF = np.uint64(0xFFFFFFFF)
+HALF_RANGE = 4294967296.0
+"""2**32: chances are compared with the low half of 64 random bits."""
 
-@kernel
+
+class Noise(NamedTuple):
+    """A distribution over V words, drawn from in constant time: Walker's alias method (1977).
+
+    Args:
+        stay: (V,) float64, 2**32 times the chance that a slot gives its own word.
+        other: (V,) int32, the word that it gives else.
+    """
+
+    stay: FloatArray
+    other: Int32Array
+
+
+@float_kernel
+def random_bits(seed: np.uint64, place: int) -> np.uint64:
+    """Return 64 random bits for a place: SplitMix64 as a counter."""
+    return splitmix64(seed + _STRIDE * np.uint64(place))
+
+
+@float_kernel
+def below(bits: np.uint64, n: int) -> np.int64:
+    """Turn the high half of 64 random bits into a number from 0 to n - 1."""
+    return np.int64(((bits >> _32) * np.uint64(n)) >> _32)
+
+
+@float_kernel
+def make_noise(probabilities: FloatArray) -> Noise:
+    """Prepare draws from V probabilities that sum to 1, so that at most two words share a slot."""
+    n = len(probabilities)
+    share = probabilities * n
+    stay, other = np.ones(n), np.arange(n).astype(np.int32)
+    queue = np.empty(n, np.int64)  # words with less than a slot grow from the left, the others from the right
+    n_small, first_large = 0, n
+    for word in range(n):
+        if share[word] < 1.0:
+            queue[n_small] = word
+            n_small += 1
+        else:
+            first_large -= 1
+            queue[first_large] = word
+    while n_small > 0 and first_large < n:
+        n_small -= 1
+        small, large = queue[n_small], queue[first_large]
+        stay[small], other[small] = share[small], large
+        share[large] -= 1.0 - share[small]
+        if share[large] < 1.0:
+            first_large += 1
+            queue[n_small] = large
+            n_small += 1
+    return Noise(stay * HALF_RANGE, other)
+
+
+@float_kernel
+def draw_noise(noise: Noise, seed: np.uint64, place: int, words: Int32Array) -> None:
+    """Fill `words` (K,) with independent draws that belong to a place in the corpus."""
+    for k in range(len(words)):
+        bits = random_bits(seed, place * len(words) + k)
+        slot = below(bits, len(noise.other))
+        words[k] = slot if np.float64(bits & LOW_HALF) < noise.stay[slot] else noise.other[slot]
+
+
+@float_kernel
 def sample_text(
     ids: Int32Array,
     begin: int,
@@ -75,7 +142,7 @@ def sample_text(
     return n
 
 
-@kernel
+@float_kernel
 def train_stretch(
     inputs: Floats,
     outputs: Floats,

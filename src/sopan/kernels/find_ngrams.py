@@ -10,74 +10,31 @@ texts than it does.
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
-from sopan.kernels.segment import doubled, kernel
-from sopan.kernels.words import sort_ids
+import numpy as np
+import numpy.typing as npt
+
+from sopan.kernels import doubled, kernel
+from sopan.kernels.known_ngrams import sort_ids
+from sopan.kernels.streams import END
 from sopan.types import Int32Array, Int64Array
 
-END = -1
-"""Closes a sequence in a stream. Other negative ids are unknown words: no n-gram holds one."""
 
-
-@kernel
-def stream_of(ids: Int32Array, offsets: Int64Array) -> tuple[Int32Array, Int64Array]:
-    """Put N texts of word ids into one stream, each closed by END.
+class NgramColumns(NamedTuple):
+    """The count matrix of F n-grams, by columns.
 
     Args:
-        ids: (T,) int32, -1 for unknown words.
-        offsets: (N + 1,) int64.
-
-    Returns:
-        stream (1 + T + N,), which begins with an END of its own, and bounds (N + 1,): text i is
-        stream[bounds[i]:bounds[i + 1]], its END included.
+        ngrams: (F, longest) int32, sorted, filled up with -1.
+        bounds: (F + 1,) int64: n-gram f has the entries from bounds[f] to bounds[f + 1] of the next two.
+        rows: (entries,) int32, each text that has the n-gram, ascending.
+        counts: (entries,) int32, how often it has it.
     """
-    n = len(offsets) - 1
-    stream = np.full(1 + len(ids) + n, END, np.int32)
-    bounds = np.empty(n + 1, np.int64)
-    for text in range(n):
-        bounds[text] = offsets[text] + text + 1
-        for i in range(offsets[text], offsets[text + 1]):
-            stream[i + text + 1] = ids[i]
-    bounds[n] = len(stream)
-    return stream, bounds
 
-
-@kernel
-def tally_words(stream: Int32Array, low: int, high: int, words: int) -> Int64Array:
-    """Count each word id in stream[low:high]: (words,) int64."""
-    tally = np.zeros(words, np.int64)
-    for i in range(low, high):
-        if stream[i] >= 0:
-            tally[stream[i]] += 1
-    return tally
-
-
-@kernel
-def place_words(
-    stream: Int32Array,
-    bounds: Int64Array,
-    first: int,
-    last: int,
-    cursors: Int64Array,
-    places: Int64Array,
-    texts: Int32Array,
-) -> None:
-    """Write where each word of texts first … last - 1 stands, grouped by word, in order of place.
-
-    Args:
-        stream, bounds: from `stream_of`.
-        cursors: (V,) int64, where the next place of each word is to be written; moved on.
-        places, texts: written: places in the stream, and the texts they are in.
-    """
-    for text in range(first, last):
-        for i in range(bounds[text], bounds[text + 1]):
-            word = stream[i]
-            if word >= 0:
-                at = cursors[word]
-                cursors[word] = at + 1
-                places[at] = i
-                texts[at] = text
+    ngrams: Int32Array
+    bounds: Int64Array
+    rows: Int32Array
+    counts: Int32Array
 
 
 @kernel
@@ -184,7 +141,7 @@ def append_counts(texts: Int32Array, rows: Int32Array, counts: Int32Array, fille
 
 
 @kernel
-def find_ngrams(  # noqa: C901 - one walk through the tree of n-grams
+def find_ngrams(  # noqa: C901 - one walk; as several functions it takes a tenth longer
     stream: Int32Array,
     places: Int64Array,
     texts: Int32Array,
@@ -196,7 +153,7 @@ def find_ngrams(  # noqa: C901 - one walk through the tree of n-grams
     whole: bool,
     least: int,
     most: int,
-) -> tuple[Int32Array, Int64Array, Int32Array, Int32Array]:
+) -> NgramColumns:
     """Find all n-grams that begin with one of the words first … last - 1, and count them in each text.
 
     Args:
@@ -206,10 +163,6 @@ def find_ngrams(  # noqa: C901 - one walk through the tree of n-grams
         shortest, longest: lengths of the n-grams.
         whole: also take a whole sequence that is shorter than `shortest` (characters of short words).
         least, most: numbers of texts that an n-gram must stand in.
-
-    Returns:
-        F n-grams (F, longest) int32, sorted, filled up with -1; their bounds (F + 1,); and within these, for
-        each text that has the n-gram, the text and how often it has it.
     """
     widest = 1
     for word in range(first, last):
@@ -277,4 +230,49 @@ def find_ngrams(  # noqa: C901 - one walk through the tree of n-grams
                 )
                 done[length] = 0
                 level = length
-    return ngrams[: n * longest].copy().reshape(n, longest), bounds[: n + 1], rows[:filled], counts[:filled]
+    table = ngrams[: n * longest].copy().reshape(n, longest)
+    return NgramColumns(table, bounds[: n + 1], rows[:filled], counts[:filled])
+
+
+@kernel
+def tally_rows(rows: Int32Array, bounds: Int64Array, columns: Int64Array, texts: int) -> Int64Array:
+    """Count the entries of each row of the matrix, given by columns: (texts,) int64.
+
+    Args:
+        rows, bounds: from `find_ngrams`.
+        columns: (F,) int64, the column of each n-gram, or -1 if it has none.
+        texts: number of rows.
+    """
+    tally = np.zeros(texts, np.int64)
+    for f in range(len(columns)):
+        if columns[f] >= 0:
+            for i in range(bounds[f], bounds[f + 1]):
+                tally[rows[i]] += 1
+    return tally
+
+
+@kernel
+def place_rows(
+    rows: Int32Array,
+    counts: Int32Array,
+    bounds: Int64Array,
+    columns: Int64Array,
+    cursors: Int64Array,
+    indices: npt.NDArray,  # type: ignore[type-arg]
+    data: Int64Array,
+) -> None:
+    """Write the matrix by rows (CSR); columns being taken in order, they are sorted within each row.
+
+    Args:
+        rows, counts, bounds: from `find_ngrams`.
+        columns: as in `tally_rows`.
+        cursors: (N,) int64, where the next entry of each row is to be written; moved on.
+        indices, data: (entries,) written.
+    """
+    for f in range(len(columns)):
+        if columns[f] >= 0:
+            for i in range(bounds[f], bounds[f + 1]):
+                at = cursors[rows[i]]
+                cursors[rows[i]] = at + 1
+                indices[at] = columns[f]
+                data[at] = counts[i]
