@@ -28,9 +28,9 @@ from measure import Work, contest, report, table
 from reviews import REVIEWS
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
+from sopan.options.data import TokenRule
 from sopan.steps.feature_weights import weigh
 from sopan.text.ngrams import count_ngrams
-from sopan.text.unicode import TokenRule
 
 LENGTHS = {"counts": (1, 1), "tfidf": (1, 2)}
 BARS = {"counts": 10.0, "tfidf": 8.0}

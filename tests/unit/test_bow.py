@@ -195,9 +195,9 @@ def test_trials_that_differ_in_the_classifier_alone_share_their_features():
 @pytest.mark.parametrize(
     ("settings", "remedy"),
     [
-        ({"tf": "sublinaer"}, "did you mean 'sublinear'?"),
-        ({"tokens": "word"}, "did you mean 'words'?"),
-        ({"class_weight": "balance"}, "did you mean 'balanced'?"),
+        ({"tf": "sublinaer"}, "did you mean sublinear?"),
+        ({"tokens": "word"}, "did you mean words?"),
+        ({"class_weight": "balance"}, "did you mean balanced?"),
         ({"class_weight": {0: 1}}, "choices: 'balanced', None"),
         ({"idf": 1}, "choices: True, False"),
         ({"C": 0}, "the nearest that can is 1e-09"),

@@ -130,7 +130,7 @@ def test_three_classes():
 
 
 REFUSED = [
-    ("pooling", "men", "did you mean 'mean'"),
+    ("pooling", "men", "did you mean mean"),
     ("tokens", "letters", "choices: 'words', 'sklearn'"),
     ("distinct", 2, "choices: True, False"),
     ("C", 0, "the nearest that can is 1e-09"),

@@ -9,7 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from sopan.cli import options as o
-from sopan.options.classify import TokenRule
+from sopan.options.data import TokenRule
 
 
 def run(

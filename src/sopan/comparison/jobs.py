@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 
 from sopan import errors
 from sopan.errors import SopanError
+from sopan.options.base import Progress
 from sopan.types import BoolArray, FloatArray, Json
 
 COMMAND = """
@@ -22,8 +23,6 @@ import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)
 from sopan.comparison.worker import main; main()
 """
 """What a worker does; that Ctrl-C does not end one that still loads comes first."""
-Progress = Callable[[str, dict[str, Json]], None]
-"""Told the step's name and what its worker just said."""
 
 
 @dataclass(frozen=True, slots=True)

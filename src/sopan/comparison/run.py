@@ -19,20 +19,21 @@ import pyarrow as pa
 from sopan import __version__
 from sopan.comparison.environment import environment
 from sopan.comparison.evidence import disagreements, excerpt, predictions_table
-from sopan.comparison.jobs import Outcome, Progress, Workers
+from sopan.comparison.jobs import Outcome, Workers
 from sopan.comparison.label_errors import likely_label_errors
 from sopan.comparison.report import write_report
 from sopan.comparison.verdict import compare_pairs, explain, recommend
 from sopan.comparison.worker import write_part
 from sopan.fit.intervals import accuracy_interval
 from sopan.fit.tune import Budget, tuning_metric
+from sopan.options.base import Progress
+from sopan.options.data import TokenRule
 from sopan.storage.atomic import write_atomic
 from sopan.storage.strict_json import dump_json
 from sopan.text.audit import Audit, audit_corpus, leak_effect, remove_leaks
 from sopan.text.duplicates import fingerprint
 from sopan.text.parquet import write_parquet
 from sopan.text.split import check_parts
-from sopan.text.tokenize import TokenRule
 from sopan.types import BoolArray, Corpus, Int64Array, Json, Labels, Split
 
 

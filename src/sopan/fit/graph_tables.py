@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from sopan.text.unicode import CODE_POINTS, FORMAT_CHARACTERS, TokenRule, regex_word_classes, word_classes
+from sopan.options.data import TokenRule
+from sopan.text.unicode import CODE_POINTS, FORMAT_CHARACTERS, regex_word_classes, word_classes
 from sopan.types import BoolArray, Int32Array, Int64Array
 
 SEPARATOR = CODE_POINTS

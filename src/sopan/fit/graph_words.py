@@ -32,8 +32,8 @@ from sopan.kernels.segment import (
     SLASH,
     UNSPACED,
 )
+from sopan.options.data import TokenRule
 from sopan.text.batch import FIRST_WORD, PADDING, UNKNOWN, kept_words
-from sopan.text.unicode import TokenRule
 
 SHORTEST_RUN = 2
 """Fewest characters of a word under rule `sklearn`."""

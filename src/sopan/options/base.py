@@ -5,34 +5,31 @@ from __future__ import annotations
 import inspect
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import wraps
+from math import inf
+from numbers import Integral, Real
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import (
     Annotated,
-    Any,
     Literal,
     ParamSpec,
     Protocol,
+    TypedDict,
     TypeVar,
+    Union,
     cast,
     get_args,
     get_origin,
     get_type_hints,
 )
 
-from sopan.errors import ConfigError, did_you_mean
+from sopan.options.rules import Between, OneOf, Rule, check_values
 
 P = ParamSpec("P")
-OptionsT = TypeVar("OptionsT")
+OptionsT = TypeVar("OptionsT", bound="Options")
 Result = TypeVar("Result")
-
-Progress = Callable[[str, dict[str, Any]], None]
-"""Told which part of the work goes on (a step's name, `read`, `audit`, …) and what is to be said of it."""
-
-
-def no_progress(part: str, message: dict[str, Any]) -> None:
-    """Say nothing of what is going on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +40,20 @@ class Option:
         help: one line, for `--help` and for the docstring.
         metavar: what stands for the value in `--help`.
         at_least, at_most: bounds of a number.
-        flag: its name on the command line, where that is not the field's (`max_rejects`: `--max-rejects`).
+        flag: its name on the command line, where that is not the field's (`within`: `--in`).
+        off: of a switch that is on, the name of its only flag, which turns it off (`header`: `--no-header`).
+        off_help: what that flag does.
         argument: on the command line it stands in its place, without a flag.
-        negative: a switch that is on, and whose only flag turns it off: `header`, `--no-header`.
     """
 
     help: str
     metavar: str | None = None
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: float = -inf
+    at_most: float = inf
     flag: str | None = None
+    off: str | None = None
+    off_help: str | None = None
     argument: bool = False
-    negative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,43 +68,41 @@ class OptionField:
     """
 
     name: str
-    kind: Any
-    default: Any
+    kind: object
+    default: object
     option: Option
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is MISSING
+
+    @property
+    def kinds(self) -> tuple[object, ...]:
+        """The types that its value may have, None left out."""
+        united = get_args(self.kind) if get_origin(self.kind) in (Union, UnionType) else (self.kind,)
+        return tuple(kind for kind in united if kind is not NoneType)
 
     @property
     def flag(self) -> str:
         """What sets it on the command line: `--max-rejects`."""
-        return "--" + (self.option.flag or self.name).replace("_", "-")
+        return _flag(self.option.flag or self.name)
 
     @property
-    def negative(self) -> str:
-        """What unsets a switch on the command line."""
-        return self.flag.replace("--", "--no-", 1)
+    def off(self) -> str:
+        """What turns a switch off on the command line: `--no-header`, `--cased`."""
+        return _flag(self.option.off or f"no_{self.option.flag or self.name}")
 
     @property
-    def choices(self) -> tuple[str, ...]:
-        """The names that the option's value is one of; empty where it may be anything of its type."""
-        kinds = (self.kind, *get_args(self.kind))
-        return next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), ())
-
-    def check(self, value: Any) -> None:
-        """Hold a value to the option's names or bounds.
-
-        Raises:
-            ConfigError: naming the option and what it can be.
-        """
-        if self.choices and value is not None and value not in self.choices:
-            near = did_you_mean(str(value), self.choices)
-            raise ConfigError(
-                f"{self.name} cannot be {value!r}", next_step=f"{near}it is one of {', '.join(self.choices)}"
-            )
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            return
-        low, high = self.option.at_least, self.option.at_most
-        if (low is not None and not value >= low) or (high is not None and not value <= high):
-            bounds = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
-            raise ConfigError(f"{self.name} cannot be {value}", next_step=f"it is {' and '.join(bounds)}")
+    def rule(self) -> Rule | None:
+        """What its value must keep to, besides its type."""
+        optional, bounds = self.default is None, (self.option.at_least, self.option.at_most)
+        for kind in self.kinds:
+            if get_origin(kind) is Literal:
+                return OneOf((*get_args(kind), *[None] * optional))
+            if kind in (int, float) and bounds != (-inf, inf):
+                return Between(Integral if kind is int else Real, *bounds, optional=optional)
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,56 +110,96 @@ class Options:
     """What every class of options can do."""
 
     def __post_init__(self) -> None:
-        """Hold each option to its names and bounds.
+        """Hold each option to its names or bounds.
 
         Raises:
             ConfigError: naming the option and what it can be.
         """
-        for each in option_fields(type(self)):
-            each.check(getattr(self, each.name))
+        rules = {each.name: each.rule for each in option_fields(type(self)) if each.rule is not None}
+        check_values({name: getattr(self, name) for name in rules}, rules)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return every option as JSON holds it: paths as strings, tuples as lists. `cls(**…)` reads it."""
         return {each.name: _plain(getattr(self, each.name)) for each in option_fields(type(self))}
 
-    def part(self, options: type[OptionsT]) -> OptionsT:
-        """Return those of the options that another class has as well, as a value of that class."""
-        return options(**{each.name: getattr(self, each.name) for each in option_fields(options)})
+    def command_line(self, command: str) -> str:
+        """Write the command that means these options, those left out that have their default."""
+        arguments, flags = [], []
+        for each in option_fields(type(self)):
+            value = getattr(self, each.name)
+            if each.option.argument:
+                arguments += list(value) if isinstance(value, list | tuple) else [value]
+            elif isinstance(value, bool) and value != each.default:
+                flags.append(each.flag if value else each.off)
+            elif value != each.default:
+                flags += [each.flag, ",".join(value) if isinstance(value, list | tuple) else value]
+        return shlex.join(["sopan", *command.split(), *map(str, [*arguments, *flags])])
 
 
-def command_line(command: str, options: Options) -> str:
-    """Write the command that means these options, those left out that have their default."""
-    arguments, flags = [], []
-    for each in option_fields(type(options)):
-        value = getattr(options, each.name)
-        if each.option.argument:
-            arguments.append(str(value))
-        elif value == each.default:
-            continue
-        elif isinstance(value, bool):
-            flags.append(each.flag if value else each.negative)
-        else:
-            flags += [
-                each.flag,
-                ",".join(value) if isinstance(value, Sequence) and not isinstance(value, str) else str(value),
-            ]
-    return shlex.join(["sopan", command, *arguments, *flags])
-
-
-def option_fields(options: Any) -> tuple[OptionField, ...]:
-    """List the options of a class, in the order of its `__init__`."""
+def option_fields(options: type[Options]) -> tuple[OptionField, ...]:
+    """List the options of a class: those given by their place, its own, then those that it inherits."""
     kinds, found = get_type_hints(options, include_extras=True), []
-    for each in sorted(fields(options), key=lambda one: bool(one.kw_only)):
+    owners = [inspect.get_annotations(owner) for owner in options.__mro__]
+    places = {
+        each.name: next(i for i, own in enumerate(owners) if each.name in own) for each in fields(options)
+    }
+    for each in sorted(fields(options), key=lambda one: (bool(one.kw_only), places[one.name])):
         if get_origin(kinds[each.name]) is Annotated:
             kind, option = get_args(kinds[each.name])
             found.append(OptionField(each.name, kind, each.default, option))
     return tuple(found)
 
 
-def _plain(value: Any) -> Any:
+def listed(names: Sequence[str] | str) -> list[str]:
+    """Return several names, which one string may hold with commas between them."""
+    return [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+# ---- progress ------------------------------------------------------------------------------------
+
+
+class LookEntry(TypedDict):
+    """One look at held-out text while a language model is trained, as `training.json` holds it."""
+
+    step: int
+    pieces: int
+    seconds: float
+    loss: float
+    held_out: dict[str, float]
+
+
+class Message(TypedDict, total=False):
+    """What is said of a part of the work: a stage, a trial of so many settings and its score, or a look."""
+
+    stage: str
+    trial: float
+    offered: int
+    look: LookEntry
+
+
+Progress = Callable[[str, Message], None]
+"""Told which part of the work goes on (a step's name, `read`, `audit`, …) and what is to be said of it."""
+
+
+def no_progress(part: str, message: Message) -> None:
+    """Say nothing of what is going on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgressOptions(Options):
+    """Whom to tell how far the work is: from Python a function, on the command line standard error."""
+
+    progress: Progress = field(default=no_progress, compare=False, repr=False)
 
 
 # ---- functions of options ------------------------------------------------------------------------
@@ -186,39 +223,32 @@ def takes(
     Args:
         options: the class of the options, whose fields become the keywords and the docstring's `Args`.
     """
+    known = option_fields(cast("type[OptionsT]", options))
 
     def decorate(run: Callable[[OptionsT], Result]) -> UseCase[P, OptionsT, Result]:
         @wraps(run)
         def call(*args: P.args, **kwargs: P.kwargs) -> Result:
             return run(options(*args, **kwargs))
 
-        call.__dict__ |= {"run": run, "options": options, "__signature__": _signature(options)}
-        call.__doc__ = _with_arguments(run.__doc__ or "", options)
+        first, _, rest = (run.__doc__ or "").partition("\n\n")
+        arguments = "\n".join(f"        {each.name}: {each.option.help}" for each in known)
+        parts = (first, f"    Args:\n{arguments}", rest.rstrip())
+        call.__doc__ = "\n\n".join(part for part in parts if part) + "\n    "
+        call.__dict__ |= {"run": run, "options": options, "__signature__": _signature(options, known)}
         return cast("UseCase[P, OptionsT, Result]", call)
 
     return decorate
 
 
-def _signature(options: Any) -> inspect.Signature:
+def _signature(options: Callable[..., Options], known: Sequence[OptionField]) -> inspect.Signature:
     """Return a constructor's signature with plain types, as `help` shows it."""
     signature = inspect.signature(options)
-    kinds = {each.name: each.kind for each in option_fields(options)}
+    options_first = {each.name: each.kind for each in known}
+    rest = {name: each.annotation for name, each in signature.parameters.items() if name not in options_first}
     return signature.replace(
         parameters=[
-            each.replace(annotation=kinds.get(each.name, each.annotation))
-            for each in signature.parameters.values()
+            signature.parameters[name].replace(annotation=kind)
+            for name, kind in (options_first | rest).items()
         ],
         return_annotation=inspect.Signature.empty,
     )
-
-
-def _with_arguments(doc: str, options: Any) -> str:
-    """Put the options into a docstring, behind its first paragraph."""
-    first, _, rest = doc.partition("\n\n")
-    arguments = "\n".join(f"        {each.name}: {each.option.help}" for each in option_fields(options))
-    return "\n\n".join(part for part in (first, f"    Args:\n{arguments}", rest.rstrip()) if part) + "\n    "
-
-
-def required(each: OptionField) -> bool:
-    """Whether an option must be given."""
-    return each.default is MISSING

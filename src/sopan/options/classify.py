@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from sopan.options.base import Option, Progress, no_progress
-from sopan.options.data import ReadOptions, SplitOptions
-
-TokenRule = Literal["words", "sklearn"]
-"""How texts are cut into words: `words` of every script (UAX #29), or scikit-learn's `\\b\\w\\w+\\b`."""
+from sopan.options.base import Option, ProgressOptions
+from sopan.options.data import ReadOptions, SplitOptions, TokenRule
 
 Data = Annotated[
     str | Path,
@@ -23,7 +20,7 @@ Data = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneOptions(ReadOptions, SplitOptions):
+class TuneOptions(ReadOptions, SplitOptions, ProgressOptions):
     """What steps are tuned and fitted on, and how."""
 
     unlabelled: Annotated[
@@ -33,7 +30,6 @@ class TuneOptions(ReadOptions, SplitOptions):
     tokens: Annotated[
         TokenRule, Option("words: Unicode words of every script; sklearn: scikit-learn's rule.")
     ] = "words"
-    progress: Progress = field(default=no_progress, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

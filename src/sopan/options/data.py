@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from sopan.options.base import Option, Options
+
+TokenRule = Literal["words", "sklearn"]
+"""How texts are cut into words: `words` of every script (UAX #29), or scikit-learn's `\\b\\w\\w+\\b`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +17,12 @@ class TextOptions(Options):
 
     text: Annotated[str | None, Option("Column of the text.", metavar="C")] = None
     header: Annotated[
-        bool, Option("The first line is data; columns are named by position: 0, 1, …", negative=True)
+        bool,
+        Option(
+            "Whether the first line names the columns; else 0, 1, … do.",
+            off="no_header",
+            off_help="The first line is data; columns are named by position: 0, 1, …",
+        ),
     ] = True
     encoding: Annotated[str, Option("Encoding of text files.")] = "utf-8"
     max_rejects: Annotated[int, Option("Unreadable rows to tolerate.", at_least=0)] = 0

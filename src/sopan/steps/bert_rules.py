@@ -5,9 +5,10 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import get_args
 
+from sopan.options.rules import Between, OneOf, Rule
 from sopan.steps.bert_network import PieceSummary
 from sopan.steps.network import NETWORK_RULES
-from sopan.steps.settings import TEXT_RULES, Between, OneOf, Rule
+from sopan.steps.settings import TEXT_RULES
 from sopan.text.windows import LongTexts, Pool
 
 BERT_RULES: dict[str, Rule] = {

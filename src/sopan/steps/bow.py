@@ -19,15 +19,16 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, DataError
+from sopan.options.data import TokenRule
+from sopan.options.rules import Between, OneOf, Rule
 from sopan.steps.base import Labels, Memo, Step, check_labels
 from sopan.steps.evidence import bag_evidence
 from sopan.steps.feature_weights import FEW_TEXTS, Tf, class_log_count_ratio, weigh
 from sopan.steps.linear import ClassWeight, LinearModel, fit_one_vs_rest
-from sopan.steps.settings import TEXT_RULES, Between, OneOf, Rule, Span, check_settings
+from sopan.steps.settings import TEXT_RULES, Span, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.labels import UNEVEN, imbalance
 from sopan.text.ngrams import Analyzer, NgramCounter, count_ngrams
-from sopan.text.unicode import TokenRule
 from sopan.training.recipe import Monitor
 from sopan.types import Evidence, Float32Array, StepOutput, StepState
 

@@ -20,17 +20,18 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import DataError
+from sopan.options.data import TokenRule
+from sopan.options.rules import Between, OneOf, Rule
 from sopan.steps.base import Labels, Memo, Step, check_labels
 from sopan.steps.embedding import CbowSettings, Words, embed_words
 from sopan.steps.evidence import contributions_of, vocabulary_evidence
 from sopan.steps.feature_weights import log_count_ratio
 from sopan.steps.linear import ClassWeight, LinearModel, fit_standardised
 from sopan.steps.pool import Pooling, bag, common_component, pool, without_component, word_weights
-from sopan.steps.settings import VECTOR_RULES, Between, OneOf, Rule, check_settings
+from sopan.steps.settings import VECTOR_RULES, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.cores import cores
 from sopan.text.labels import UNEVEN, imbalance
-from sopan.text.unicode import TokenRule
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
 from sopan.training.recipe import Monitor

@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 from keras import ops
 
+from sopan.options.data import TokenRule
 from sopan.steps.slopes import slopes_of
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD, MULTIPLE, PADDING, clip, kept_words
 from sopan.text.tokenize import tokenize
-from sopan.text.unicode import TokenRule
 from sopan.text.vocab import Vocabulary
 from sopan.types import Evidence, Float32Array, FloatArray, Int32Array, Int64Array
 

@@ -23,13 +23,13 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ModelFolderError
+from sopan.options.rules import Between, OneOf, Rule
 from sopan.runtime.network import Output, describe
 from sopan.runtime.program import Program, read_texts
 from sopan.runtime.table import compile_network
 from sopan.steps.base import Labels, Step
 from sopan.steps.layers import Precision
 from sopan.steps.linear import ClassWeight
-from sopan.steps.settings import Between, OneOf, Rule
 from sopan.steps.weights import set_weights, weights_of
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import Clipped, bucket_lengths

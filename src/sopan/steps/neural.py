@@ -20,18 +20,19 @@ import pyarrow as pa
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, DataError
+from sopan.options.data import TokenRule
+from sopan.options.rules import Between, OneOf, Rule
 from sopan.steps.base import Labels, Memo, check_labels
 from sopan.steps.embedding import CbowSettings, Words, embed_words
 from sopan.steps.integrated_gradients import neural_evidence
 from sopan.steps.layers import Seeds, computing_in
 from sopan.steps.network import NETWORK_RULES, NetworkStep
-from sopan.steps.settings import VECTOR_RULES, Between, OneOf, Rule, check_settings
+from sopan.steps.settings import VECTOR_RULES, check_settings
 from sopan.steps.weights import weights_of
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD, clip
 from sopan.text.cores import cores
 from sopan.text.intake import WordIntake
-from sopan.text.unicode import TokenRule
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
 from sopan.text.windows import Windows

@@ -23,11 +23,12 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from sopan.options.rules import Between, OneOf, Rule
 from sopan.steps.encoder_config import check_heads
 from sopan.steps.heads import MultiHeadAttention
 from sopan.steps.layers import Seeds, dense
 from sopan.steps.neural import NeuralStep
-from sopan.steps.settings import Between, OneOf, Rule, settings_to_try
+from sopan.steps.settings import settings_to_try
 from sopan.steps.summary import Summary, summarise
 
 

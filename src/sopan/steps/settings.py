@@ -4,55 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any, TypeAlias, get_args
+from numbers import Integral
+from typing import Any, get_args
 
 import numpy.typing as npt
 
-from sopan.errors import ConfigError, did_you_mean
+from sopan.options.data import TokenRule
+from sopan.options.rules import Between, OneOf, Rule, check_values
 from sopan.text.labels import IMBALANCED, imbalance
-from sopan.text.unicode import TokenRule
-
-
-@dataclass(frozen=True, slots=True)
-class OneOf:
-    """A choice among named values."""
-
-    choices: tuple[Any, ...]
-
-    def remedy(self, value: Any) -> str | None:
-        """Say what to give instead, or None if the value is fine."""
-        if any(value is choice or (isinstance(value, str) and value == choice) for choice in self.choices):
-            return None
-        hint = did_you_mean(repr(str(value)), [repr(c) for c in self.choices if isinstance(c, str)])
-        return f"{hint}choices: {', '.join(map(repr, self.choices))}"
-
-
-@dataclass(frozen=True, slots=True)
-class Between:
-    """A number within bounds, both included.
-
-    Args:
-        kind: Integral or Real.
-        least, most: the bounds.
-        optional: None is fine too.
-    """
-
-    kind: type[Integral] | type[Real]
-    least: float
-    most: float
-    optional: bool = False
-
-    def remedy(self, value: Any) -> str | None:
-        """Say what to give instead, or None if the value is fine."""
-        if value is None and self.optional:
-            return None
-        whole = "whole number" if self.kind is Integral else "number"
-        if not isinstance(value, self.kind) or isinstance(value, bool) or value != value:  # noqa: PLR0124
-            return f"give a {whole} from {self.least:g} to {self.most:g}"
-        if self.least <= float(value) <= self.most:
-            return None
-        return f"the nearest that can is {self.least if float(value) < self.least else self.most:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +20,7 @@ class Span:
 
     most: int
 
-    def remedy(self, value: Any) -> str | None:
+    def remedy(self, value: object) -> str | None:
         """Say what to give instead, or None if the value is fine."""
         if value is None:
             return None
@@ -71,9 +30,6 @@ class Span:
             return "give two whole numbers, such as (1, 2)"
         near = sorted(min(max(int(end), 1), self.most) for end in value)
         return None if near == list(value) else f"the nearest that can is {tuple(near)}"
-
-
-Rule: TypeAlias = OneOf | Between | Span
 
 
 TEXT_RULES: dict[str, Rule] = {
@@ -103,17 +59,6 @@ def check_settings(step: Any, rules: Mapping[str, Rule]) -> None:
         ConfigError: naming the setting, its value and the nearest that can work.
     """
     check_values({name: getattr(step, name) for name in rules}, rules)
-
-
-def check_values(values: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
-    """Refuse the first value that breaks the rule of its name; each rule has a value.
-
-    Raises:
-        ConfigError: naming the setting, its value and the nearest that can work.
-    """
-    for name, rule in rules.items():
-        if remedy := rule.remedy(values[name]):
-            raise ConfigError(f"{name}={values[name]!r} cannot work", next_step=remedy)
 
 
 REGULARISERS: tuple[dict[str, Any], ...] = (

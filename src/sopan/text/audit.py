@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from sopan.errors import DataError
+from sopan.options.data import TokenRule
 from sopan.text.copies import find_copies
 from sopan.text.findings import (
     Finding,
@@ -21,7 +22,6 @@ from sopan.text.findings import (
     look_at_lengths,
 )
 from sopan.text.split import PARTS
-from sopan.text.tokenize import TokenRule
 from sopan.text.vocab import build_vocabulary
 from sopan.types import BoolArray, Corpus, Encoded, Int64Array, Json, Split
 

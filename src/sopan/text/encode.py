@@ -16,8 +16,9 @@ from sopan.errors import ConfigError, DataError
 from sopan.kernels import Bytes
 from sopan.kernels.ascii_words import AS_IS, LOWER
 from sopan.kernels.lexicon import Lexicon, empty_lexicon, find_words, find_words_of_texts
+from sopan.options.data import TokenRule
 from sopan.text.cores import cores
-from sopan.text.unicode import TokenRule, normal_form, regex_word_classes, word_classes
+from sopan.text.unicode import normal_form, regex_word_classes, word_classes
 from sopan.types import BoolArray, Encoded, Int64Array
 
 PIECE_BYTES = 4 << 20

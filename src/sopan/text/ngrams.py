@@ -18,6 +18,7 @@ from sopan.kernels.ascii_words import AS_IS, LOWER
 from sopan.kernels.known_ngrams import NgramTrie, count_known_ngrams, count_words, plant
 from sopan.kernels.lexicon import Lexicon, empty_lexicon, find_words_of_texts
 from sopan.kernels.streams import END, join_words, padded_words, stream_of
+from sopan.options.data import TokenRule
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.cores import cores
 from sopan.text.count_matrix import Columns, count_single_words, stacked
@@ -33,7 +34,7 @@ from sopan.text.encode import (
     shares_of,
     strings,
 )
-from sopan.text.unicode import CODE_POINTS, TokenRule, space_classes
+from sopan.text.unicode import CODE_POINTS, space_classes
 from sopan.text.vocab import no_words
 from sopan.types import Int32Array, Int64Array
 

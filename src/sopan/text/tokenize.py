@@ -25,12 +25,11 @@ import pyarrow.compute as pc
 
 from sopan.errors import DataError
 from sopan.kernels.segment import segment_runs, segment_words
+from sopan.options.data import TokenRule
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.encode import read_only
-from sopan.text.unicode import FORMAT_CHARACTERS, TokenRule, regex_word_classes, word_classes
+from sopan.text.unicode import FORMAT_CHARACTERS, regex_word_classes, word_classes
 from sopan.types import Int64Array, Tokens
-
-__all__ = ["TokenRule", "script_notes", "tokenize"]
 
 UNSPACED_SCRIPTS = {
     "Chinese or Japanese": r"[\p{Han}\p{Hiragana}\p{Katakana}]",

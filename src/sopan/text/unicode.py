@@ -10,7 +10,6 @@ import re
 import unicodedata
 from functools import cache
 from importlib.resources import files
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +27,7 @@ from sopan.kernels.segment import (
     SINGLE_QUOTE,
     UNSPACED,
 )
-
-TokenRule = Literal["words", "sklearn"]
-"""How a text is cut. `words`: Unicode words. `sklearn`: scikit-learn's default, two or more `\\w`."""
+from sopan.options.data import TokenRule
 
 CODE_POINTS = 0x110000
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from sopan.errors import DataError
 from sopan.kernels.lexicon import Lexicon
+from sopan.options.data import TokenRule
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.encode import index_words, lexicon_of, look_up
-from sopan.text.unicode import TokenRule
 from sopan.types import Encoded, Int64Array
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from sopan.comparison.comparison import Comparison
 from sopan.comparison.run import Plan, run_comparison, write_comparison
 from sopan.fit.tune import Budget
-from sopan.options.base import command_line, takes
+from sopan.options.base import takes
 from sopan.options.classify import AuditOptions, CompareOptions
 from sopan.steps import STEPS
 from sopan.storage.atomic import folder_lock
@@ -53,7 +53,7 @@ def compare(options: CompareOptions) -> Comparison:
         results, predictions = run_comparison(corpus, split, extra, plan, folder, options.progress)
         given = replace(options, out=folder, steps=steps).as_json()
         results["run"] |= {
-            "command": command_line("compare", options),
+            "command": options.command_line("compare"),
             "started": started,
             **{key: given[key] for key in ("seed", "seeds", "budget", "deterministic")},
         }

@@ -13,12 +13,11 @@ import pyarrow as pa
 
 from sopan.errors import ConfigError, DataError
 from sopan.options.classify import TuneOptions
-from sopan.options.data import SplitOptions
+from sopan.options.data import SplitOptions, TokenRule
 from sopan.steps import STEPS, step_class
 from sopan.text.audit import Audit, audit_corpus, remove_leaks
 from sopan.text.read import read_texts
 from sopan.text.split import check_parts, dedupe_unlabelled, make_split
-from sopan.text.tokenize import TokenRule
 from sopan.types import Corpus, Labelled, Split
 
 

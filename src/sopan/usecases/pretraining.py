@@ -20,10 +20,10 @@ from sopan.lm.hugging_face import FILES, save_hugging_face
 from sopan.lm.pretrain import Pretrained, Pretraining, Start
 from sopan.lm.pretrain import pretrain as run_pretraining
 from sopan.options.data import TextOptions
+from sopan.options.rules import Between, OneOf, Rule, check_values
 from sopan.steps.encoder_config import EncoderConfig, bert_config
 from sopan.steps.language_model import LanguageModel, Objective
 from sopan.steps.layers import Precision
-from sopan.steps.settings import Between, OneOf, Rule, check_values
 from sopan.storage.atomic import check_replaceable, folder_lock, write_atomic
 from sopan.text.packing import LEAST
 from sopan.text.piece_store import PieceStore, write_store

@@ -1,0 +1,77 @@
+"""What a value may be, an option's or a step's setting: one of some names, or a number within bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Protocol
+
+from sopan.errors import ConfigError, did_you_mean
+
+
+class Rule(Protocol):
+    """What a value must keep to."""
+
+    def remedy(self, value: object) -> str | None:
+        """Say what to give instead, or None if the value is fine."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A choice among named values."""
+
+    choices: tuple[object, ...]
+
+    def remedy(self, value: object) -> str | None:
+        """Say what to give instead, or None if the value is fine."""
+        if any(value is choice or (isinstance(value, str) and value == choice) for choice in self.choices):
+            return None
+        near = did_you_mean(str(value), (choice for choice in self.choices if isinstance(choice, str)))
+        return f"{near}choices: {', '.join(map(repr, self.choices))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A number within bounds, both included.
+
+    Args:
+        kind: Integral or Real.
+        least, most: the bounds; infinite where there is none.
+        optional: None is fine too.
+    """
+
+    kind: type[Integral] | type[Real]
+    least: float
+    most: float
+    optional: bool = False
+
+    def __str__(self) -> str:
+        least, most = f"{self.least:g}", f"{self.most:g}"
+        if math.isinf(self.most):
+            return f"at least {least}"
+        return f"at most {most}" if math.isinf(self.least) else f"from {least} to {most}"
+
+    def remedy(self, value: object) -> str | None:
+        """Say what to give instead, or None if the value is fine."""
+        if value is None and self.optional:
+            return None
+        whole = "whole number" if self.kind is Integral else "number"
+        if not isinstance(value, self.kind) or isinstance(value, bool) or value != value:  # noqa: PLR0124
+            return f"give a {whole} {self}"
+        number = float(value)
+        if self.least <= number <= self.most:
+            return None
+        return f"the nearest that can is {self.least if number < self.least else self.most:g}"
+
+
+def check_values(values: Mapping[str, object], rules: Mapping[str, Rule]) -> None:
+    """Refuse the first value that breaks the rule of its name; each rule has a value.
+
+    Raises:
+        ConfigError: naming the setting, its value and the nearest that can work.
+    """
+    for name, rule in rules.items():
+        if remedy := rule.remedy(values[name]):
+            raise ConfigError(f"{name}={values[name]!r} cannot work", next_step=remedy)
