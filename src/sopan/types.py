@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,12 @@ from sopan.errors import DataError
 Json = Any
 """A value that `json.dumps` takes: None, bool, int, float, str, list, dict."""
 
+Array: TypeAlias = npt.NDArray[Any]
+"""An array of numbers of any kind."""
+Arrays: TypeAlias = Mapping[str, Array]
+"""Arrays by name."""
+Tensor: TypeAlias = Any
+"""A tensor of whichever backend or runtime computes: they share no type."""
 BoolArray = npt.NDArray[np.bool_]
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
@@ -229,7 +235,7 @@ class StepState:
 
     settings: Mapping[str, Json]
     words: tuple[str, ...] = ()
-    arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    arrays: Arrays = field(default_factory=dict)
 
 
 def softmax(logits: FloatArray) -> FloatArray:

@@ -13,7 +13,7 @@ from sopan.errors import ConfigError
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.export_runtime import export_onnx, export_openvino
 from sopan.fit.served import load_served
-from sopan.runtime import quantise
+from sopan.runtime import openvino_program
 from sopan.text.arrow import as_texts
 
 
@@ -52,7 +52,7 @@ def test_bytes_are_not_made_up_where_there_are_none(model, monkeypatch, tmp_path
     with pytest.raises(ConfigError, match="no network of bytes") as refusal:
         load_served(model, precision="int8")
     assert "sopan export" in str(refusal.value.next_step)
-    monkeypatch.setattr(quantise, "find_spec", lambda name: None)
+    monkeypatch.setattr(openvino_program, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="NNCF") as refusal:
         export_openvino(model, tmp_path / "bytes", as_texts(TEXTS), "int8")
     assert "sopan[int8]" in str(refusal.value.next_step)

@@ -18,10 +18,17 @@ from hypothesis import strategies as st
 from quick_steps import EIGHT, SOIL_OR_SEA, brief, eagerly
 
 from sopan.errors import ConfigError
-from sopan.runtime import table
+from sopan.runtime import program as runtimes
 from sopan.runtime.network import EncoderBody, Network, describe, place_table
-from sopan.runtime.program import plan_sorted, read_texts, settle, shapes
-from sopan.runtime.table import RUNTIMES, choose_runtime, compile_network
+from sopan.runtime.program import (
+    RUNTIMES,
+    choose_runtime,
+    compile_network,
+    plan_sorted,
+    read_texts,
+    settle,
+    shapes,
+)
 from sopan.text.arrow import as_texts
 from sopan.text.batch import Batch, open_length
 from sopan.training.backend import make_forward
@@ -183,8 +190,8 @@ def test_places_are_known_as_far_as_padding_reaches(places):
 
 
 def absent(monkeypatch, *modules):
-    there = table.find_spec
-    monkeypatch.setattr(table, "find_spec", lambda name: None if name in modules else there(name))
+    there = runtimes.find_spec
+    monkeypatch.setattr(runtimes, "find_spec", lambda name: None if name in modules else there(name))
 
 
 def test_the_first_that_is_installed_is_taken(monkeypatch):

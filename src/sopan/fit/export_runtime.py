@@ -97,7 +97,7 @@ def _network(saved: Saved) -> Network:
 
 def _graph(network: Network, rectangles: list[Any], precision: Precision) -> Any:
     if precision == "int8":
-        from sopan.runtime.quantise import quantised_graph  # noqa: PLC0415  # needs OpenVINO
+        from sopan.runtime.openvino_program import quantised_graph  # noqa: PLC0415  # needs OpenVINO
 
         return quantised_graph(network, rectangles)
     from sopan.runtime.openvino_program import openvino_graph  # noqa: PLC0415

@@ -18,8 +18,7 @@ import numpy.typing as npt
 from sopan.errors import ConfigError, ModelFolderError, SopanError, damaged
 from sopan.fit.saved import GRAPH, Saved, read_saved
 from sopan.runtime.network import NETWORKS, Network, Precision, describe
-from sopan.runtime.program import Program, read_texts
-from sopan.runtime.table import choose_runtime, compile_network
+from sopan.runtime.program import Program, choose_runtime, compile_network, read_texts
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD
 from sopan.text.intake import Intake, PieceIntake, WordIntake, read_through
@@ -98,7 +97,7 @@ def load_served(
     Args:
         folder: made by `save_model`.
         precision: what a network computes in; None: what it was trained in, which is what it was measured in.
-        runtime: see `sopan.runtime.table.choose_runtime`.
+        runtime: see `sopan.runtime.program.choose_runtime`.
         memory_map: see `load_model`.
 
     Returns:

@@ -6,20 +6,16 @@ in OpenVINO where that is installed, else in NumPy; the head, over the few place
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sopan.runtime.graph import Graph
 from sopan.runtime.network import EncoderBody, Network
 from sopan.runtime.numpy_operations import NumPyOperations
-from sopan.runtime.operations import Tensor
 from sopan.runtime.program import Program
 from sopan.text.batch import Batch
-from sopan.types import BoolArray, Float32Array, Int32Array
+from sopan.types import Arrays, BoolArray, Float32Array, Int32Array, Tensor
 
 
 class HiddenGraph(Graph):
@@ -39,7 +35,7 @@ class RuntimeLanguageModel:
         numpy: run the encoder in NumPy, whatever is installed.
     """
 
-    def __init__(self, weights: Mapping[str, npt.NDArray[Any]], body: EncoderBody, *, numpy: bool = False):
+    def __init__(self, weights: Arrays, body: EncoderBody, *, numpy: bool = False):
         arrays = {
             path: np.asarray(value, np.float32)
             for path, value in weights.items()

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from sopan.text.batch import MULTIPLE, open_length
-from sopan.types import Json, StepState
+from sopan.types import Arrays, Float32Array, Json, StepState
 
 Precision = Literal["float32", "bfloat16", "int8"]
 Output = Literal["logits", "vector"]
@@ -66,7 +65,7 @@ class Network:
         body: how they go together.
     """
 
-    arrays: Mapping[str, npt.NDArray[Any]]
+    arrays: Arrays
     body: Body
 
     @property
@@ -134,7 +133,7 @@ NETWORKS = tuple(_BODIES)
 """The steps that are networks."""
 
 
-def place_table(network: Network, width: int) -> npt.NDArray[np.float32] | None:
+def place_table(network: Network, width: int) -> Float32Array | None:
     """Return what is added to the word in each place, (P, width): places and, where there are any, segment 0.
 
     P covers the longest rectangle, whose padding reaches a little beyond the last place, and the summary

@@ -5,15 +5,11 @@ A `Tensor` is what the runtime calls one: a node of its graph. B texts, T words,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-Tensor: TypeAlias = Any
-Array: TypeAlias = npt.NDArray[Any]
-Arrays: TypeAlias = Mapping[str, Array]
+from sopan.types import Array, Tensor
 
 HIDDEN = np.float32(-3e38)
 """Added to a score, it leaves a weight of 0; see `sopan.steps.attend.lowest`."""
@@ -34,21 +30,21 @@ class Operations(Protocol):
     def matmul(self, x: Tensor, y: Tensor, *, turned: bool = False) -> Tensor:
         """Return x times y; `turned`: y with its last two axes swapped."""
 
-    def add(self, x: Tensor, y: Tensor) -> Tensor: ...  # noqa: D102
-    def subtract(self, x: Tensor, y: Tensor) -> Tensor: ...  # noqa: D102
-    def multiply(self, x: Tensor, y: Tensor) -> Tensor: ...  # noqa: D102
-    def divide(self, x: Tensor, y: Tensor) -> Tensor: ...  # noqa: D102
-    def maximum(self, x: Tensor, y: Tensor) -> Tensor: ...  # noqa: D102
-    def less_equal(self, x: Tensor, y: Tensor) -> Tensor: ...  # noqa: D102
-    def logical_and(self, x: Tensor, y: Tensor) -> Tensor: ...  # noqa: D102
-    def where(self, condition: Tensor, x: Tensor, y: Tensor) -> Tensor: ...  # noqa: D102
-    def tanh(self, x: Tensor) -> Tensor: ...  # noqa: D102
-    def sigmoid(self, x: Tensor) -> Tensor: ...  # noqa: D102
-    def exp(self, x: Tensor) -> Tensor: ...  # noqa: D102
-    def abs(self, x: Tensor) -> Tensor: ...  # noqa: D102
+    def add(self, x: Tensor, y: Tensor, /) -> Tensor: ...  # noqa: D102
+    def subtract(self, x: Tensor, y: Tensor, /) -> Tensor: ...  # noqa: D102
+    def multiply(self, x: Tensor, y: Tensor, /) -> Tensor: ...  # noqa: D102
+    def divide(self, x: Tensor, y: Tensor, /) -> Tensor: ...  # noqa: D102
+    def maximum(self, x: Tensor, y: Tensor, /) -> Tensor: ...  # noqa: D102
+    def less_equal(self, x: Tensor, y: Tensor, /) -> Tensor: ...  # noqa: D102
+    def logical_and(self, x: Tensor, y: Tensor, /) -> Tensor: ...  # noqa: D102
+    def where(self, condition: Tensor, x: Tensor, y: Tensor, /) -> Tensor: ...  # noqa: D102
+    def tanh(self, x: Tensor, /) -> Tensor: ...  # noqa: D102
+    def sigmoid(self, x: Tensor, /) -> Tensor: ...  # noqa: D102
+    def exp(self, x: Tensor, /) -> Tensor: ...  # noqa: D102
+    def abs(self, x: Tensor, /) -> Tensor: ...  # noqa: D102
     def softmax(self, x: Tensor) -> Tensor: ...  # noqa: D102
-    def concatenate(self, parts: list[Tensor], axis: int) -> Tensor: ...  # noqa: D102
-    def transpose(self, x: Tensor, axes: tuple[int, ...]) -> Tensor: ...  # noqa: D102
+    def concatenate(self, parts: list[Tensor], axis: int, /) -> Tensor: ...  # noqa: D102
+    def transpose(self, x: Tensor, axes: tuple[int, ...], /) -> Tensor: ...  # noqa: D102
 
     def gelu(self, x: Tensor, *, exact: bool = True) -> Tensor:
         """Return the GELU, by the error function or, not `exact`, by the tanh that comes near."""

@@ -25,8 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from sopan.errors import ModelFolderError
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.runtime.network import Output, describe
-from sopan.runtime.program import Program, read_texts
-from sopan.runtime.table import compile_network
+from sopan.runtime.program import Program, compile_network, read_texts
 from sopan.steps.base import Labels, Step
 from sopan.steps.layers import Precision
 from sopan.steps.linear import ClassWeight

@@ -16,8 +16,7 @@ from sopan.fit.served import Predictor, Served, load_served
 from sopan.runtime.graph import Graph
 from sopan.runtime.network import Network, describe
 from sopan.runtime.numpy_operations import NumPyOperations
-from sopan.runtime.program import read_texts
-from sopan.runtime.table import compile_network
+from sopan.runtime.program import compile_network, read_texts
 from sopan.storage.manifest import MANIFEST
 from sopan.text.arrow import as_texts
 from sopan.text.batch import FIRST_WORD
