@@ -73,7 +73,7 @@ def in_bytes(folders: Folders, length: int) -> Path:
     """
     target = folders.home / f"sopan-{length}-int8"
     if not target.exists():
-        from sopan.fit.export_runtime import export_openvino  # noqa: PLC0415
+        from sopan.fit.export.runtimes import export_openvino  # noqa: PLC0415
         from sopan.text.arrow import as_texts  # noqa: PLC0415
 
         texts, _ = reviews("train", SHOWN, start=LEARNT)

@@ -11,7 +11,7 @@ from quick_steps import EIGHT, LABELS, SOIL_OR_SEA, TEXTS, brief, eagerly, quick
 
 from sopan.errors import ConfigError
 from sopan.fit.artifact import load_model, save_model
-from sopan.fit.export_runtime import export_onnx, export_openvino
+from sopan.fit.export.runtimes import export_onnx, export_openvino
 from sopan.fit.served import load_served
 from sopan.runtime import openvino_program
 from sopan.text.arrow import as_texts

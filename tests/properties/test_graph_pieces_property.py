@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties.strategies import TELLING, texts
 
-from sopan.fit.graph_pieces import GraphPieces
+from sopan.fit.export.graph_pieces import GraphPieces
 from sopan.text.wordpiece import SPECIALS, WordPiece
 
 MARKS = "\u0301\u0323\u0345\u0334\u302e\u302f\u1b44\u094d\u09bc\u09be\u034f\u3099\U0001d165\U0001d16d\u0901"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties.strategies import texts
 
-from sopan.fit.graph_words import GraphWords
+from sopan.fit.export.graph_words import GraphWords
 from sopan.text.tokenize import tokenize
 
 

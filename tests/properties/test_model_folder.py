@@ -17,8 +17,7 @@ from small_step import NaiveBayes, enter_in_table, trained
 from sopan.errors import ModelFolderError
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.predict import _guard
-from sopan.fit.saved import GRAPH, SEALED
-from sopan.fit.words import decode_words, encode_words
+from sopan.fit.saved import GRAPH, SEALED, decode_words, encode_words
 from sopan.storage.manifest import _entries
 from sopan.storage.tensors import DTYPES, read_tensors
 

@@ -12,10 +12,8 @@ import tensorflow as tf
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from sopan.errors import ConfigError
-from sopan.fit.graph_pieces import GraphPieces
-from sopan.fit.graph_windows import GraphWindows, pooled
-from sopan.fit.piece_tables import composition_tables, normal_form, rules_of
-from sopan.fit.piece_trie import trie_of
+from sopan.fit.export.graph_pieces import GraphPieces, GraphWindows, pooled
+from sopan.fit.export.piece_tables import composition_tables, normal_form, rules_of, trie_of
 from sopan.text.windows import cut_windows
 from sopan.text.wordpiece import CLS, SEP, SPECIALS, WordPiece
 

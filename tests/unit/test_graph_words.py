@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from sopan.fit.graph_tables import SEPARATOR, PointTable, normal_tables
-from sopan.fit.graph_unicode import Composed, FormatRemoval, Lower, to_stream
-from sopan.fit.graph_words import GraphVocabulary, GraphWords
+from sopan.fit.export.graph_unicode import Composed, FormatRemoval, Lower, to_stream
+from sopan.fit.export.graph_words import GraphVocabulary, GraphWords
+from sopan.fit.export.unicode_tables import SEPARATOR, PointTable, normal_tables
 from sopan.text.batch import clip
 from sopan.text.tokenize import tokenize
 from sopan.text.unicode import FORMAT_CHARACTERS

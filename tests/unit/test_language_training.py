@@ -9,7 +9,6 @@ import pytest
 from small_language import PIECES, sentences
 
 from sopan.errors import ConfigError
-from sopan.fit.checkpoint import CheckpointFile
 from sopan.steps.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.text.packing import Rows
@@ -17,6 +16,7 @@ from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import WordPiece
 from sopan.training import language
 from sopan.training.backend import make_stepper
+from sopan.training.checkpoint import CheckpointFile
 from sopan.training.language import language_loss, train_language
 from sopan.training.language_batches import Batches, Task
 from sopan.training.language_recipe import LanguageRecipe, make_optimizer

@@ -9,11 +9,11 @@ import pytest
 from quick_steps import EIGHT, LABELS, ON_KERAS, OVER_WORDS, SOIL_OR_SEA, TEXTS, brief, eagerly, quick
 
 from sopan.errors import ConfigError, DataError
-from sopan.fit.checkpoint import CheckpointFile
 from sopan.steps import make_step, neural, step_class
 from sopan.steps.base import Memo
 from sopan.text.vectors import load_word_vectors
 from sopan.training import loop
+from sopan.training.checkpoint import CheckpointFile
 from sopan.training.recipe import Monitor
 
 

@@ -9,12 +9,12 @@ import pytest
 from small_language import PIECES, sentences, untrained
 
 from sopan.errors import ConfigError
-from sopan.fit.checkpoint import CheckpointFile
 from sopan.lm.pretrain import VECTOR_SPREAD, Pretraining, make_judge, pretrain, start_vectors
 from sopan.steps.encoder_config import bert_config
 from sopan.text.packing import Sequences, fill_rows
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import WordPiece
+from sopan.training.checkpoint import CheckpointFile
 from sopan.training.language_batches import Batches, Task
 from sopan.training.language_recipe import LanguageRecipe
 from sopan.training.recipe import Monitor

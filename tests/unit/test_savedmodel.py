@@ -17,8 +17,8 @@ import tensorflow as tf
 from small_step import trained
 
 from sopan.errors import ConfigError, ModelFolderError, SopanError
-from sopan.fit import savedmodel
-from sopan.fit.savedmodel import AT_ONCE, SAVED_MODEL_FILES, TRIALS, export_keras, export_savedmodel
+from sopan.fit.export import savedmodel
+from sopan.fit.export.savedmodel import AT_ONCE, SAVED_MODEL_FILES, TRIALS, export_keras, export_savedmodel
 from sopan.steps import make_step
 from sopan.text.arrow import as_texts
 

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from quick_steps import EIGHT, SOIL_OR_SEA, brief, eagerly
 
-from sopan.fit.savedmodel import AT_ONCE, TRIALS, export_keras, export_savedmodel
+from sopan.fit.export.savedmodel import AT_ONCE, TRIALS, export_keras, export_savedmodel
 from sopan.text.arrow import as_texts
 
 LONG = [*EIGHT, "The gulls, " * 90, "ছবিটা খুব ভালো, " * 20, "the old captain " * 7, *TRIALS]

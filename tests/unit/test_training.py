@@ -11,10 +11,10 @@ import pytest
 from keras import ops
 
 from sopan.errors import ConfigError, ModelFolderError
-from sopan.fit.checkpoint import CheckpointFile
 from sopan.text.batch import bucket_lengths, clip
 from sopan.training import loop
 from sopan.training.backend import make_forward
+from sopan.training.checkpoint import CheckpointFile
 from sopan.training.forward import read_all
 from sopan.training.loop import cross_entropy, train
 from sopan.training.optimizer import WarmUpDecay, adamw

@@ -120,7 +120,7 @@ def load_served(
             )
         if named != "keras":
             return _served(saved, step, named, chosen)
-    from sopan.fit.config import rebuild  # noqa: PLC0415  # brings the steps in
+    from sopan.fit.artifact import rebuild  # noqa: PLC0415  # brings the steps in
 
     return cast(Predictor, rebuild(saved))
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from sopan.fit.artifact import label_names, load_model
+from sopan.fit.artifact import load_model
 from sopan.fit.explain import NOT_A_CAUSE, SHARES, Explanation, Sanity, explain_text, top_words
+from sopan.fit.saved import label_names
 from sopan.steps.base import Step
 from sopan.storage.atomic import write_atomic
 from sopan.types import Evidence, Json

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from sopan.errors import ConfigError, ModelFolderError
 from sopan.fit.artifact import load_model, save_model
-from sopan.fit.checkpoint import CheckpointFile
 from sopan.fit.predict import evaluate_model, predict_stream, write_predictions
 from sopan.fit.saved import MODEL_FILES
 from sopan.fit.served import load_served
@@ -25,6 +24,7 @@ from sopan.storage.atomic import check_replaceable, folder_lock, replacing_file
 from sopan.text.duplicates import fingerprint
 from sopan.text.read import read_corpus, stream_texts
 from sopan.text.vectors import WordVectors, load_word_vectors, save_projector, save_word2vec
+from sopan.training.checkpoint import CheckpointFile
 from sopan.training.recipe import Monitor
 from sopan.types import Json
 from sopan.usecases.inputs import check_out, check_steps, clean_split, labelled_parts, with_unlabelled
@@ -204,7 +204,7 @@ def _export_network(
             next_step="name some, 1,000 or more if you can: --texts reviews.csv",
         )
     estimator = load_model(model)
-    from sopan.fit.savedmodel import export_keras, export_savedmodel  # noqa: PLC0415  # imports Keras
+    from sopan.fit.export.savedmodel import export_keras, export_savedmodel  # noqa: PLC0415  # imports Keras
 
     if form == "keras":
         export_keras(estimator, out)
@@ -221,7 +221,7 @@ def _export_graph(
     precision: str,
     reading: TextOptions,
 ) -> None:
-    from sopan.fit.export_runtime import export_onnx, export_openvino  # noqa: PLC0415  # needs the runtimes
+    from sopan.fit.export.runtimes import export_onnx, export_openvino  # noqa: PLC0415  # needs the runtimes
 
     if form == "onnx":
         export_onnx(model, out)

@@ -14,7 +14,6 @@ from typing import cast, get_args
 import numpy as np
 
 from sopan.errors import ConfigError, DataError
-from sopan.fit.checkpoint import CheckpointFile
 from sopan.lm.card import describe_model
 from sopan.lm.hugging_face import FILES, save_hugging_face
 from sopan.lm.pretrain import Pretrained, Pretraining, Start
@@ -28,6 +27,7 @@ from sopan.storage.atomic import check_replaceable, folder_lock, write_atomic
 from sopan.text.packing import LEAST
 from sopan.text.piece_store import PieceStore, write_store
 from sopan.text.wordpiece import WordPiece
+from sopan.training.checkpoint import CheckpointFile
 from sopan.training.devices import check_rows, choose_xla, idle_gpus
 from sopan.training.language_batches import Batches, PairTask, Task
 from sopan.training.language_recipe import LanguageRecipe, OptimizerName

@@ -156,7 +156,7 @@ def _serving(estimator: NeuralStep | Bert, served: Any) -> Callable[[Any], dict[
 
 def _logits_of_words(estimator: NeuralStep, served: Any) -> Callable[[Any], Any]:
     """Return the function from texts (n,) to logits (n, C) float32 of a step over words."""
-    from sopan.fit.graph_words import GraphVocabulary  # noqa: PLC0415  # imports TensorFlow
+    from sopan.fit.export.graph_words import GraphVocabulary  # noqa: PLC0415  # imports TensorFlow
 
     known = estimator.vocabulary_
     read = GraphVocabulary(
@@ -170,7 +170,7 @@ def _logits_of_pieces(estimator: Bert, served: Any) -> Callable[[Any], Any]:
     """Return the function from texts (n,) to logits (n, C) float32 of a step over pieces."""
     import tensorflow as tf  # noqa: PLC0415
 
-    from sopan.fit.graph_windows import GraphWindows, pooled  # noqa: PLC0415  # imports TensorFlow
+    from sopan.fit.export.graph_pieces import GraphWindows, pooled  # noqa: PLC0415  # imports TensorFlow
 
     read = served.read = GraphWindows(
         estimator.wordpiece_,

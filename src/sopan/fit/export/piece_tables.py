@@ -17,7 +17,7 @@ import numpy as np
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
 from sopan.errors import ConfigError
-from sopan.fit.graph_tables import NormalTables, PointTable, assembled
+from sopan.fit.export.unicode_tables import PAIR, NormalTables, PointTable, assembled
 from sopan.text.piece_rules import Accents, Rules
 from sopan.text.unicode import CODE_POINTS
 from sopan.text.wordpiece import CONTINUES, UNK
@@ -32,9 +32,13 @@ IN_WORD, PUNCTUATION = 1, 2
 HIGHEST, LOWEST = "\u0345", "\u0334"
 """Marks of the highest and the lowest canonical combining class, 240 and 1."""
 
+FIRST_ROOT, LATER_ROOT, ROOTS = 0, 1, 2
+"""Nodes of a trie from which the first piece of a word, and the others, are spelt."""
+
+NO_PIECE = -1
+
 PART = "|"
 """Parts texts that go through the library as one: it changes nothing, and nothing changes it."""
-
 
 AT_ONCE = 1 << 16
 
@@ -224,3 +228,45 @@ def _each(normalizer: normalizers.Normalizer, texts: Sequence[str]) -> list[str]
     """Bring texts without `PART` to a normal form, many at a time."""
     batches = (PART.join(texts[start : start + AT_ONCE]) for start in range(0, len(texts), AT_ONCE))
     return list(chain.from_iterable(normalizer.normalize_str(batch).split(PART) for batch in batches))
+
+
+# ---- pieces as a trie ------------------------------------------------------------------------------
+
+
+class PieceTrie(NamedTuple):
+    """Pieces by their characters, in nodes numbered breadth first from `ROOTS` on.
+
+    Args:
+        edges: (E,) int64, sorted: `parent * PAIR + code point`; the i-th leads to node `ROOTS + i`.
+        pieces: (E + ROOTS,) int32, the id of the piece that ends at a node, or `NO_PIECE`.
+    """
+
+    edges: Int64Array
+    pieces: Int32Array
+
+
+def trie_of(pieces: Sequence[str], longest: int) -> PieceTrie:
+    """Lay out V pieces in id order as a trie.
+
+    Args:
+        pieces: those that begin with `CONTINUES` are spelt from `LATER_ROOT`, without it.
+        longest: the most characters of a word that is cut; pieces that are longer are left out.
+    """
+    texts = [piece.removeprefix(CONTINUES) for piece in pieces]
+    lengths = np.array(list(map(len, texts)))
+    nodes = np.array([LATER_ROOT if piece.startswith(CONTINUES) else FIRST_ROOT for piece in pieces])
+    used = np.flatnonzero((lengths > 0) & (lengths <= longest))
+    points = np.zeros((len(used), lengths[used].max(initial=0)), np.int64)
+    for row, index in enumerate(used):
+        points[row, : lengths[index]] = list(map(ord, texts[index]))
+    lengths, nodes = lengths[used], nodes[used]
+    edges, n_nodes = [np.empty(0, np.int64)], ROOTS
+    for depth in range(points.shape[1]):
+        longer = lengths > depth
+        found, which = np.unique(nodes[longer] * PAIR + points[longer, depth], return_inverse=True)
+        nodes[longer] = n_nodes + which
+        edges.append(found)
+        n_nodes += len(found)
+    ids = np.full(n_nodes, NO_PIECE, np.int32)
+    ids[nodes] = used
+    return PieceTrie(np.concatenate(edges), ids)

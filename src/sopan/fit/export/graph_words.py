@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from sopan.fit.graph_tables import SEPARATOR, class_table
-from sopan.fit.graph_unicode import Composed, FormatRemoval, Lookup, Lower, Tensor, to_stream
+from sopan.fit.export.graph_unicode import Composed, FormatRemoval, Lookup, Lower, Tensor, to_stream
+from sopan.fit.export.unicode_tables import SEPARATOR, class_table
 from sopan.kernels.segment import (
     DOUBLE_QUOTE,
     EXTEND,

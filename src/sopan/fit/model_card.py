@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from sopan.types import Json
 
-TEMPLATE = """\
+_TEMPLATE = """\
 ---
 library_name: sopan
 pipeline_tag: text-classification
@@ -95,7 +95,7 @@ def model_card(config: Mapping[str, Json], *, adds: str, lacks: str) -> str:
     data = config["data"]
     names = list(config["label2id"])
     shown = ", ".join(map(_quote, names[:_LABELS_SHOWN]))
-    return TEMPLATE.format(
+    return _TEMPLATE.format(
         step=config["step"],
         data=_quote(data.get("name", "unnamed texts")),
         n_labels=len(names),

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from sopan.fit.graph_tables import (
+from sopan.fit.export.unicode_tables import (
     CAPITAL_I_WITH_DOT,
     CAPITAL_SIGMA,
     FINAL_SIGMA,

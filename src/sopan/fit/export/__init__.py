@@ -1,0 +1,1 @@
+"""A fitted network in formats that others load: SavedModel, `.keras`, OpenVINO's graph, ONNX."""
