@@ -10,12 +10,13 @@ Shape legend, used in every docstring:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self, TypeAlias
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from annotated_types import Ge, Interval
 
 from sopan.errors import DataError
 
@@ -35,6 +36,42 @@ FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.integer[Any]]
 """Indices into the names of classes."""
+Share = Annotated[float, Interval(ge=0, le=1)]
+Amount = Annotated[float, Ge(0)]
+Count = Annotated[int, Ge(0)]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A value that JSON holds as an object, whose keys are its fields' names; `class_` is the key `class`.
+
+    A field with the default None is left out where it is None. From the fields' types pydantic derives the
+    JSON Schema, and checks strictly what is read back; making a record checks nothing, and needs no pydantic.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = {
+        "alias_generator": lambda name: name.rstrip("_"),
+        "allow_inf_nan": False,
+        "extra": "forbid",
+        "strict": True,
+    }
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the value as `json.dumps` takes it."""
+        held = {each: getattr(self, each.name) for each in fields(self)}
+        return {
+            each.name.rstrip("_"): _as_json(value)
+            for each, value in held.items()
+            if value is not None or each.default is MISSING
+        }
+
+
+def _as_json(value: Json) -> Json:
+    if isinstance(value, Record):
+        return value.as_json()
+    if isinstance(value, Mapping):
+        return {key: _as_json(each) for key, each in value.items()}
+    return [_as_json(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True, slots=True)

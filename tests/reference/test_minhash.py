@@ -14,7 +14,7 @@ from sopan.kernels.minhash import (
     shingles,
     signatures,
 )
-from sopan.text.near import near_duplicates
+from sopan.text.duplicates import near_duplicates
 from sopan.types import Encoded
 
 

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from corpora import corpus, named_split, sentences
 
+from sopan.comparison.evidence import leak_effect
 from sopan.errors import DataError
-from sopan.text.audit import Audit, audit_corpus, leak_effect, remove_leaks
+from sopan.text.audit import Audit, audit_corpus, remove_leaks
 from sopan.text.text_quality import TROUBLES, character_counts, find_trouble, script_shares
 from sopan.types import Corpus, Source, Split
 
@@ -25,13 +26,13 @@ def audit(texts: list[str], labels: list[str] | None = None, split: list[str] | 
 
 def found(audited: Audit, code: str) -> Any:
     """Return the finding with that code."""
-    findings = {finding.code: finding for finding in audited.findings}
+    findings = {finding.code: finding for finding in audited.report.findings}
     assert code in findings, f"{code} is not among {sorted(findings)}"
     return findings[code]
 
 
 def codes(audited: Audit) -> set[str]:
-    return {finding.code for finding in audited.findings}
+    return {finding.code for finding in audited.report.findings}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def leaky() -> tuple[Corpus, Split, Audit]:
 
 
 def test_leaks_are_counted_by_pair_of_parts(leaky: tuple[Corpus, Split, Audit]) -> None:
-    leaks = leaky[2].to_json()["leaks"]
+    leaks = leaky[2].report.as_json()["leaks"]
     assert leaks == {
         "test_in_train": 3,  # 14, 15, 16
         "test_in_val": 1,  # 17
@@ -96,7 +97,7 @@ def test_leaked_test_texts_are_marked_in_test_order(leaky: tuple[Corpus, Split, 
 
 
 def test_examples_name_both_rows(leaky: tuple[Corpus, Split, Audit]) -> None:
-    report = leaky[2].to_json()
+    report = leaky[2].report.as_json()
     assert report["duplicates"]["examples"][0] == {
         "rows": [106, 110],
         "parts": ["train", "val"],
@@ -108,7 +109,7 @@ def test_examples_name_both_rows(leaky: tuple[Corpus, Split, Audit]) -> None:
 
 
 def test_copies_within_parts_are_counted(leaky: tuple[Corpus, Split, Audit]) -> None:
-    duplicates = leaky[2].to_json()["duplicates"]
+    duplicates = leaky[2].report.as_json()["duplicates"]
     assert duplicates["within"] == {"train": 0, "val": 0, "test": 1}
     assert duplicates["copies"] == 6
 
@@ -117,7 +118,7 @@ def test_near_duplicates_are_counted_as_pairs_of_different_texts() -> None:
     stem = sentences(6, words=100)
     texts = [stem[0], stem[1], stem[0] + " Yes.", stem[1] + " No.", stem[0] + " Yes!", stem[0] + " Well."]
     parts = ["train", "train", "val", "test", "test", "test"]
-    near = audit(texts, split=parts).to_json()["near_duplicates"]
+    near = audit(texts, split=parts).report.as_json()["near_duplicates"]
     assert near["pairs"] == {
         "train_train": 0,
         "train_val": 1,  # 0-2
@@ -152,7 +153,7 @@ def test_texts_outside_the_split_are_not_looked_at() -> None:
     made = corpus(["one text", "one text", "other", "more", "less"], ["a", "b", "a", "b", "a"])
     audited = audit_corpus(made, Split(np.array([1, 2]), np.array([3]), np.array([4])))
     assert "leak" not in codes(audited)
-    assert audited.to_json()["texts"] == 4
+    assert audited.report.as_json()["texts"] == 4
 
 
 # ---- labels ----------------------------------------------------------------------------------
@@ -163,7 +164,7 @@ def test_the_same_text_with_two_labels_is_a_conflict() -> None:
     audited = audit(texts, ["good", "bad", "bad", "bad", "bad", "good", "bad"])
     conflict = found(audited, "conflicting_labels")
     assert (conflict.level, conflict.count, conflict.rows) == ("warning", 2, (0, 2))
-    assert audited.to_json()["conflicts"] == {
+    assert audited.report.as_json()["conflicts"] == {
         "texts": 2,
         "groups": 1,
         "examples": [{"rows": [0, 2], "labels": ["good", "bad"]}],
@@ -173,7 +174,7 @@ def test_the_same_text_with_two_labels_is_a_conflict() -> None:
 def test_class_balance_is_counted_and_imbalance_warned_of() -> None:
     labels = ["usual"] * 45 + ["rare"] * 4 + ["single"]
     audited = audit(sentences(50), labels, ["train"] * 30 + ["val"] * 10 + ["test"] * 10)
-    report = audited.to_json()
+    report = audited.report.as_json()
     assert report["parts"] == {"train": 30, "val": 10, "test": 10}
     assert report["classes"][2] == {"class": "usual", "train": 30, "val": 10, "test": 5, "share": 0.9}
     assert report["imbalance"] == 45.0
@@ -186,7 +187,9 @@ def test_class_balance_is_counted_and_imbalance_warned_of() -> None:
 def test_findings_come_worst_first() -> None:
     labels = ["usual"] * 46 + ["rare"] * 4
     texts = ["<p>again</p>"] * 2 + sentences(48)
-    levels = [finding.level for finding in audit(texts, labels, ["train"] * 30 + ["test"] * 20).findings]
+    levels = [
+        finding.level for finding in audit(texts, labels, ["train"] * 30 + ["test"] * 20).report.findings
+    ]
     assert levels == sorted(levels, key=["error", "warning", "note"].index)
     assert set(levels) == {"error", "warning", "note"}
 
@@ -201,38 +204,27 @@ def test_from_three_to_one_a_note_says_that_tuning_changes() -> None:
     assert "tuned" in found(audited, "imbalance").message
 
 
-# ---- empties, lengths, truncation --------------------------------------------------------------
+# ---- empties, lengths --------------------------------------------------------------------------
 
 
 def test_empty_blank_and_wordless_texts_are_told_apart() -> None:
     audited = audit(["", " \n\u3000", "?!", "🙂🙂", "words", "more words"])
-    assert audited.to_json()["empty"] == {"empty": 1, "blank": 1, "no_words": 2}
+    assert audited.report.as_json()["empty"] == {"empty": 1, "blank": 1, "no_words": 2}
     assert found(audited, "empty").rows == (0, 1)
     assert found(audited, "no_words").rows == (2, 3)
 
 
 def test_a_corpus_without_any_word_is_audited_all_the_same() -> None:
-    report = audit(["?", "!", ""]).to_json()
+    report = audit(["?", "!", ""]).report.as_json()
     assert report["empty"]["no_words"] == 2
     assert report["lengths"]["words"]["max"] == 0
 
 
 def test_lengths_in_words_and_in_characters() -> None:
-    lengths = audit(["a b", "a b c d", "é", "a b c d e f"]).to_json()["lengths"]
+    lengths = audit(["a b", "a b c d", "é", "a b c d e f"]).report.as_json()["lengths"]
     assert lengths["words"] == {"mean": 3.25, "median": 3.0, "p95": pytest.approx(5.7), "max": 6}
     assert lengths["characters"]["max"] == 11
     assert lengths["characters"]["median"] == 5.0
-
-
-def test_truncation_is_counted_for_each_step() -> None:
-    audited = audit(["one two", "one two three", "one"])
-    assert audited.truncated_at({"bow": None, "short": 2, "shorter": 1}) == {
-        "bow": 0,
-        "short": 1,
-        "shorter": 2,
-    }
-    assert audited.to_json({"short": 2})["truncated"] == {"short": 1}
-    assert audited.to_json()["truncated"] == {}
 
 
 def test_an_empty_split_is_refused() -> None:
@@ -282,7 +274,7 @@ def test_trouble_becomes_a_finding_with_rows() -> None:
     assert found(audited, "mojibake").rows == (1, 3)
     assert found(audited, "mojibake").level == "warning"
     assert found(audited, "nul").message.startswith("1 text with NUL")
-    assert audited.to_json()["encoding"]["mojibake"] == 2
+    assert audited.report.as_json()["encoding"]["mojibake"] == 2
 
 
 def test_scripts_are_shares_of_letters() -> None:
@@ -298,7 +290,7 @@ def test_scripts_are_shares_of_letters() -> None:
 
 def test_unspaced_scripts_are_noted() -> None:
     audited = audit(["ภาพยนตร์เรื่องนี้สนุกมาก", "หนังไม่ดีเลย", "这部电影很好看", "不好看"])
-    notes = " ".join(finding.message for finding in audited.findings if finding.code == "script")
+    notes = " ".join(finding.message for finding in audited.report.findings if finding.code == "script")
     assert "Thai" in notes
 
 
@@ -327,7 +319,7 @@ def test_the_effect_of_no_leaks_is_none() -> None:
 
 
 def test_an_audit_is_plain_json(leaky: tuple[Corpus, Split, Audit]) -> None:
-    report = leaky[2].to_json()
+    report = leaky[2].report.as_json()
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert set(report["findings"][0]) == {"level", "code", "message", "count", "rows"}
 
@@ -354,7 +346,7 @@ def test_121_of_the_talks_test_texts_also_stand_in_train_or_validation(
     talk: tuple[Corpus, Split, Audit],
 ) -> None:
     made, split, audited = talk
-    leaks = audited.to_json()["leaks"]
+    leaks = audited.report.as_json()["leaks"]
     texts = np.array(made.texts.to_pylist(), object)
     seen = set(texts[split.train]) | set(texts[split.val])
     by_hand = sum(text in seen for text in texts[split.test])
@@ -368,7 +360,7 @@ def test_the_talks_split_is_clean_once_leaks_are_removed(talk: tuple[Corpus, Spl
     texts = np.array(made.texts.to_pylist(), object)
     train, val, test = (set(texts[rows]) for rows in (clean.train, clean.val, clean.test))
     assert not train & val | train & test | val & test
-    leaks = audited.to_json()["leaks"]
+    leaks = audited.report.as_json()["leaks"]
     assert len(clean.train) == 5000 - leaks["removed_from_train"]
     assert len(clean.val) == 5000 - leaks["removed_from_val"]
     assert len(clean.test) == 40_000

@@ -7,8 +7,7 @@ import pyarrow as pa
 import pytest
 from corpora import sentences
 
-from sopan.text.duplicates import canonical, duplicate_groups
-from sopan.text.near import WINDOW, NearDuplicates, near_duplicates
+from sopan.text.duplicates import WINDOW, NearDuplicates, canonical, duplicate_groups, near_duplicates
 from sopan.text.vocab import build_vocabulary
 
 

@@ -12,8 +12,9 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from results_sample import LADDER, sample_results
 
+from sopan.comparison.evidence import leak_effect
 from sopan.comparison.schema import results_schema
-from sopan.text.audit import audit_corpus, leak_effect
+from sopan.text.audit import audit_corpus
 from sopan.types import Corpus, Source, Split
 
 VALIDATOR = Draft202012Validator(results_schema())
@@ -97,7 +98,7 @@ def test_it_takes_what_an_audit_gives():
     split = Split(np.arange(18), np.arange(18, 24), np.arange(24, 30))
     audit = audit_corpus(corpus, split)
     effect = leak_effect({"bow": np.array([True, False, True, True, False, True])}, audit.leaked_test)
-    found = json.loads(json.dumps(audit.to_json({"bow": 5}) | {"leak_effect": effect}))
+    found = json.loads(json.dumps(audit.report.as_json() | {"leak_effect": effect}))
     assert found["findings"]
     results = sample_results()
     results["data"]["audit"] = found

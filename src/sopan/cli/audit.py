@@ -39,6 +39,6 @@ def run(
         test=test,
     )
     if as_json:
-        print(json.dumps(found, ensure_ascii=False))
+        print(json.dumps(found.as_json(), ensure_ascii=False))
     else:
         show_audit(found)

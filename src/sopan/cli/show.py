@@ -11,6 +11,7 @@ from rich.text import Text
 from sopan.comparison.audit_view import audit_table
 from sopan.comparison.comparison import Comparison
 from sopan.comparison.leaderboard import leaderboard
+from sopan.text.audit_report import AuditReport
 from sopan.text.display import escape_for_display
 
 out = Console(highlight=False)
@@ -24,7 +25,7 @@ def show_comparison(found: Comparison) -> None:
     out.print(Text(f"\nReport: {found.report}"))
 
 
-def show_audit(found: dict[str, Any]) -> None:
+def show_audit(found: AuditReport) -> None:
     """Print what an audit found."""
     out.print(audit_table(found))
 

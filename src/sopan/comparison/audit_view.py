@@ -2,77 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from sopan.comparison.numbers import plural
+from sopan.text.audit_report import AuditReport, Finding
 from sopan.text.display import escape_for_display
-from sopan.types import Json
+from sopan.text.split import PARTS
 
-PARTS = ("train", "val", "test")
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 MOST_CLASSES = 12
 """How many classes are listed; the rest are summed up in one line."""
 
 
-def audit_table(audit: Mapping[str, Json]) -> Group:
-    """Return an audit, to be printed with Rich; it reads well at 80 columns and without colour.
-
-    Args:
-        audit: `Audit.to_json()`, or `data.audit` of results.json.
-    """
+def audit_table(audit: AuditReport) -> Group:
+    """Return an audit, to be printed with Rich; it reads well at 80 columns and without colour."""
     blank = Text()
     return Group(
-        _findings(audit["findings"]), blank, _parts(audit), blank, _lengths(audit), blank, _texts(audit)
+        _findings(audit.findings), blank, _parts(audit), blank, _lengths(audit), blank, _scripts(audit)
     )
 
 
-def _findings(findings: list[dict[str, Any]]) -> Table | Text:
+def _findings(findings: tuple[Finding, ...]) -> Table | Text:
     if not findings:
         return Text("Nothing found that would spoil a comparison.", style="green")
     table = Table.grid(padding=(0, 2, 0, 0))
     for finding in findings:
-        message = Text(escape_for_display(finding["message"]))
-        if finding["rows"]:
-            more = ", …" if finding["count"] > len(finding["rows"]) else ""
-            one = len(finding["rows"]) == 1 and not more
-            message.append(
-                f" Row{'' if one else 's'} {', '.join(map(str, finding['rows']))}{more}", style="dim"
-            )
-        table.add_row(Text(finding["level"], style=STYLES[finding["level"]]), message)
+        message = Text(escape_for_display(finding.message))
+        if finding.rows:
+            more = ", …" if finding.count > len(finding.rows) else ""
+            one = len(finding.rows) == 1 and not more
+            message.append(f" Row{'' if one else 's'} {', '.join(map(str, finding.rows))}{more}", style="dim")
+        table.add_row(Text(finding.level, style=STYLES[finding.level]), message)
     return table
 
 
-def _parts(audit: Mapping[str, Json]) -> Table:
+def _parts(audit: AuditReport) -> Table:
     """Count texts, classes and copies in each part."""
     table = _number_table("", *PARTS)
-    table.add_row("texts", *(f"{audit['parts'][part]:,}" for part in PARTS), end_section=True)
-    classes = audit["classes"]
+    table.add_row("texts", *map(_count, audit.parts.in_order), end_section=True)
+    classes = audit.classes
     listed = classes if len(classes) <= MOST_CLASSES else classes[: MOST_CLASSES - 1]
     for row in listed:
-        table.add_row(Text("  " + escape_for_display(row["class"])), *(f"{row[part]:,}" for part in PARTS))
+        table.add_row(Text("  " + escape_for_display(row.class_)), *map(_count, row.in_order))
     if rest := classes[len(listed) :]:
-        sums = (f"{sum(row[part] for row in rest):,}" for part in PARTS)
-        table.add_row(f"  {len(rest)} more classes", *sums)
-    for kind, name in (("duplicates", "equal"), ("near_duplicates", "nearly equal")):
-        across = audit[kind]["across"]
+        sums = map(sum, zip(*(row.in_order for row in rest), strict=True))
+        table.add_row(f"  {len(rest)} more classes", *map(_count, sums))
+    for found, name in ((audit.duplicates, "equal"), (audit.near_duplicates, "nearly equal")):
         for earlier in ("train", "val"):
-            counts = (across.get(f"{part}_in_{earlier}") for part in PARTS)
+            counts = (getattr(found.across, f"{part}_in_{earlier}", None) for part in PARTS)
             cells = ("" if count is None else f"{count:,}" for count in counts)
             table.add_row(f"{name} to one in {earlier}", *cells)
     return table
 
 
-def _lengths(audit: Mapping[str, Json]) -> Table:
+def _count(count: int) -> str:
+    return f"{count:,}"
+
+
+def _lengths(audit: AuditReport) -> Table:
     columns = ("mean", "median", "p95", "max")
     table = _number_table("length", *columns)
-    for unit, spread in audit["lengths"].items():
-        table.add_row(f"in {unit}", *(f"{spread[column]:,.0f}" for column in columns))
+    for unit in ("words", "characters"):
+        spread = getattr(audit.lengths, unit)
+        table.add_row(f"in {unit}", *(f"{getattr(spread, column):,.0f}" for column in columns))
     return table
 
 
@@ -85,11 +79,6 @@ def _number_table(*heads: str) -> Table:
     return table
 
 
-def _texts(audit: Mapping[str, Json]) -> Text:
-    """Say in one line each which scripts there are, and which steps cut texts short."""
-    scripts = ", ".join(f"{name} {share:.1%}" for name, share in audit["scripts"].items() if share >= 0.001)
-    lines = [f"scripts: {scripts or 'no letters'}"]
-    for step, count in audit["truncated"].items():
-        if count:
-            lines.append(f"{step} cuts {plural(count, 'text')} short")
-    return Text("\n".join(lines))
+def _scripts(audit: AuditReport) -> Text:
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in audit.scripts.items() if share >= 0.001)
+    return Text(f"scripts: {shares or 'no letters'}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
 
 from sopan.comparison.jobs import Outcome
-from sopan.types import Corpus, Int64Array, Json
+from sopan.types import BoolArray, Corpus, Int64Array, Json
 
 EXCERPT = 700
 """Characters of a text that the report shows."""
@@ -67,3 +68,30 @@ def disagreements(
 def excerpt(text: str) -> str:
     """Cut a text to a length that a report can show, marking the cut."""
     return text if len(text) <= EXCERPT else text[:EXCERPT].rstrip() + " …"
+
+
+def leak_effect(correct: Mapping[str, BoolArray], leaked: BoolArray) -> dict[str, Json]:
+    """Say how each step does on the leaked test texts, and on the others.
+
+    Args:
+        correct: for each step, (N,) whether it got each test text right.
+        leaked: (N,) whether the test text also stands in train or validation.
+
+    Returns:
+        `leaked`, how many texts; and in `steps` for each its accuracy on all texts, on the leaked and on
+        the rest (None where there are none), and the difference that the leaked texts make to the whole.
+    """
+    steps: dict[str, Json] = {}
+    for step, right in correct.items():
+        on_all, on_leaked, on_rest = _mean(right), _mean(right[leaked]), _mean(right[~leaked])
+        steps[step] = {
+            "accuracy": on_all,
+            "accuracy_leaked": on_leaked,
+            "accuracy_rest": on_rest,
+            "difference": None if on_all is None or on_rest is None else on_all - on_rest,
+        }
+    return {"leaked": int(leaked.sum()), "steps": steps}
+
+
+def _mean(right: BoolArray) -> float | None:
+    return float(right.mean()) if len(right) else None

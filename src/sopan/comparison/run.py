@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from sopan import __version__
 from sopan.comparison.environment import environment
-from sopan.comparison.evidence import disagreements, excerpt, predictions_table
+from sopan.comparison.evidence import disagreements, excerpt, leak_effect, predictions_table
 from sopan.comparison.jobs import Outcome, Workers
 from sopan.comparison.label_errors import likely_label_errors
 from sopan.comparison.report import write_report
@@ -30,7 +30,7 @@ from sopan.options.base import Progress
 from sopan.options.data import TokenRule
 from sopan.storage.atomic import write_atomic
 from sopan.storage.strict_json import dump_json
-from sopan.text.audit import Audit, audit_corpus, leak_effect, remove_leaks
+from sopan.text.audit import Audit, audit_corpus, remove_leaks
 from sopan.text.duplicates import fingerprint
 from sopan.text.parquet import write_parquet
 from sopan.text.split import check_parts
@@ -98,7 +98,7 @@ def run_comparison(
     progress("compare", {"stage": "intervals, paired tests, verdict"})
     results: dict[str, Json] = {"sopan": __version__, "data": data}
     results |= _weigh(corpus, clean, outcomes, plan)
-    data["audit"] = audit.to_json() | {"leak_effect": _leak_effect(corpus, clean, audit, outcomes)}
+    data["audit"] = audit.report.as_json() | {"leak_effect": _leak_effect(corpus, clean, audit, outcomes)}
     results["environment"] = environment()
     results["run"] = {"seconds": time.perf_counter() - started}
     return results, predictions_table(corpus, clean.test, outcomes)

@@ -10,10 +10,23 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from sopan.text.duplicates import CANONICAL, duplicate_groups
-from sopan.text.near import SHINGLE, THRESHOLD, NearDuplicates, near_duplicates
+from sopan.text.audit_report import (
+    CopyExample,
+    CrossCounts,
+    DuplicateCounts,
+    NearDuplicateCounts,
+    PartCounts,
+)
+from sopan.text.duplicates import (
+    CANONICAL,
+    SHINGLE,
+    THRESHOLD,
+    NearDuplicates,
+    duplicate_groups,
+    near_duplicates,
+)
 from sopan.text.split import PARTS
-from sopan.types import BoolArray, Encoded, Int64Array, Json
+from sopan.types import BoolArray, Encoded, Int64Array
 
 SAME_TEXT = 0.95
 """Jaccard similarity from which a near-duplicate across parts counts as a leak and is removed.
@@ -63,38 +76,36 @@ class Copies:
         """(N,) of `stands` or `near_stands`: in a part later than the text's own."""
         return np.asarray((stands & (np.arange(3) > self.part[:, None])).any(axis=1))
 
-    def across(self, stands: BoolArray) -> dict[str, int]:
+    def across(self, stands: BoolArray) -> CrossCounts:
         """Count the texts of one part that also stand in an earlier one."""
-        return {
-            f"{PARTS[own]}_in_{PARTS[other]}": int((stands[:, other] & (self.part == own)).sum())
-            for own, other in ((2, 0), (2, 1), (1, 0))
-        }
+        return CrossCounts(
+            **{
+                f"{PARTS[own]}_in_{PARTS[other]}": int((stands[:, other] & (self.part == own)).sum())
+                for own, other in ((2, 0), (2, 1), (1, 0))
+            }
+        )
 
-    def exact_json(self, rows: Int64Array, few: int) -> dict[str, Json]:
-        """Return counts of exact duplicates and a few examples, by their rows (N,) in the source."""
-        within = {}
-        for number, name in enumerate(PARTS):
-            inside = self.groups[self.part == number]
-            within[name] = len(inside) - len(np.unique(inside))
-        examples = []
+    def count_exact(self, rows: Int64Array, few: int) -> DuplicateCounts:
+        """Count exact duplicates, with a few examples by their rows (N,) in the source."""
+        groups = [self.groups[self.part == number] for number in range(len(PARTS))]
+        within = [len(inside) - len(np.unique(inside)) for inside in groups]
         crossing = self.earlier(self.stands)
-        for text in np.concatenate([np.flatnonzero(crossing), np.flatnonzero(self.repeats & ~crossing)])[
-            :few
-        ]:
-            twins = np.flatnonzero(self.groups == self.groups[text])
-            examples.append(self._example(rows, twins[twins != text], int(text)))
-        return {
-            "rule": CANONICAL,
-            "copies": int(self.repeats.sum()),
-            "within": within,
-            "across": self.across(self.stands),
-            "examples": examples,
-        }
+        worth = np.concatenate([np.flatnonzero(crossing), np.flatnonzero(self.repeats & ~crossing)])[:few]
+        twins = [np.flatnonzero(self.groups == self.groups[text]) for text in worth]
+        return DuplicateCounts(
+            rule=CANONICAL,
+            copies=int(self.repeats.sum()),
+            within=PartCounts(**dict(zip(PARTS, within, strict=True))),
+            across=self.across(self.stands),
+            examples=tuple(
+                self._example(rows, alike[alike != text], int(text))
+                for text, alike in zip(worth, twins, strict=True)
+            ),
+        )
 
-    def near_json(self, rows: Int64Array, few: int) -> dict[str, Json]:
-        """Return counts of near-duplicates and a few examples, by their rows (N,) in the source."""
-        examples: list[dict[str, Json]] = []
-        seen: set[frozenset[int]] = set()
+    def count_near(self, rows: Int64Array, few: int) -> NearDuplicateCounts:
+        """Count near-duplicates, with a few examples by their rows (N,) in the source."""
+        examples: dict[tuple[int, ...], CopyExample] = {}
         crossing = self.earlier(self.near_stands)
         for text in np.concatenate(
             [np.flatnonzero(crossing), np.flatnonzero(self.near_stands.any(1) & ~crossing)]
@@ -102,19 +113,17 @@ class Copies:
             if len(examples) == few:
                 break
             example = self._example(rows, self._near_texts(int(text)), int(text))
-            if frozenset(example["rows"]) not in seen:
-                seen.add(frozenset(example["rows"]))
-                examples.append(example)
-        return {
-            "method": METHOD,
-            "threshold": THRESHOLD,
-            "pairs": {
+            examples.setdefault(tuple(sorted(example.rows)), example)
+        return NearDuplicateCounts(
+            method=METHOD,
+            threshold=THRESHOLD,
+            pairs={
                 f"{PARTS[a]}_{PARTS[b]}": int(self.near_pairs[a, b]) for a in range(3) for b in range(a, 3)
             },
-            "across": self.across(self.near_stands),
-            "comparisons_skipped": self.near.skipped,
-            "examples": examples,
-        }
+            across=self.across(self.near_stands),
+            comparisons_skipped=self.near.skipped,
+            examples=tuple(examples.values()),
+        )
 
     def _near_texts(self, text: int) -> Int64Array:
         """Return the texts that are near-duplicates of one, and no exact ones."""
@@ -124,18 +133,18 @@ class Copies:
         )
         return np.flatnonzero(np.isin(self.near.groups, alike) & (self.groups != self.groups[text]))
 
-    def _example(self, rows: Int64Array, others: Int64Array, text: int) -> dict[str, Json]:
+    def _example(self, rows: Int64Array, others: Int64Array, text: int) -> CopyExample:
         """Pair a text with the first of the others, preferring one in an earlier part."""
         other = int(min(others, key=lambda i: (self.part[i] >= self.part[text], i)))
         pair = sorted((other, text), key=lambda i: (self.part[i], i))
         words = sorted(self.near.groups[pair].tolist())
         match = (self.near.first == words[0]) & (self.near.second == words[1])
         similarity = float(self.near.similarity[match][0]) if match.any() else 1.0
-        return {
-            "rows": rows[pair].tolist(),
-            "parts": [PARTS[i] for i in self.part[pair]],
-            "jaccard": similarity,
-        }
+        return CopyExample(
+            rows=tuple(rows[pair].tolist()),
+            parts=tuple(PARTS[i] for i in self.part[pair]),
+            jaccard=similarity,
+        )
 
 
 def find_copies(texts: pa.LargeStringArray, encoded: Encoded, part: Int64Array) -> Copies:

@@ -1,4 +1,4 @@
-"""The looks of an audit: each counts one kind of thing and says in plain words what a reader should know."""
+"""The looks of an audit: each counts one kind of thing, and finds what a reader should know of it."""
 
 from __future__ import annotations
 
@@ -9,43 +9,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sopan.text.audit_report import (
+    ClassCounts,
+    ConflictCounts,
+    ConflictExample,
+    EmptyCounts,
+    Finding,
+    LeakCounts,
+    Lengths,
+    Level,
+    PartCounts,
+    Spread,
+)
 from sopan.text.copies import SAME_TEXT, Copies
+from sopan.text.duplicates import THRESHOLD
 from sopan.text.labels import IMBALANCED, VERY_IMBALANCED, imbalance
-from sopan.text.near import THRESHOLD
 from sopan.text.split import PARTS
-from sopan.text.text_quality import TROUBLES, Level, character_counts, find_trouble, script_shares
+from sopan.text.text_quality import TROUBLES, find_trouble
 from sopan.text.tokenize import script_notes
-from sopan.types import BoolArray, Encoded, Int64Array, Json
+from sopan.types import BoolArray, Encoded, Int64Array
 
 FEW = 5
 """How many rows and examples are shown of each finding."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that a reader should know, in a plain sentence.
-
-    Args:
-        level: 'error' makes scores meaningless, 'warning' may bend them, 'note' is good to know.
-        code: short name, stable across versions.
-        message: the sentence.
-        count: how many texts (for classes: how many classes) it is about.
-        rows: the first few rows concerned, numbered as in the source.
-    """
-
-    level: Level
-    code: str
-    message: str
-    count: int
-    rows: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What one look found: its findings, and its counts as JSON values."""
-
-    findings: list[Finding]
-    numbers: dict[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +66,8 @@ class View:
             yield Finding(level, code, message, count, tuple(self.rows[which][:FEW].tolist()))
 
 
-def look_at_classes(view: View) -> Looked:
-    """Count the texts of each class in each part."""
+def look_at_classes(view: View) -> tuple[PartCounts, tuple[ClassCounts, ...], float, list[Finding]]:
+    """Count the texts of each part and of each class in it, and say how imbalanced the classes are."""
     table = np.zeros((len(view.classes), len(PARTS)), np.int64)
     np.add.at(table, (view.labels, view.part), 1)
     totals = table.sum(axis=1)
@@ -99,16 +84,15 @@ def look_at_classes(view: View) -> Looked:
             "for which settings are tuned here."
         )
         findings.append(Finding(level, "imbalance", message, int((totals > 0).sum())))
-    classes = [
-        {
-            "class": name,
-            **dict(zip(PARTS, row.tolist(), strict=True)),
-            "share": float(row.sum() / totals.sum()),
-        }
+    classes = tuple(
+        ClassCounts(class_=name, share=float(row.sum() / totals.sum()), **_by_part(row))
         for name, row in zip(view.classes, table, strict=True)
-    ]
-    parts = dict(zip(PARTS, table.sum(axis=0).tolist(), strict=True))
-    return Looked(findings, {"parts": parts, "classes": classes, "imbalance": ratio})
+    )
+    return PartCounts(**_by_part(table.sum(axis=0))), classes, ratio, findings
+
+
+def _by_part(counts: Int64Array) -> dict[str, int]:
+    return dict(zip(PARTS, counts.tolist(), strict=True))
 
 
 def _labels(view: View, level: Level, code: str, which: BoolArray, have: str) -> Iterator[Finding]:
@@ -118,7 +102,7 @@ def _labels(view: View, level: Level, code: str, which: BoolArray, have: str) ->
         yield Finding(level, code, f"Labels with {have}: {names}{more}.", int(which.sum()))
 
 
-def look_at_emptiness(view: View) -> Looked:
+def look_at_emptiness(view: View) -> tuple[EmptyCounts, list[Finding]]:
     """Count texts that are empty, that are blank, and that have characters but no word."""
     empty = _mask(pc.equal(pc.binary_length(view.texts), 0))
     blank = _mask(pc.equal(pc.binary_length(pc.utf8_trim_whitespace(view.texts)), 0))
@@ -127,32 +111,24 @@ def look_at_emptiness(view: View) -> Looked:
         *view.finding("warning", "empty", blank, "empty or blank: a step can only guess the label"),
         *view.finding("note", "no_words", wordless, "without a word, only signs or emoji"),
     ]
-    counts = {
-        "empty": int(empty.sum()),
-        "blank": int((blank & ~empty).sum()),
-        "no_words": int(wordless.sum()),
-    }
-    return Looked(findings, {"empty": counts})
+    counts = EmptyCounts(
+        empty=int(empty.sum()), blank=int((blank & ~empty).sum()), no_words=int(wordless.sum())
+    )
+    return counts, findings
 
 
-def look_at_lengths(view: View) -> Looked:
-    """Measure the texts in words and in characters; what a step cannot read is counted by `truncated_at`."""
-    characters = np.asarray(pc.utf8_length(view.texts))
-    return Looked([], {"lengths": {"words": _spread(view.n_words), "characters": _spread(characters)}})
+def measure_lengths(view: View) -> Lengths:
+    """Measure the texts in words and in characters."""
+    return Lengths(words=_spread(view.n_words), characters=_spread(np.asarray(pc.utf8_length(view.texts))))
 
 
-def _spread(lengths: Int64Array) -> dict[str, Json]:
+def _spread(lengths: Int64Array) -> Spread:
     median, p95 = np.percentile(lengths, [50, 95])
-    return {
-        "mean": float(lengths.mean()),
-        "median": float(median),
-        "p95": float(p95),
-        "max": int(lengths.max()),
-    }
+    return Spread(mean=float(lengths.mean()), median=float(median), p95=float(p95), max=int(lengths.max()))
 
 
-def look_at_condition(view: View) -> Looked:
-    """Look for encoding trouble and left-over markup, and name the scripts."""
+def look_at_quality(view: View) -> tuple[dict[str, int], list[Finding]]:
+    """Count the texts with encoding trouble or left-over markup, and note scripts without spaces."""
     trouble = {kind.code: _mask(find_trouble(view.texts, kind)) for kind in TROUBLES}
     findings = [
         found
@@ -163,27 +139,23 @@ def look_at_condition(view: View) -> Looked:
         Finding("note", "script", note.rstrip(".") + ".", len(view.texts))
         for note in script_notes(view.texts)
     ]
-    numbers: dict[str, Json] = {
-        "encoding": {code: int(mask.sum()) for code, mask in trouble.items()},
-        "scripts": script_shares(character_counts(view.texts)),
-    }
-    return Looked(findings, numbers)
+    return {code: int(mask.sum()) for code, mask in trouble.items()}, findings
 
 
-def look_at_copies(view: View, copies: Copies) -> Looked:
-    """Count duplicates, near-duplicates and leaks, and say what is removed."""
+def look_at_copies(view: View, copies: Copies) -> tuple[LeakCounts, list[Finding]]:
+    """Count leaks, and say what repeats and what is removed."""
     leaked, nearly = copies.earlier(copies.stands), copies.earlier(copies.near_stands)
-    leaks: dict[str, int] = {
-        **copies.across(copies.stands),
-        "test_in_train_or_val": int((leaked & (view.part == 2)).sum()),
-        "removed_from_train": int((copies.drop & (view.part == 0)).sum()),
-        "removed_from_val": int((copies.drop & (view.part == 1)).sum()),
-        "removed_as_near": int((copies.drop & ~copies.later(copies.stands)).sum()),
-    }
+    leaks = LeakCounts(
+        **vars(copies.across(copies.stands)),
+        test_in_train_or_val=int((leaked & (view.part == 2)).sum()),
+        removed_from_train=int((copies.drop & (view.part == 0)).sum()),
+        removed_from_val=int((copies.drop & (view.part == 1)).sum()),
+        removed_as_near=int((copies.drop & ~copies.later(copies.stands)).sum()),
+    )
     near = f"nearly repeating one of an earlier part (Jaccard {THRESHOLD} or more)"
     removed = (
         f"removed before any score, being in a later part too (equal, or Jaccard {SAME_TEXT} or more): "
-        f"{leaks['removed_from_train']:,} from train, {leaks['removed_from_val']:,} from validation"
+        f"{leaks.removed_from_train:,} from train, {leaks.removed_from_val:,} from validation"
     )
     findings = [
         *_leak(view, leaked, leaks),
@@ -191,25 +163,20 @@ def look_at_copies(view: View, copies: Copies) -> Looked:
         *view.finding("note", "removed", copies.drop, removed),
         *view.finding("note", "duplicates", copies.repeats, "repeating an earlier one"),
     ]
-    numbers: dict[str, Json] = {
-        "duplicates": copies.exact_json(view.rows, FEW),
-        "near_duplicates": copies.near_json(view.rows, FEW),
-        "leaks": leaks,
-    }
-    return Looked(findings, numbers)
+    return leaks, findings
 
 
-def _leak(view: View, leaked: BoolArray, leaks: dict[str, int]) -> Iterator[Finding]:
+def _leak(view: View, leaked: BoolArray, leaks: LeakCounts) -> Iterator[Finding]:
     count, n_test = int(leaked.sum()), int((view.part == 2).sum())
     if count:
         message = (
-            f"{leaks['test_in_train_or_val']:,} of the {n_test:,} test texts also stand in train or "
-            f"validation, and {leaks['val_in_train']:,} of the validation texts in train."
+            f"{leaks.test_in_train_or_val:,} of the {n_test:,} test texts also stand in train or "
+            f"validation, and {leaks.val_in_train:,} of the validation texts in train."
         )
         yield Finding("warning", "leak", message, count, tuple(view.rows[leaked][:FEW].tolist()))
 
 
-def look_at_conflicts(view: View, copies: Copies) -> Looked:
+def look_at_conflicts(view: View, copies: Copies) -> tuple[ConflictCounts, list[Finding]]:
     """Count texts that stand with different labels."""
     lowest = np.full(copies.groups.max() + 1, len(view.classes), np.int64)
     highest = np.full(len(lowest), -1, np.int64)
@@ -218,13 +185,15 @@ def look_at_conflicts(view: View, copies: Copies) -> Looked:
     torn = (lowest != highest)[copies.groups]
     groups = np.unique(copies.groups[torn])
     says = f"standing with different labels ({len(groups):,} different): no step can get all of them right"
-    examples = []
-    for group in groups[:FEW]:
-        members = np.flatnonzero(copies.groups == group)[:FEW]
-        labels = [view.classes[label] for label in view.labels[members]]
-        examples.append({"rows": view.rows[members].tolist(), "labels": labels})
-    numbers = {"texts": int(torn.sum()), "groups": len(groups), "examples": examples}
-    return Looked([*view.finding("warning", "conflicting_labels", torn, says)], {"conflicts": numbers})
+    members = [np.flatnonzero(copies.groups == group)[:FEW] for group in groups[:FEW]]
+    examples = tuple(
+        ConflictExample(
+            rows=tuple(view.rows[few].tolist()), labels=tuple(view.classes[i] for i in view.labels[few])
+        )
+        for few in members
+    )
+    counts = ConflictCounts(texts=int(torn.sum()), groups=len(groups), examples=examples)
+    return counts, [*view.finding("warning", "conflicting_labels", torn, says)]
 
 
 def _mask(flags: pa.BooleanArray) -> BoolArray:

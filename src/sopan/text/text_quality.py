@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import regex
 
-Level = Literal["note", "warning", "error"]
+from sopan.text.audit_report import Level
 
 
 @dataclass(frozen=True, slots=True)

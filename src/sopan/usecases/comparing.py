@@ -17,6 +17,7 @@ from sopan.options.classify import AuditOptions, CompareOptions
 from sopan.steps import STEPS
 from sopan.storage.atomic import folder_lock
 from sopan.text.audit import audit_corpus
+from sopan.text.audit_report import AuditReport
 from sopan.text.datasets import fetch
 from sopan.text.read import read_corpus
 from sopan.types import Json
@@ -63,14 +64,14 @@ def compare(options: CompareOptions) -> Comparison:
 
 
 @takes(AuditOptions)
-def audit(options: AuditOptions) -> dict[str, Json]:
+def audit(options: AuditOptions) -> AuditReport:
     """Look for what would spoil a comparison: duplicates, leaks, conflicting labels, empties, imbalance.
 
     Raises:
         SopanError: the data cannot be read or split.
     """
     corpus = read_corpus(options.data, options)
-    return audit_corpus(corpus, split_corpus(corpus, options)).to_json()
+    return audit_corpus(corpus, split_corpus(corpus, options)).report
 
 
 def fetch_data(name: str) -> dict[str, Json]:

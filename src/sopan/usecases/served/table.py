@@ -132,22 +132,22 @@ def _to_score(corpus: Corpus) -> Int64Array:
 def _audit(corpus: Corpus, *, labelled: bool) -> dict[str, Json]:
     """Look at all texts as one part, and keep what a page shows."""
     none = np.empty(0, np.int64)
-    found = audit_corpus(corpus, Split(np.arange(len(corpus)), none, none)).to_json()
+    found = audit_corpus(corpus, Split(np.arange(len(corpus)), none, none)).report
     classes = [
-        {"class": row["class"], "texts": row["train"], "share": round(row["share"], DECIMALS)}
-        for row in found["classes"]
+        {"class": row.class_, "texts": row.train, "share": round(row.share, DECIMALS)}
+        for row in found.classes
     ]
     return {
         "texts": len(corpus),
-        "findings": [finding for finding in found["findings"] if finding["code"] != NOBODY_TESTS],
+        "findings": [finding.as_json() for finding in found.findings if finding.code != NOBODY_TESTS],
         "classes": classes if labelled else [],
-        "imbalance": round(found["imbalance"], DECIMALS) if labelled else None,
-        "lengths": found["lengths"],
-        "empty": sum(found["empty"].values()),
-        "duplicates": found["duplicates"]["within"]["train"],
-        "near_duplicates": found["near_duplicates"]["pairs"]["train_train"],
-        "conflicts": found["conflicts"]["texts"],
-        "scripts": {name: round(share, DECIMALS) for name, share in found["scripts"].items()},
+        "imbalance": round(found.imbalance, DECIMALS) if labelled else None,
+        "lengths": found.lengths.as_json(),
+        "empty": found.empty.empty + found.empty.blank + found.empty.no_words,
+        "duplicates": found.duplicates.within.train,
+        "near_duplicates": found.near_duplicates.pairs["train_train"],
+        "conflicts": found.conflicts.texts,
+        "scripts": {name: round(share, DECIMALS) for name, share in found.scripts.items()},
     }
 
 
