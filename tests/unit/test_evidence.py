@@ -18,8 +18,7 @@ from small_step import LABELS, TEXTS, trained
 
 from sopan.errors import DataError
 from sopan.steps import make_step
-from sopan.steps.integrated_gradients import integrated_gradients
-from sopan.steps.slopes import slopes_of
+from sopan.steps.integrated_gradients import integrated_gradients, slopes_of
 
 ODD = [
     "",

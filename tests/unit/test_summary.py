@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from sopan.steps.summary import PickWords, summarise
+from sopan.steps.layers import PickWords, summarise
 
 X = np.array(
     [[[0, 4], [math.log(3), 8], [9, 9]], [[-2, -1], [-4, -3], [7, 7]], [[5, 6], [7, 8], [9, 1]]], "float32"

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from sopan.errors import DataError
-from sopan.steps.embedding import CbowSettings, train_word_vectors
-from sopan.steps.pool import bag
+from sopan.steps.embedding import CbowSettings, bag, train_word_vectors
 from sopan.types import Encoded
 
 

@@ -20,7 +20,7 @@ from tokenizers import Tokenizer, processors
 
 from sopan.errors import ConfigError
 from sopan.steps.bert_folder import HEADS
-from sopan.steps.bert_layout import tensors_of
+from sopan.steps.bert_layout import to_hugging_face
 from sopan.steps.encoder_config import EncoderConfig
 from sopan.steps.language_model import LanguageModel
 from sopan.storage.atomic import replacing_folder
@@ -130,7 +130,7 @@ def _tensors(model: LanguageModel, stored: Stored) -> dict[str, npt.NDArray[Any]
     else:
         dtype = np.dtype(stored)
     with np.errstate(over="ignore"):
-        tensors = {name: tensor.astype(dtype) for name, tensor in tensors_of(weights).items()}
+        tensors = {name: tensor.astype(dtype) for name, tensor in to_hugging_face(weights).items()}
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise ConfigError(f"{name} does not fit into {stored}", next_step="store float32")

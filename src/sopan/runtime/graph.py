@@ -128,7 +128,7 @@ class Graph:
         return ops.where(seen, ops.constant(np.float32(0)), ops.constant(HIDDEN))
 
     def summary(self, x: Tensor, mask: Tensor, summary: str) -> Tensor:
-        """Return (B, D) for x (B, T, D): `sopan.steps.summary.summarise`."""
+        """Return (B, D) for x (B, T, D): `sopan.steps.layers.summarise`."""
         ops = self.ops
         seen = ops.reshape(ops.cast(mask, np.float32), (0, -1, 1))  # (B, T, 1)
         some = ops.reduce("max", seen, 1)  # (B, 1): whether there is any word

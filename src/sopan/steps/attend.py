@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import keras
 from keras import ops
 
-Tensor: TypeAlias = Any
-"""A tensor of whichever backend Keras runs on."""
+from sopan.types import Tensor
+
 Score: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """How well each query fits each key: (…, Q, D) and (…, T, D) to (…, Q, T)."""
 

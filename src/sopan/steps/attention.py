@@ -29,10 +29,11 @@ import numpy.typing as npt
 from keras import ops
 
 from sopan.options.rules import Between, OneOf, Rule
-from sopan.steps.attend import Tensor, attend, dot
+from sopan.steps.attend import attend, dot
 from sopan.steps.layers import Seeds, dense
 from sopan.steps.neural import NeuralStep
 from sopan.steps.settings import settings_to_try
+from sopan.types import Tensor
 
 Look = Literal["global", "local-m", "local-p"]
 Scoring = Literal["dot", "general", "additive"]

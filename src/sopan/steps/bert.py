@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from numbers import Integral, Real
 from typing import Any, ClassVar, Self, get_args
 
 import numpy as np
@@ -24,16 +25,15 @@ from keras import ops
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, DataError
+from sopan.options.rules import Between, OneOf, Rule
 from sopan.steps.base import Labels, Memo, check_labels
 from sopan.steps.bert_evidence import piece_evidence
 from sopan.steps.bert_network import HEAD, PieceSummary, build_classifier, freeze, layer_rates
-from sopan.steps.bert_rules import BERT_RULES
 from sopan.steps.bert_start import SCRATCH, Adaptation, Start, adapted, check_words, from_nothing
 from sopan.steps.encoder_config import EncoderConfig
-from sopan.steps.layers import computing_in
-from sopan.steps.network import NetworkStep
-from sopan.steps.settings import check_settings, weighed_too
-from sopan.steps.weights import set_weights, weights_of
+from sopan.steps.layers import computing_in, get_weights, set_weights
+from sopan.steps.network import NETWORK_RULES, NetworkStep
+from sopan.steps.settings import TEXT_RULES, check_settings, weighed_too
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.intake import PieceIntake
 from sopan.text.vectors import WordVectors
@@ -117,7 +117,7 @@ class Bert(NetworkStep):
         """Take a language model, let it read the texts, then teach it the labels; see `Step.fit`."""
         texts = as_texts(X)
         classes, labels = check_labels(len(texts), y)
-        check_settings(self, BERT_RULES)
+        check_settings(self, _RULES)
         memo, more = memo or Memo(), as_texts([] if unlabelled is None else unlabelled)
         key = self._start_key()
         start = memo.recall(("start", *key), lambda: self._start(texts, more))
@@ -256,7 +256,7 @@ class Bert(NetworkStep):
             "encoder": asdict(self.config_),
             **self.wordpiece_.choices,
         }
-        return StepState(settings, self.wordpiece_.pieces, weights_of(self.network_))
+        return StepState(settings, self.wordpiece_.pieces, get_weights(self.network_))
 
     def restore(self, state: StepState) -> None:
         """Take back what `state` gave.
@@ -281,3 +281,26 @@ class Bert(NetworkStep):
         """List settings, the best guess first; few, because each takes long."""
         rate = cls.learning_rate
         return weighed_too(class_counts, [{"learning_rate": rate * factor} for factor in (1.0, 0.5, 2.0)])
+
+
+_RULES: dict[str, Rule] = {
+    **NETWORK_RULES,
+    "class_weight": TEXT_RULES["class_weight"],
+    "random_state": Between(Integral, 0, 1e18),
+    "max_length": Between(Integral, 4, 100_000),
+    "long_texts": OneOf(get_args(LongTexts)),
+    "max_windows": Between(Integral, 1, 1000),
+    "pool": OneOf(get_args(Pool)),
+    "summary": OneOf(get_args(PieceSummary)),
+    "layer_decay": Between(Real, 0.01, 1),
+    "frozen_layers": Between(Integral, 0, 1000, optional=True),
+    "warm_up": Between(Real, 0, 1),
+    "adapt_steps": Between(Integral, 0, 100_000_000, optional=True),
+    "adapt_seconds": Between(Real, 0.1, 1e9, optional=True),
+    "adapt_rate": Between(Real, 1e-8, 1),
+    "width": Between(Integral, 1, 4096),
+    "depth": Between(Integral, 1, 48),
+    "heads": Between(Integral, 1, 64),
+    "inner": Between(Integral, 1, 16_384),
+    "vocabulary": Between(Integral, 100, 1_000_000),
+}

@@ -17,9 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from sopan.steps.integrated_gradients import integrated_gradients
+from sopan.steps.integrated_gradients import integrated_gradients, slopes_of
 from sopan.steps.network import NetworkStep
-from sopan.steps.slopes import slopes_of
 from sopan.text.arrow import as_texts
 from sopan.text.batch import MULTIPLE, batches
 from sopan.text.windows import Pool, Windows

@@ -19,7 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sopan.errors import ConfigError, DataError, ModelFolderError
-from sopan.steps.bert_layout import ORDERS, POOLER, PREDICTS, language_model_shapes, plain_name, weights_of
+from sopan.steps.bert_layout import (
+    ORDERS,
+    POOLER,
+    PREDICTS,
+    from_hugging_face,
+    language_model_shapes,
+    plain_name,
+)
 from sopan.steps.encoder_config import EncoderConfig, bert_config
 from sopan.steps.stored_tensors import stored_tensors
 from sopan.storage.strict_json import read_json
@@ -216,7 +223,7 @@ def _weights(
         if any(path.startswith(paths) for path in shapes) and not any(n.startswith(begins) for n in names):
             missing_heads.append(paths[0].removesuffix("/"))
             shapes = {path: shape for path, shape in shapes.items() if not path.startswith(paths)}
-    weights, unused = weights_of(tensors, shapes)  # type: ignore[arg-type]  # read when asked to be arrays
+    weights, unused = from_hugging_face(tensors, shapes)  # type: ignore[arg-type]  # read when asked to be arrays
     kept = tuple(name for name in unused if not name.endswith("position_ids"))
     return weights, pairs, tuple(missing_heads), kept
 

@@ -1,26 +1,21 @@
 """BERT's weights under Hugging Face's names, in and out.
 
 Both hold the same numbers. A dense kernel is (in, out) here and (out, in) there; the kernels of queries, keys
-and values stand side by side in one here and apart there. Here weights go by their path in `build_bert` or
+and values stand side by side in one here and apart there. Here weights go by their path in
 `build_language_model`; there, in a model with heads, the names of all but the heads begin with `bert.`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from sopan.errors import ModelFolderError
 from sopan.steps.encoder_config import EncoderConfig
+from sopan.types import Array, Arrays
 
-if TYPE_CHECKING:  # reading a folder needs no Keras
-    import keras
-
-Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
-"""Or what has a shape and becomes an array when it is asked to."""
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
 
 PREDICTS, POOLER, ORDERS = "cls.predictions.", "pooler.dense.", "cls.seq_relationship."
@@ -35,46 +30,13 @@ _OLD_ENDINGS = {".gamma": ".weight", ".beta": ".bias"}
 """What the first checkpoints called the weights of a layer norm."""
 
 
-# ---- Models --------------------------------------------------------------------------------------
-
-
-def to_hugging_face(model: keras.Model) -> dict[str, npt.NDArray[Any]]:
-    """Return the weights of a BERT under the names of `transformers`.
-
-    Args:
-        model: from `build_bert` (those of `BertModel`) or `build_language_model` (of `BertForPreTraining`).
-    """
-    from keras import ops  # noqa: PLC0415  # it is there, as the model is
-
-    return tensors_of({weight.path: ops.convert_to_numpy(weight.value) for weight in model.weights})
-
-
-def from_hugging_face(model: keras.Model, tensors: Arrays) -> list[str]:
-    """Give a BERT the weights of a `BertModel`, or of a model built around one.
-
-    Args:
-        model: from `build_bert` or `build_language_model`; set in place, if all weights are there and fit.
-        tensors: see `weights_of`.
-
-    Returns:
-        The names that were not used: those of the heads that `model` lacks.
-
-    Raises:
-        ModelFolderError: see `weights_of`.
-    """
-    values, unused = weights_of(tensors, {weight.path: tuple(weight.shape) for weight in model.weights})
-    for weight in model.weights:
-        weight.assign(values[weight.path])
-    return unused
-
-
 # ---- Arrays --------------------------------------------------------------------------------------
 
 
-def tensors_of(weights: Arrays) -> dict[str, npt.NDArray[Any]]:
+def to_hugging_face(weights: Arrays) -> dict[str, Array]:
     """Return weights, given by our paths, under Hugging Face's names; tied ones once."""
     prefix = "bert." if any(path.startswith("predict/") for path in weights) else ""
-    tensors: dict[str, npt.NDArray[Any]] = {}
+    tensors: dict[str, Array] = {}
     for path, names in _names(weights):
         parts = np.split(weights[path], len(names), axis=-1)
         for name, part in zip(names, parts, strict=True):
@@ -83,7 +45,7 @@ def tensors_of(weights: Arrays) -> dict[str, npt.NDArray[Any]]:
     return tensors
 
 
-def weights_of(tensors: Arrays, shapes: Shapes) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:
+def from_hugging_face(tensors: Arrays, shapes: Shapes) -> tuple[dict[str, Array], list[str]]:
     """Return the weights of our paths, made of tensors with Hugging Face's names, and which were not used.
 
     All shapes are compared before any array is read.
@@ -211,6 +173,6 @@ def _layer(layers: list[str]) -> list[str]:
     return [f"encoder.layer.{number}.{part}" for part in _IN_BLOCK["/".join(layers[1:])]]
 
 
-def _turned(path: str, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _turned(path: str, part: Array) -> Array:
     """Turn a dense kernel from (in, out) to (out, in) or back; leave other weights as they are."""
     return part.T if path.endswith("/kernel") else part

@@ -16,8 +16,8 @@ from keras import ops
 
 from sopan.steps.encoder import embedding_initializer, encode
 from sopan.steps.encoder_config import EncoderConfig
-from sopan.steps.heads import kernel_initializer, seeds
-from sopan.steps.summary import summarise
+from sopan.steps.heads import kernel_initializer, split_seed
+from sopan.steps.layers import summarise
 
 PieceSummary = Literal["cls", "mean"]
 
@@ -33,7 +33,7 @@ EMBEDDINGS = ("words/", "positions/", "segment_vectors/", "input_norm/", "projec
 def build_classifier(
     config: EncoderConfig, vocabulary: int, n_classes: int, *, summary: PieceSummary, seed: int
 ) -> keras.Model:
-    """Build a classifier over pieces, with weights under the same paths as `build_bert`.
+    """Build a classifier over pieces, with weights under the same paths as `build_language_model`.
 
     Args:
         config: from `bert_config`; its `dropout` is also that of the summary.
@@ -47,7 +47,7 @@ def build_classifier(
         "attention": depth times (B, H, T, T)}, all float32. Its layer `words` holds the vectors of pieces,
         its layer `body` goes from these to the results.
     """
-    of_words, of_encoder, of_pooler, of_drop, of_logits = seeds(seed, 5)
+    of_words, of_encoder, of_pooler, of_drop, of_logits = split_seed(seed, 5)
     vectors = keras.Input((None, config.width), name="vectors")
     mask = keras.Input((None,), dtype="bool", name="mask")
     segments = ops.zeros_like(mask, dtype="int32") if config.segments else None

@@ -23,11 +23,20 @@ from sopan.errors import DataError
 from sopan.options.data import TokenRule
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.steps.base import Labels, Memo, Step, check_labels
-from sopan.steps.embedding import CbowSettings, Words, embed_words
+from sopan.steps.embedding import (
+    CbowSettings,
+    Pooling,
+    Words,
+    bag,
+    common_component,
+    embed_words,
+    pool,
+    without_component,
+    word_weights,
+)
 from sopan.steps.evidence import contributions_of, vocabulary_evidence
 from sopan.steps.feature_weights import log_count_ratio
 from sopan.steps.linear import ClassWeight, LinearModel, fit_standardised
-from sopan.steps.pool import Pooling, bag, common_component, pool, without_component, word_weights
 from sopan.steps.settings import VECTOR_RULES, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.cores import cores
@@ -43,7 +52,7 @@ class CBOW(Step):
 
     Args:
         pooling: what a word weighs in the mean: all the same, inverse document frequency, or smooth inverse
-            frequency with the common component removed (see `sopan.steps.pool`).
+            frequency with the common component removed (see `sopan.steps.embedding`).
         distinct: count each word of a text once, however often it comes.
         nb: weigh words more that tell the classes apart: times 1 + nb · |log-count ratio| (see `bow`).
         C: inverse strength of the L2 regularisation, on features of unit variance.

@@ -4,42 +4,189 @@
     `depth` times:  x + attention, x + feed-forward, normalised before (pre) or after (post) each
     -> normalise (pre) -> hidden (B, T, width), and each layer's weights (B, H, T, T)
 
-`build_bert` puts word ids before it and a pooler behind it, number for number as Hugging Face's `BertModel`.
+With `bert_config`, number for number as Hugging Face's `BertModel`.
 
-Sources: A. Vaswani et al., "Attention Is All You Need" (2017), section 3.1; J. Devlin et al., "BERT" (2019).
+Sources: A. Vaswani et al., "Attention Is All You Need" (2017), section 3; R. Xiong et al., "On Layer
+Normalization in the Transformer Architecture" (2020) for where to normalise; J. Devlin et al., "BERT" (2019).
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any, Self
+
 import keras
+import numpy as np
+from keras import ops
 
-from sopan.steps.attend import Tensor
-from sopan.steps.blocks import EncoderBlock, LearnedPositions, SinusoidalPositions
+from sopan.errors import ConfigError
 from sopan.steps.encoder_config import EncoderConfig
-from sopan.steps.heads import kernel_initializer, seeds
+from sopan.steps.heads import MultiHeadAttention, kernel_initializer, split_seed
+from sopan.types import Tensor
 
-# ---- Functional models -----------------------------------------------------------------------
+# ---- Layers ----------------------------------------------------------------------------------
 
 
-def build_encoder(config: EncoderConfig, *, seed: int, vector_width: int | None = None) -> keras.Model:
-    """Build the encoder of word vectors.
+@keras.saving.register_keras_serializable("sopan")
+class SinusoidalPositions(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
+    """Add to each word sines and cosines of its place: Vaswani et al. (2017), section 3.5."""
+
+    def call(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+        """Return x (B, T, D) with its places added, 0 … T - 1 or those given (B, T); D is even."""
+        width = x.shape[-1]
+        place = ops.arange(ops.shape(x)[1])[None] if places is None else places  # (1 or B, T)
+        rate = ops.convert_to_tensor(1e-4 ** (np.arange(0, width, 2) / width), "float32")  # (D / 2,)
+        angle = ops.cast(place, "float32")[..., None] * rate
+        pairs = ops.stack([ops.sin(angle), ops.cos(angle)], axis=-1)  # (1 or B, T, D / 2, 2)
+        return x + ops.cast(ops.reshape(pairs, (*ops.shape(place), width)), x.dtype)
+
+
+@keras.saving.register_keras_serializable("sopan")
+class LearnedPositions(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
+    """Add to each word a vector learnt for its place, as BERT does.
 
     Args:
-        config: what it is made of.
-        seed: decides the initial weights and the dropout.
-        vector_width: D of the vectors that come in; where it is not `config.width`, a layer `project` makes
-            it so.
-
-    Returns:
-        A model `encoder` from [vectors (B, T, D), mask (B, T) bool], and segments (B, T) int32 third if the
-        configuration has some, to {"hidden": (B, T, width), "attention": depth times (B, H, T, T)}.
+        max_length: the most places there are.
+        initializer: how the vectors start.
     """
-    vectors = keras.Input((None, vector_width or config.width), name="vectors")
-    mask = keras.Input((None,), dtype="bool", name="mask")
-    segments = keras.Input((None,), dtype="int32", name="segments") if config.segments else None
-    hidden, attention = encode(vectors, mask, segments, config=config, seed=seed)
-    inputs = [one for one in (vectors, mask, segments) if one is not None]
-    return keras.Model(inputs, {"hidden": hidden, "attention": attention}, name="encoder")
+
+    def __init__(self, max_length: int, *, initializer: Any = "uniform", **kwargs: Any):
+        super().__init__(**kwargs)
+        self.max_length = max_length
+        self.initializer = keras.initializers.get(initializer)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the vectors (max_length, D)."""
+        shape = (self.max_length, input_shape[-1])
+        self.vectors = self.add_weight(shape=shape, initializer=self.initializer, name="vectors")
+
+    def call(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+        """Return x (B, T, D) with its places added: 0 … T - 1, or those given (B, T), below `max_length`."""
+        if places is not None:
+            return x + ops.cast(ops.take(self.vectors, places, axis=0), x.dtype)
+        length = ops.shape(x)[1]
+        if isinstance(length, int) and length > self.max_length:
+            raise ConfigError(f"{length} words have no place among {self.max_length} learned positions")
+        return x + self.vectors[:length]
+
+    def compute_output_shape(
+        self, x_shape: tuple[int | None, ...], places_shape: tuple[int | None, ...] | None = None
+    ) -> tuple[int | None, ...]:
+        """Say that x keeps its shape (B, T, D): Keras would try a T longer than there are places."""
+        return x_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that made this layer."""
+        initializer = keras.initializers.serialize(self.initializer)
+        return {**super().get_config(), "max_length": self.max_length, "initializer": initializer}
+
+
+@keras.saving.register_keras_serializable("sopan")
+class FeedForward(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
+    """Widen each word, bend it by the exact GELU, and narrow it again: Vaswani et al. (2017), eq. 2.
+
+    Args:
+        inner: width in the middle.
+        seed: decides the initial weights.
+        initial_std: see `EncoderConfig`.
+    """
+
+    def __init__(self, inner: int, *, seed: int, initial_std: float | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.inner, self.seed, self.initial_std = inner, seed, initial_std
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights for x of shape (B, T, D)."""
+        width = int(input_shape[-1] or 0)
+        up, down = (kernel_initializer(seed, self.initial_std) for seed in split_seed(self.seed, 2))
+        policy = self.dtype_policy
+        self.up = keras.layers.Dense(self.inner, kernel_initializer=up, name="up", dtype=policy)
+        self.down = keras.layers.Dense(width, kernel_initializer=down, name="down", dtype=policy)
+        self.up.build((None, None, width))
+        self.down.build((None, None, self.inner))
+
+    def call(self, x: Tensor) -> Tensor:
+        """Return (B, T, D) for x (B, T, D)."""
+        return self.down(keras.activations.gelu(self.up(x), approximate=False))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that made this layer."""
+        own = {"inner": self.inner, "seed": self.seed, "initial_std": self.initial_std}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("sopan")
+class EncoderBlock(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
+    """Self-attention, then feed-forward, each added to its own input: Vaswani et al. (2017), section 3.1.
+
+    Args:
+        config: what the encoder is made of.
+        seed: decides the initial weights and the dropout.
+    """
+
+    def __init__(self, config: EncoderConfig, *, seed: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.config, self.seed = config, seed
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights for x of shape (B, T, D)."""
+        config, policy = self.config, self.dtype_policy
+        attention, feed_forward, *drops = split_seed(self.seed, 4)
+        self.attention = MultiHeadAttention(
+            int(input_shape[-1] or 0),
+            config.heads,
+            seed=attention,
+            dropout=config.attention_dropout,
+            causal=config.causal,
+            initial_std=config.initial_std,
+            name="attention",
+            dtype=policy,
+        )
+        self.feed_forward = FeedForward(
+            config.inner,
+            seed=feed_forward,
+            initial_std=config.initial_std,
+            name="feed_forward",
+            dtype=policy,
+        )
+        self.norms = [
+            keras.layers.LayerNormalization(epsilon=config.epsilon, name=f"{of}_norm", dtype=policy)
+            for of in ("attention", "feed_forward")
+        ]
+        self.drops = [keras.layers.Dropout(config.dropout, seed=one, dtype=policy) for one in drops]
+        for layer in (self.attention, self.feed_forward, *self.norms):
+            layer.build(input_shape)
+
+    def call(self, x: Tensor, mask: Tensor, training: bool | None = None) -> tuple[Tensor, Tensor]:
+        """Let the words of a text read one another, then think each for itself.
+
+        Args:
+            x: (B, T, D) float.
+            mask: (B, T) or (B, T, T) bool, see `MultiHeadAttention.call`.
+            training: whether anything is dropped.
+
+        Returns:
+            (B, T, D), and the attention weights (B, H, T, T).
+        """
+        pre = self.config.norm == "pre"
+        (first, second), (drop, drop_again) = self.norms, self.drops
+        read, weights = self.attention(first(x) if pre else x, mask, training=training)
+        x = x + drop(read, training=training)
+        x = x if pre else first(x)
+        x = x + drop_again(self.feed_forward(second(x) if pre else x), training=training)
+        return (x if pre else second(x)), weights
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that made this layer."""
+        return {**super().get_config(), "config": asdict(self.config), "seed": self.seed}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Make the layer that gave this."""
+        return cls(**{**config, "config": EncoderConfig(**config["config"])})
+
+
+# ---- Functional model ------------------------------------------------------------------------
 
 
 def encode(
@@ -64,7 +211,7 @@ def encode(
     Returns:
         hidden (B, T, width), and each layer's weights (B, H, T, T), lowest first.
     """
-    of_project, of_positions, of_segments, of_drop, *of_blocks = seeds(seed, 4 + config.depth)
+    of_project, of_positions, of_segments, of_drop, *of_blocks = split_seed(seed, 4 + config.depth)
     x = vectors
     if x.shape[-1] != config.width:
         start = kernel_initializer(of_project, config.initial_std)
@@ -88,32 +235,6 @@ def encode(
     if config.norm == "pre":  # the last sum has not been normalised yet
         x = keras.layers.LayerNormalization(epsilon=config.epsilon, name="output_norm")(x)
     return x, attention
-
-
-def build_bert(config: EncoderConfig, vocabulary: int, *, seed: int) -> keras.Model:
-    """Build the encoder of word ids as BERT has it; `sopan.steps.bert_layout` carries weights in and out.
-
-    Args:
-        config: from `bert_config`.
-        vocabulary: V, how many words there are.
-        seed: decides the initial weights and the dropout.
-
-    Returns:
-        A model `bert` from [ids (B, T) int32, mask (B, T) bool], and segments (B, T) int32 third if the
-        configuration has some, to {"hidden": (B, T, width), "pooled": (B, width), from the first word,
-        "attention": depth times (B, H, T, T)}. Its layer `words` holds the word vectors (V, width), its
-        layer `encoder` is what `build_encoder` gives.
-    """
-    of_words, of_encoder, of_pooler = seeds(seed, 3)
-    ids = keras.Input((None,), dtype="int32", name="ids")
-    mask = keras.Input((None,), dtype="bool", name="mask")
-    segments = [keras.Input((None,), dtype="int32", name="segments")] if config.segments else []
-    words = keras.layers.Embedding(vocabulary, config.width, embedding_initializer(of_words), name="words")
-    outputs = build_encoder(config, seed=of_encoder)([words(ids), mask, *segments])
-    start = kernel_initializer(of_pooler, config.initial_std)
-    pooler = keras.layers.Dense(config.width, "tanh", kernel_initializer=start, name="pooler")
-    outputs = {**outputs, "pooled": pooler(outputs["hidden"][:, 0])}
-    return keras.Model([ids, mask, *segments], outputs, name="bert")
 
 
 def embedding_initializer(seed: int) -> keras.initializers.Initializer:

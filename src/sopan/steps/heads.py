@@ -15,11 +15,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from sopan.steps.attend import Tensor, attend
+from sopan.steps.attend import attend
 from sopan.steps.encoder_config import check_heads
+from sopan.types import Tensor
 
 
-def seeds(seed: int, n: int) -> list[int]:
+def split_seed(seed: int, n: int) -> list[int]:
     """Return n independent seeds made from one, the same ones every time."""
     return [int(one) & 0x7FFFFFFF for one in np.random.SeedSequence(seed).generate_state(n)]
 
@@ -97,7 +98,7 @@ class MultiHeadAttention(keras.layers.Layer):  # type: ignore[misc]  # an untype
             "initial_std": initial_std,
         }
         self.width, self.heads, self.causal = width, heads, causal
-        self.qkv_seed, out_seed, drop_seed = seeds(seed, 3)
+        self.qkv_seed, out_seed, drop_seed = split_seed(seed, 3)
         self.qkv = keras.layers.Dense(3 * width, name="qkv", dtype=self.dtype_policy)
         self.out = None
         if project_out:

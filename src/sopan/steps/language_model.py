@@ -19,17 +19,15 @@ import numpy.typing as npt
 from keras import ops
 
 from sopan.errors import ModelFolderError
-from sopan.steps.attend import Tensor
 from sopan.steps.encoder import embedding_initializer, encode
 from sopan.steps.encoder_config import EncoderConfig
-from sopan.steps.heads import kernel_initializer, seeds
-from sopan.steps.layers import Precision, computing_in
-from sopan.steps.weights import set_weights, weights_of
+from sopan.steps.heads import kernel_initializer, split_seed
+from sopan.steps.layers import Precision, computing_in, get_weights, set_weights
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import WordPiece
 from sopan.training.backend import make_forward
 from sopan.training.quiet import quiet
-from sopan.types import Float32Array, Int32Array
+from sopan.types import Float32Array, Int32Array, Tensor
 
 Objective = Literal["masked", "causal"]
 
@@ -56,7 +54,7 @@ class Bias(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
 def build_language_model(
     config: EncoderConfig, vocabulary: int, *, seed: int, pairs: bool = False
 ) -> keras.Model:
-    """Build a language model with the weights of BERT, under the same paths as `build_bert`.
+    """Build a language model with the weights of BERT; `sopan.steps.bert_layout` carries them in and out.
 
     Args:
         config: from `bert_config`; `causal` decides what a word may see.
@@ -70,7 +68,7 @@ def build_language_model(
         (B, H, T, T)}, and "order" (S, 2) with `pairs`. `at` and `firsts` count through B · T; the latter
         are the places of the pairs' `[CLS]`.
     """
-    of_words, of_encoder, of_pooler, of_predict, of_order = seeds(seed, 5)
+    of_words, of_encoder, of_pooler, of_predict, of_order = split_seed(seed, 5)
     grid = [keras.Input((None,), dtype="int32", name=n) for n in ("ids", "blocks", "places", "segments")]
     ids, blocks, places, segments = grid
     at = keras.Input((), dtype="int32", name="at")
@@ -148,7 +146,7 @@ class LanguageModel:
 
     def weights(self) -> dict[str, npt.NDArray[Any]]:
         """Return every weight by its path, as float32."""
-        return weights_of(self.network)
+        return get_weights(self.network)
 
     def set_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take weights by path; further ones, such as those of heads that this model lacks, are left.

@@ -27,9 +27,8 @@ from sopan.options.rules import Between, OneOf, Rule
 from sopan.runtime.network import Output, describe
 from sopan.runtime.program import Program, compile_network, read_texts
 from sopan.steps.base import Labels, Step
-from sopan.steps.layers import Precision
+from sopan.steps.layers import Precision, get_weights, set_weights
 from sopan.steps.linear import ClassWeight
-from sopan.steps.weights import set_weights, weights_of
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import Clipped, bucket_lengths
 from sopan.text.intake import Intake, read_through
@@ -182,7 +181,7 @@ class NetworkStep(Step):
         Raises:
             ModelFolderError: arrays that are not this network's.
         """
-        if odd := sorted(arrays.keys() - weights_of(self.network_).keys()):
+        if odd := sorted(arrays.keys() - get_weights(self.network_).keys()):
             raise ModelFolderError(f"the network has no {odd[0]!r}")
         set_weights(self.network_, arrays)
         self._programs = {}

@@ -25,10 +25,9 @@ from sopan.options.rules import Between, OneOf, Rule
 from sopan.steps.base import Labels, Memo, check_labels
 from sopan.steps.embedding import CbowSettings, Words, embed_words
 from sopan.steps.integrated_gradients import neural_evidence
-from sopan.steps.layers import Seeds, computing_in
+from sopan.steps.layers import Seeds, computing_in, get_weights
 from sopan.steps.network import NETWORK_RULES, NetworkStep
 from sopan.steps.settings import VECTOR_RULES, check_settings
-from sopan.steps.weights import weights_of
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD, clip
 from sopan.text.cores import cores
@@ -205,7 +204,7 @@ class NeuralStep(NetworkStep):
         """Give the words, the buckets and every weight by its path."""
         check_is_fitted(self, "network_")
         buckets = {"buckets": list(self.buckets_)}
-        return StepState(buckets, self.vocabulary_.words, weights_of(self.network_))
+        return StepState(buckets, self.vocabulary_.words, get_weights(self.network_))
 
     def restore(self, state: StepState) -> None:
         """Take back what `state` gave.

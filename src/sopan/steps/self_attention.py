@@ -26,10 +26,9 @@ from keras import ops
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.steps.encoder_config import check_heads
 from sopan.steps.heads import MultiHeadAttention
-from sopan.steps.layers import Seeds, dense
+from sopan.steps.layers import Seeds, Summary, dense, summarise
 from sopan.steps.neural import NeuralStep
 from sopan.steps.settings import settings_to_try
-from sopan.steps.summary import Summary, summarise
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

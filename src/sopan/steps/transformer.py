@@ -23,13 +23,12 @@ import numpy.typing as npt
 from keras import ops
 
 from sopan.options.rules import Between, OneOf, Rule
-from sopan.steps.attend import Tensor
 from sopan.steps.encoder import encode
 from sopan.steps.encoder_config import EncoderConfig, Norm, Positions
-from sopan.steps.layers import Seeds, dense
+from sopan.steps.layers import Seeds, Summary, dense, summarise
 from sopan.steps.neural import NeuralStep
 from sopan.steps.settings import settings_to_try
-from sopan.steps.summary import Summary, summarise
+from sopan.types import Tensor
 
 
 @keras.saving.register_keras_serializable("sopan")
