@@ -134,7 +134,6 @@ def _random(shape: str) -> Any:
 
 def _write(estimator: Any, folders: Folders) -> None:
     from sopan.fit.artifact import save_model  # noqa: PLC0415
-    from sopan.lm.keras_hub import save_keras_hub  # noqa: PLC0415
     from sopan.steps.language_model import LanguageModel  # noqa: PLC0415
 
     for length in LENGTHS:
@@ -144,9 +143,42 @@ def _write(estimator: Any, folders: Folders) -> None:
     model = LanguageModel.make(estimator.config_, estimator.wordpiece_, seed=0, pairs=True)
     model.set_weights(model.weights() | weights)
     model.missing_heads = ("predict", "order")
-    save_keras_hub(model, folders.keras_hub)
+    _write_keras_hub(model, folders.keras_hub)
     np.savez(folders.keras_hub / "logits.npz", **logits)
     _write_hugging_face(model, logits, estimator.classes_.tolist(), folders.hugging_face)
+
+
+def _write_keras_hub(model: Any, folder: Path) -> None:
+    """Let KerasHub write a preset of random weights, and put the model's in their place."""
+    import h5py  # noqa: PLC0415
+    from keras_hub.models import BertBackbone, BertTokenizer  # noqa: PLC0415
+
+    from sopan.steps.bert_layout import keras_hub_name, to_hugging_face  # noqa: PLC0415
+
+    config, rules = model.config, model.wordpiece.rules
+    BertBackbone(
+        vocabulary_size=len(model.wordpiece),
+        num_layers=config.depth,
+        num_heads=config.heads,
+        hidden_dim=config.width,
+        intermediate_dim=config.inner,
+        max_sequence_length=config.max_length,
+        dropout=config.dropout,
+    ).save_to_preset(str(folder))
+    BertTokenizer(
+        vocabulary=list(model.wordpiece.pieces),
+        lowercase=rules.lowercase,
+        strip_accents=rules.accents == "strip",
+    ).save_to_preset(str(folder))
+    tensors = {name.removeprefix("bert."): a for name, a in to_hugging_face(model.weights()).items()}
+    names: list[str] = []
+    with h5py.File(folder / "model.weights.h5", "r+") as file:
+        file.visit(names.append)
+        for theirs in names:
+            if ours := keras_hub_name(theirs):
+                turned = ours.endswith(".weight") and not ours.endswith("_embeddings.weight")
+                array = tensors[ours].T if turned else tensors[ours]
+                file[theirs][...] = array.reshape(file[theirs].shape)
 
 
 def _write_hugging_face(model: Any, logits: dict[str, Any], labels: list[str], folder: Path) -> None:

@@ -358,7 +358,7 @@ def test_missing_and_damaged_files_are_named(folder, tmp_path):
         read_bert_folder(folder)
     weights.unlink()
     with pytest.raises(
-        ModelFolderError, match=r"holds no weights; model\.safetensors, pytorch_model\.bin or"
+        ModelFolderError, match=r"holds no weights; model\.safetensors, pytorch_model\.bin, "
     ):
         read_bert_folder(folder)
     for name in ("tokenizer.json", "vocab.txt"):

@@ -1,11 +1,12 @@
-"""A folder that holds a BERT, as Hugging Face or Google lay it out, read.
+"""A folder that holds a BERT, as Hugging Face, Google or KerasHub lay it out, read.
 
     config.json or bert_config.json           sizes
     tokenizer.json, or vocab.txt with tokenizer_config.json   how texts are cut
-    model.safetensors, pytorch_model.bin or bert_model.ckpt.*   weights, see `sopan.steps.stored_tensors`
+    model.safetensors, pytorch_model.bin, bert_model.ckpt.* or *.weights.h5   see `sopan.steps.stored_tensors`
 
 All sizes are compared before any weight is read. A head that the folder lacks keeps its initial weights, and
-the model says so: see `LanguageModel.missing_heads`.
+the model says so: see `LanguageModel.missing_heads`. KerasHub has no head for pairs, and approximates the
+GELU, which BERT was not trained with; here it is exact.
 """
 
 from __future__ import annotations
@@ -14,9 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
 
 from sopan.errors import ConfigError, DataError, ModelFolderError
 from sopan.steps.bert_layout import (
@@ -28,11 +26,12 @@ from sopan.steps.bert_layout import (
     plain_name,
 )
 from sopan.steps.encoder_config import EncoderConfig, bert_config
-from sopan.steps.stored_tensors import stored_tensors
+from sopan.steps.stored_tensors import KERAS_HUB, stored_tensors
 from sopan.storage.strict_json import read_json
 from sopan.storage.tensors import Stored
 from sopan.text.piece_rules import Accents
 from sopan.text.wordpiece import WordPiece
+from sopan.types import Float32Array
 
 if TYPE_CHECKING:  # reading a folder needs no Keras
     from sopan.steps.language_model import LanguageModel
@@ -67,6 +66,16 @@ _FIXED = {
     "pruned_heads": {},
 }
 """What a BERT has that can be read, where its configuration speaks of it."""
+_KERAS_HUB = {
+    "vocab_size": "vocabulary_size",
+    "hidden_size": "hidden_dim",
+    "num_hidden_layers": "num_layers",
+    "num_attention_heads": "num_heads",
+    "intermediate_size": "intermediate_dim",
+    "max_position_embeddings": "max_sequence_length",
+    "type_vocab_size": "num_segments",
+}
+"""What KerasHub calls these sizes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +94,7 @@ class BertFolder:
 
     config: EncoderConfig
     wordpiece: WordPiece
-    weights: Mapping[str, npt.NDArray[np.float32]]
+    weights: Mapping[str, Float32Array]
     pairs: bool
     missing_heads: tuple[str, ...]
     labels: tuple[str, ...]
@@ -120,6 +129,8 @@ def read_bert_folder(folder: str | Path) -> BertFolder:
         what = "holds no config.json" if folder.is_dir() else "there is no such folder"
         raise ModelFolderError(what, where=str(folder), next_step="name a folder that holds a BERT")
     described = read_json(found)
+    if (folder / KERAS_HUB).is_file():
+        described = _keras_hub_config(described, found)
     try:
         config = encoder_config(described)
     except ConfigError as error:
@@ -170,6 +181,18 @@ def encoder_config(described: Mapping[str, Any]) -> EncoderConfig:
     return replace(bert_config(**values), causal=causal)
 
 
+def _keras_hub_config(described: Mapping[str, Any], where: Path) -> dict[str, Any]:
+    """Say in Hugging Face's terms what KerasHub's `config.json` says."""
+    values = described.get("config")
+    if described.get("class_name") != "BertBackbone" or not isinstance(values, dict):
+        raise ModelFolderError(
+            f"is a {described.get('class_name')}", where=str(where), next_step="a BertBackbone can be read"
+        )
+    dropout = values.get("dropout", 0.1)
+    sizes = {ours: values.get(theirs) for ours, theirs in _KERAS_HUB.items()}
+    return {**sizes, "hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+
+
 def read_wordpiece(folder: Path) -> WordPiece:
     """Read how a BERT's folder cuts texts: from `tokenizer.json`, else from `vocab.txt`.
 
@@ -179,7 +202,9 @@ def read_wordpiece(folder: Path) -> WordPiece:
         ModelFolderError: there is neither, or they are not WordPiece's.
     """
     try:
-        if (folder / "tokenizer.json").is_file():
+        if (folder / KERAS_HUB).is_file():
+            wordpiece = _from_keras_hub(folder)
+        elif (folder / "tokenizer.json").is_file():
             wordpiece = WordPiece.load(folder / "tokenizer.json")
         elif (folder / "vocab.txt").is_file():
             wordpiece = _from_vocabulary(folder)
@@ -211,9 +236,19 @@ def _from_vocabulary(folder: Path) -> WordPiece:
     return WordPiece.load(folder / "vocab.txt", lowercase=bool(lowercase), accents=accents)
 
 
+def _from_keras_hub(folder: Path) -> WordPiece:
+    rules = read_json(folder / "tokenizer.json").get("config", {})
+    accents: Accents = "strip" if rules.get("strip_accents", False) else "keep"
+    return WordPiece.load(
+        folder / "assets" / "tokenizer" / "vocabulary.txt",
+        lowercase=bool(rules.get("lowercase", False)),
+        accents=accents,
+    )
+
+
 def _weights(
     tensors: Mapping[str, Stored], config: EncoderConfig, vocabulary: int
-) -> tuple[dict[str, npt.NDArray[np.float32]], bool, tuple[str, ...], tuple[str, ...]]:
+) -> tuple[dict[str, Float32Array], bool, tuple[str, ...], tuple[str, ...]]:
     """Return the weights, whether there is a pooler, the heads that are missing, and unused names."""
     names = [plain_name(name) for name in tensors]
     pairs = any(name.startswith(POOLER) for name in names)

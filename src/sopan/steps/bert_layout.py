@@ -1,4 +1,4 @@
-"""BERT's weights under Hugging Face's names, in and out.
+"""BERT's weights under Hugging Face's names, in and out; and what Google and KerasHub call these.
 
 Both hold the same numbers. A dense kernel is (in, out) here and (out, in) there; the kernels of queries, keys
 and values stand side by side in one here and apart there. Here weights go by their path in
@@ -176,3 +176,50 @@ def _layer(layers: list[str]) -> list[str]:
 def _turned(path: str, part: Array) -> Array:
     """Turn a dense kernel from (in, out) to (out, in) or back; leave other weights as they are."""
     return part.T if path.endswith("/kernel") else part
+
+
+# ---- Other libraries' names ----------------------------------------------------------------------
+
+_KERAS_HUB = {
+    "reversible_embedding": "embeddings.word_embeddings",
+    "position_embedding": "embeddings.position_embeddings",
+    "embedding": "embeddings.token_type_embeddings",
+    "layer_normalization": "embeddings.LayerNorm",
+    "dense": "pooler.dense",
+    "masked_lm_head": "cls.predictions",
+    "masked_lm_head/_intermediate_dense": "cls.predictions.transform.dense",
+    "masked_lm_head/_intermediate_layer_norm": "cls.predictions.transform.LayerNorm",
+}
+_KERAS_HUB_IN_BLOCK = {
+    **{f"_self_attention_layer/{part}_dense": f"attention.self.{part}" for part in ("query", "key", "value")},
+    "_self_attention_layer/output_dense": "attention.output.dense",
+    "_self_attention_layer_norm": "attention.output.LayerNorm",
+    "_feedforward_intermediate_dense": "intermediate.dense",
+    "_feedforward_output_dense": "output.dense",
+    "_feedforward_layer_norm": "output.LayerNorm",
+}
+
+
+def google_name(name: str) -> str:
+    """Return Hugging Face's name of a variable of Google's BERT: `bert/encoder/layer_0/…/kernel`."""
+    name = name.replace("/layer_", "/layer.").replace("/", ".")
+    name = name.replace("predictions.output_bias", "predictions.bias")
+    name = name.replace(".output_weights", ".weight").replace(".output_bias", ".bias")
+    if name.endswith(".kernel"):
+        return name.removesuffix("kernel") + "weight"
+    return f"{name}.weight" if name.endswith("_embeddings") else name
+
+
+def keras_hub_name(name: str) -> str | None:
+    """Return Hugging Face's name of a data set of KerasHub's: `layers/transformer_encoder_1/…/vars/0`.
+
+    None: it is of no layer that a BERT has there.
+    """
+    layer, _, number = name.removeprefix("layers/").rpartition("/vars/")
+    kind = "bias" if number == "1" or layer == "masked_lm_head" else "weight"
+    if layer in _KERAS_HUB:
+        return f"{_KERAS_HUB[layer]}.{kind}"
+    block, _, part = layer.removeprefix("transformer_encoder").partition("/")
+    if block == layer or part not in _KERAS_HUB_IN_BLOCK:
+        return None
+    return f"encoder.layer.{block.removeprefix('_') or 0}.{_KERAS_HUB_IN_BLOCK[part]}.{kind}"

@@ -114,10 +114,8 @@ def from_preset(name: str | Path, *, seed: int = 0, precision: Precision = "floa
 def preset_bert(name: str | Path) -> BertFolder:
     """Read a preset with all that its folder says, such as the names of classes; see `from_preset`."""
     from sopan.steps.bert_folder import read_bert_folder  # noqa: PLC0415
-    from sopan.steps.keras_hub_folder import is_keras_hub, read_keras_hub  # noqa: PLC0415
 
-    folder = preset_folder(name)
-    return read_keras_hub(folder) if is_keras_hub(folder) else read_bert_folder(folder)
+    return read_bert_folder(preset_folder(name))
 
 
 def preset_folder(name: str | Path) -> Path:

@@ -1,22 +1,27 @@
 """Named tensors on the disk, told by name, shape and kind before any is read.
 
 Of `model.safetensors`, one file or several with an index; of `pytorch_model.bin`, weights only, by PyTorch;
-of TensorFlow 1 checkpoints, whose names and kernels are turned into Hugging Face's.
+of TensorFlow 1 checkpoints and of KerasHub, whose names and kernels are turned into Hugging Face's.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sopan.errors import ModelFolderError
+from sopan.steps.bert_layout import google_name, keras_hub_name
 from sopan.storage.strict_json import read_json
 from sopan.storage.tensors import Stored, open_safetensors, unreadable
 from sopan.training.quiet import quiet
+from sopan.types import Array
+
+KERAS_HUB = "model.weights.h5"
+"""What KerasHub writes weights to."""
+_KINDS = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
 
 
 def stored_tensors(folder: Path) -> dict[str, Stored]:
@@ -25,6 +30,8 @@ def stored_tensors(folder: Path) -> dict[str, Stored]:
     Raises:
         ModelFolderError: there are none, they are damaged, or what reads them is not installed.
     """
+    if (folder / KERAS_HUB).is_file():
+        return _keras_hub(folder)
     if (folder / "model.safetensors").is_file():
         return open_safetensors(folder / "model.safetensors")
     if (index := folder / "model.safetensors.index.json").is_file():
@@ -44,7 +51,7 @@ def stored_tensors(folder: Path) -> dict[str, Stored]:
     raise ModelFolderError(
         "holds no weights",
         where=str(folder),
-        next_step="model.safetensors, pytorch_model.bin or bert_model.ckpt.* are read",
+        next_step=f"model.safetensors, pytorch_model.bin, bert_model.ckpt.* or {KERAS_HUB} are read",
     )
 
 
@@ -64,16 +71,17 @@ def _sharded(index: Path, read: Callable[[Path], dict[str, Stored]]) -> dict[str
     return {name: files[file][name] for name, file in listed.items()}
 
 
+def _not_installed(path: Path, what: str, library: str, install: str) -> ModelFolderError:
+    return ModelFolderError(f"is {what}, and {library} is not installed", where=str(path), next_step=install)
+
+
 def _pytorch(path: Path) -> dict[str, Stored]:
     """Read what PyTorch wrote, its weights only: nothing in the file is executed."""
     try:
         import torch  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise ModelFolderError(
-            "is PyTorch's format, and PyTorch is not installed",
-            where=str(path),
-            next_step="pip install torch, or take a folder that has model.safetensors",
-        ) from error
+        install = "pip install torch, or take a folder that has model.safetensors"
+        raise _not_installed(path, "PyTorch's format", "PyTorch", install) from error
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip, runtime and OS errors: it raises them all
@@ -82,7 +90,7 @@ def _pytorch(path: Path) -> dict[str, Stored]:
         raise ModelFolderError("holds no named tensors", where=str(path))
     kinds = {torch.float16: "F16", torch.bfloat16: "BF16", torch.float32: "F32", torch.float64: "F64"}
 
-    def fetch(tensor: Any) -> Callable[[], npt.NDArray[Any]]:
+    def fetch(tensor: torch.Tensor) -> Callable[[], Array]:
         return lambda: np.asarray(tensor.detach().float().numpy())
 
     return {
@@ -98,40 +106,67 @@ def _checkpoint(prefix: Path) -> dict[str, Stored]:
         with quiet():
             import tensorflow as tf  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise ModelFolderError(
-            "is a TensorFlow checkpoint, and TensorFlow is not installed",
-            where=str(prefix),
-            next_step="pip install tensorflow",
-        ) from error
+        install = "pip install tensorflow"
+        raise _not_installed(prefix, "a TensorFlow checkpoint", "TensorFlow", install) from error
     try:
         reader = tf.train.load_checkpoint(str(prefix))
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     except Exception as error:  # TensorFlow's errors share no narrower base with ValueError and the like
         raise unreadable(prefix, error) from error
-    kinds = {tf.float16: "F16", tf.bfloat16: "BF16", tf.float32: "F32", tf.float64: "F64"}
 
     def stored(name: str) -> Stored:
         turned = name.endswith("/kernel")
-        shape = tuple(shapes[name])
+        shape, kind = tuple(shapes[name]), dtypes[name].name
 
-        def fetch() -> npt.NDArray[Any]:
+        def fetch() -> Array:
             array = np.asarray(reader.get_tensor(name))
             return array.T if turned else array
 
-        return Stored(shape[::-1] if turned else shape, kinds.get(dtypes[name], dtypes[name].name), fetch)
+        return Stored(shape[::-1] if turned else shape, _KINDS.get(kind, kind), fetch)
 
     return {
-        hugging_face_name(name): stored(name)
+        google_name(name): stored(name)
         for name in shapes
         if name.startswith(("bert/", "cls/")) and not name.endswith(("/adam_m", "/adam_v"))
     }
 
 
-def hugging_face_name(name: str) -> str:
-    """Return Hugging Face's name of a variable of Google's BERT: `bert/encoder/layer_0/…/kernel`."""
-    name = name.replace("/layer_", "/layer.").replace("/", ".")
-    name = name.replace("predictions.output_bias", "predictions.bias")
-    name = name.replace(".output_weights", ".weight").replace(".output_bias", ".bias")
-    if name.endswith(".kernel"):
-        return name.removesuffix("kernel") + "weight"
-    return f"{name}.weight" if name.endswith("_embeddings") else name
+def _keras_hub(folder: Path) -> dict[str, Stored]:
+    """Read what KerasHub wrote: the encoder, and the head that fills blanks from a file of its own."""
+    try:
+        import h5py  # type: ignore[import-untyped]  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise _not_installed(folder / KERAS_HUB, "KerasHub's format", "h5py", "pip install h5py") from error
+
+    def stored(dataset: h5py.Dataset, name: str) -> Stored:
+        turned = name.endswith(".weight") and not name.endswith("_embeddings.weight")
+        shape, kind = _heads_side_by_side(dataset.shape, name), dataset.dtype.name
+
+        def fetch() -> Array:
+            array = np.asarray(dataset).reshape(shape)
+            return array.T if turned else array
+
+        return Stored(shape[::-1] if turned else shape, _KINDS.get(kind, kind), fetch)
+
+    found: dict[str, Stored] = {}
+    for path in (folder / KERAS_HUB, folder / "task.weights.h5"):
+        names: list[str] = []
+        try:
+            file = h5py.File(path)
+            file.visit(names.append)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise unreadable(path, error) from error
+        ours = {name: keras_hub_name(name) for name in names}
+        found |= {name: stored(file[theirs], name) for theirs, name in ours.items() if name is not None}
+    return found
+
+
+def _heads_side_by_side(shape: tuple[int, ...], name: str) -> tuple[int, ...]:
+    """Return the shape of a data set of KerasHub's once heads, which stand apart there, do not."""
+    if name.endswith(".bias"):
+        return (math.prod(shape),)
+    if len(shape) < 3:
+        return shape
+    return (math.prod(shape[:2]), shape[2]) if ".output." in name else (shape[0], math.prod(shape[1:]))
