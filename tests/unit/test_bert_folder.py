@@ -357,9 +357,7 @@ def test_missing_and_damaged_files_are_named(folder, tmp_path):
     with pytest.raises(ModelFolderError, match=r"model\.safetensors: cannot be read"):
         read_bert_folder(folder)
     weights.unlink()
-    with pytest.raises(
-        ModelFolderError, match=r"holds no weights; model\.safetensors, pytorch_model\.bin, "
-    ):
+    with pytest.raises(ModelFolderError, match=r"holds no weights; model\.safetensors, pytorch_model\.bin, "):
         read_bert_folder(folder)
     for name in ("tokenizer.json", "vocab.txt"):
         (folder / name).unlink()
