@@ -39,8 +39,7 @@ ARTICLES, STRETCHES, STRETCH = 6000, 700, 20_000
 """Articles, stretches of books, and characters of such a stretch."""
 HELD_OUT = 100
 """One review in so many is held out."""
-VOCABULARY = 12_000
-ENCODER = {"width": 256, "depth": 4, "heads": 4, "max_length": 256}
+ENCODER = {"vocabulary": 12_000, "width": 256, "depth": 4, "heads": 4, "max_length": 256}
 
 
 class Phase(NamedTuple):
@@ -58,19 +57,15 @@ class Phase(NamedTuple):
     steps: int
 
     def options(self, scale: float) -> dict[str, Json]:
-        """Return what `pretrain` and `adapt` are told, for so many of its steps."""
-        return {
-            "task": {name: getattr(self, name) for name in ("rows", "length", "mask_rate", "shift")},
-            "recipe": {
-                "learning_rate": self.learning_rate,
-                "warm_up": round(self.warm_up * scale),
-                "decay": self.decay,
-                "optimizer": "muon",
-                "judge_every": 250,
-            },
+        """Return the options of `pretrain` and `adapt`, for so many of its steps."""
+        same = ("rows", "length", "mask_rate", "shift", "learning_rate", "decay")
+        return {name: getattr(self, name) for name in same} | {
+            "warm_up": round(self.warm_up * scale),
+            "optimizer": "muon",
+            "look_every": 250,
             "steps": max(2, round(self.steps * scale)),
             "held_out": 0.005,
-            "tell": tell,
+            "progress": tell,
         }
 
 
@@ -157,7 +152,7 @@ def run_phases(everything: Path, reviews: Path, work: Path, precision: str, scal
         out, corpus = work / name, [reviews if phase.reviews_only else everything]
         options = {**phase.options(scale), "precision": precision}
         if not out.exists() and before is None:
-            pretrain(corpus, out, encoder=ENCODER, vocabulary=VOCABULARY, **options)
+            pretrain(corpus, out, **ENCODER, **options)
         elif not out.exists():
             adapt(str(before), corpus, out, words=0, **options)
         accounts.append(json.loads((out / "training.json").read_text()))

@@ -30,8 +30,16 @@ from sopan.usecases.adapting import adapt
 
 BLANKS = 2000
 STEPS = 1200
-TASK = {"rows": 32, "length": 64, "shift": 192}
-RECIPE = {"learning_rate": 1e-3, "optimizer": "muon", "warm_up": 100, "decay": 0.6, "judge_every": 250}
+OPTIONS = {
+    "optimizer": "muon",
+    "rows": 32,
+    "length": 64,
+    "shift": 192,
+    "learning_rate": 1e-3,
+    "warm_up": 100,
+    "decay": 0.6,
+    "look_every": 250,
+}
 
 
 def left_to_right(model: LanguageModel, folder: Path) -> Path:
@@ -63,8 +71,8 @@ def main() -> None:
     masked, trained = from_preset("sopan-mini"), given.work / "trained"
     if not trained.exists():
         begin = left_to_right(masked, given.work / "begin")
-        options = {"task": TASK, "recipe": RECIPE, "steps": given.steps, "precision": given.precision}
-        adapt(str(begin), [reviews], trained, words=0, held_out=0.005, tell=tell, **options)
+        options = {**OPTIONS, "steps": given.steps, "precision": given.precision, "progress": tell}
+        adapt(str(begin), [reviews], trained, words=0, held_out=0.005, **options)
     causal = from_preset(str(trained))
     found = compare({"masked": masked, "causal": causal}, held_out)
     account = {**json.loads((trained / "training.json").read_text()), "blanks": found["causal"]}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from scripted_child import start
 from serving import TOKEN
 
-from sopan.serve.server import Settings, say, serve
+from sopan.options.classify import ServeOptions
+from sopan.serve.server import serve
 
 if __name__ == "__main__":
-    serve(Settings(Path(sys.argv[1]), port=0, token=TOKEN, said=say), start)
+    serve(ServeOptions(sys.argv[1], port=0, token=TOKEN), start)

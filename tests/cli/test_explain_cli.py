@@ -13,9 +13,10 @@ import pytest
 from rich.console import Console
 from small_step import LABELS, TEXTS, trained
 
-from sopan.cli import show_explanation
-from sopan.cli.show_explanation import AGAINST, FOR, coloured, style_of
+from sopan.cli import show
+from sopan.cli.show import AGAINST, FOR, by_support, style_of
 from sopan.fit.artifact import save_model
+from sopan.options.classify import ExplainOptions
 from sopan.steps import make_step
 from sopan.usecases import explain
 
@@ -91,7 +92,7 @@ def test_an_empty_text_and_one_without_known_words(model: Path) -> None:
 
 def test_words_are_coloured_by_what_they_add() -> None:
     found = explain(trained(), TEXT)
-    shown = coloured(TEXT, found["words"])
+    shown = by_support(TEXT, found["words"])
     styles = {shown.plain[span.start : span.end]: span.style for span in shown.spans}
     assert styles["warm"] in {style for _, style in FOR}
     assert styles["film,"] == "dim"  # not known to this step
@@ -109,8 +110,8 @@ def test_a_terminal_gets_colours_and_no_control_characters_of_the_text(
 ) -> None:
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, color_system="standard", width=100, highlight=False)
-    monkeypatch.setattr(show_explanation, "out", terminal)
-    show_explanation.show_explanation(explain(model, TEXT))
+    monkeypatch.setattr(show, "out", terminal)
+    show.explanation(explain(model, TEXT), ExplainOptions(model, TEXT))
     assert "\x1b[1;37;44m" in screen.getvalue()  # white on blue
     assert "\x1b[31m" not in screen.getvalue()
     assert "\u202e" not in screen.getvalue()

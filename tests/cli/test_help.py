@@ -111,7 +111,7 @@ def test_neither_train_nor_predict_needs_tensorflow(tmp_path: Path) -> None:
         "from sopan import usecases\n"
         "for step in ('bow', 'cbow'):\n"
         f"    usecases.train(step, {str(data)!r}, {str(tmp_path)!r} + '/' + step, budget='1trials')\n"
-        f"    answer = usecases.predict_text({str(tmp_path)!r} + '/' + step, 'a warm and honest film')\n"
+        f"    answer = usecases.predict({str(tmp_path)!r} + '/' + step, 'a warm and honest film')\n"
         "    print(answer['predicted'])"
     )
     done = run(code)

@@ -15,8 +15,10 @@ from small_language import trained, without_head
 
 from sopan import usecases
 from sopan.cli import main, show_language
-from sopan.cli.show_language import SURPRISE, coloured
+from sopan.cli.show_language import SURPRISE, by_surprise
 from sopan.lm.hugging_face import save_hugging_face
+from sopan.lm.score import ScoredWord
+from sopan.options.language import ScoreOptions
 
 EVIL = "the cat [bold]purrs[/bold] \x1b[31m \u202e ."
 
@@ -156,17 +158,17 @@ def test_score_of_a_file_is_a_line_for_each_text(folders: Path, sopan: Sopan) ->
     _, out, _ = sopan(*arguments)
     assert out.splitlines()[0].endswith("  the dog barks .")
     assert out.splitlines()[-1].startswith("3 texts: perplexity ")
-    one = usecases.score_text("the dog barks .", model=folders / "causal")
-    assert one["total"] == pytest.approx(lines[0]["total"], abs=1e-4)
+    one = next(usecases.score("the dog barks .", model=folders / "causal")).score
+    assert one.total == pytest.approx(lines[0]["total"], abs=1e-4)
 
 
 def test_words_are_coloured_by_their_surprise() -> None:
     words = [
-        {"start": 0, "end": 3, "log_probability": -0.1, "known": True},
-        {"start": 4, "end": 7, "log_probability": -20.0, "known": True},
-        {"start": 8, "end": 11, "log_probability": -20.0, "known": False},
+        ScoredWord("the", 0, 3, -0.1, True, ("the",), (-0.1,)),
+        ScoredWord("cat", 4, 7, -20.0, True, ("cat",), (-20.0,)),
+        ScoredWord("zzz", 8, 11, -20.0, False, ("[UNK]",), (-20.0,)),
     ]
-    shown = coloured("the cat\nzzz \u202e", words, line=True)
+    shown = by_surprise("the cat\nzzz \u202e", words, line=True)
     assert shown.plain == "the cat zzz ⟨U+202E⟩"
     assert {shown.plain[s.start : s.end]: s.style for s in shown.spans} == {
         "cat": SURPRISE[0][1],
@@ -178,7 +180,8 @@ def test_a_terminal_gets_colours(folders: Path, monkeypatch: pytest.MonkeyPatch)
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, color_system="standard", width=100, highlight=False)
     monkeypatch.setattr(show_language, "out", terminal)
-    show_language.show_score(usecases.score_text("the dog moos . \x1b[31m", model=folders / "masked"))
+    options = ScoreOptions("the dog moos . \x1b[31m", model=folders / "masked")
+    show_language.scores(usecases.score.run(options), options)
     assert "\x1b[" in screen.getvalue()
     assert "\x1b[31m" not in screen.getvalue().replace("\x1b[1;31m", "")
 

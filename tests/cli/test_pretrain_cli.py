@@ -216,12 +216,14 @@ def test_a_corpus_that_fills_no_batch_is_refused(desk, monkeypatch, capsys) -> N
 
 def test_a_stale_vocabulary_is_not_taken_for_another_corpus(desk, monkeypatch, capsys) -> None:
     """The vocabulary in the work folder is the corpus' own: a run on other texts finds its own pieces."""
+    from sopan.options.language import NewModelOptions
     from sopan.usecases.corpus import CorpusReading
     from sopan.usecases.pretraining import find_vocabulary
 
-    first = find_vocabulary(CorpusReading(("corpus.csv",)), 100, True, desk / "work")
+    options = NewModelOptions(vocabulary=100)
+    first = find_vocabulary(CorpusReading(("corpus.csv",)), options, desk / "work")
     (desk / "corpus.csv").write_text("text\n" + "zebras zigzag\n" * 50)
-    second = find_vocabulary(CorpusReading(("corpus.csv",)), 100, True, desk / "work")
+    second = find_vocabulary(CorpusReading(("corpus.csv",)), options, desk / "work")
     assert "z" not in first.pieces
     assert "z" in "".join(second.pieces)
 

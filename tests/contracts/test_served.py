@@ -17,7 +17,7 @@ from sopan.fit.artifact import load_model, save_model
 from sopan.fit.served import Served, load_served
 from sopan.steps import STEPS
 from sopan.storage.manifest import MANIFEST, write_manifest
-from sopan.usecases import evaluate, predict_file, predict_text
+from sopan.usecases import evaluate, predict
 
 ODD = ["", "?!… —", "qwrtz xyzzy", "🙂🙂", "x" * 500, "soup " * 200]
 
@@ -75,9 +75,9 @@ def test_predicting_and_evaluating_go_the_same_way(folders, tmp_path):
     table = tmp_path / "texts.csv"
     rows = [f'"{text}",{label}' for text, label in zip(EIGHT, SOIL_OR_SEA, strict=True)]
     table.write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    assert predict_file(folders / "bert", table, tmp_path / "out.parquet") == 8
+    assert predict(folders / "bert", file=table, out=tmp_path / "out.parquet")["rows"] == 8
     written = pq.read_table(tmp_path / "out.parquet").to_pylist()
-    answers = [predict_text(folders / "bert", text) for text in EIGHT]
+    answers = [predict(folders / "bert", text) for text in EIGHT]
     assert [row["predicted"] for row in written] == [answer["predicted"] for answer in answers]
     for row, answer in zip(written, answers, strict=True):
         assert row["p_sea"] == pytest.approx(answer["probabilities"]["sea"], abs=1e-6)
@@ -124,4 +124,4 @@ def test_one_text_is_classified_without_loading_what_trains(folders):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     answer, loaded = done.stdout.splitlines()
     assert loaded == "[]", done.stdout + done.stderr
-    assert json.loads(answer) == predict_text(folders / "bert", "The gulls, counted")
+    assert json.loads(answer) == predict(folders / "bert", "The gulls, counted")

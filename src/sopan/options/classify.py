@@ -1,14 +1,21 @@
-"""The options of what is done with labelled texts: audit, compare, train, evaluate."""
+"""The options of what is done with labelled texts, and with the models that classify texts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from sopan.options.base import Option, ProgressOptions
-from sopan.options.data import ReadOptions, SplitOptions, TokenRule
+from sopan.errors import ConfigError
+from sopan.options.base import Option, Options, ProgressOptions
+from sopan.options.data import ReadOptions, SplitOptions, TextOptions, TokenRule
+
+ExportFormat = Literal["word2vec", "projector", "savedmodel", "keras", "openvino", "onnx"]
+"""Two of the word vectors, the others of the network."""
+
+GraphPrecision = Literal["float32", "bfloat16", "int8"]
+"""What a graph computes in."""
 
 Data = Annotated[
     str | Path,
@@ -17,6 +24,17 @@ Data = Annotated[
         argument=True,
     ),
 ]
+Model = Annotated[str | Path, Option("A model folder, as `sopan train` writes.", argument=True)]
+
+
+# ---- labelled texts ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AuditOptions(ReadOptions, SplitOptions):
+    """Look for duplicates, leaks between splits, conflicting labels, empties and imbalance."""
+
+    data: Data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +52,7 @@ class TuneOptions(ReadOptions, SplitOptions, ProgressOptions):
 
 @dataclass(frozen=True)
 class CompareOptions(TuneOptions):
-    """How to compare steps."""
+    """Train every step on the same texts, print the leaderboard, write a report."""
 
     data: Data
     out: Annotated[str | Path | None, Option("Folder to write; runs/<name> unless given.")] = None
@@ -54,15 +72,8 @@ class CompareOptions(TuneOptions):
 
 
 @dataclass(frozen=True)
-class AuditOptions(ReadOptions, SplitOptions):
-    """What to look at before a comparison."""
-
-    data: Data
-
-
-@dataclass(frozen=True)
 class TrainOptions(TuneOptions):
-    """How to train one step."""
+    """Tune and fit one step, measure it on the test part, and write a model folder."""
 
     step: Annotated[str, Option("A step, maybe with a variant: bow, attention:local.", argument=True)]
     data: Data
@@ -76,7 +87,98 @@ class TrainOptions(TuneOptions):
 
 @dataclass(frozen=True)
 class EvaluateOptions(ReadOptions):
-    """What to measure a saved model on."""
+    """Measure a saved model on every labelled text of DATA."""
 
-    model: Annotated[str | Path, Option("A model folder, as `sopan train` writes.", argument=True)]
+    model: Model
     data: Data
+
+
+@dataclass(frozen=True)
+class FetchOptions(Options):
+    """Fetch a named data set, checksummed, and say what it holds and where it lies."""
+
+    name: Annotated[str, Option("imdb or snippets, maybe with a split: imdb:official.", argument=True)]
+
+
+# ---- saved models --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PredictOptions(TextOptions):
+    """Classify one text, or stream a file of any size to a file of predictions."""
+
+    model: Model
+    words: Annotated[str | None, Option("One text to classify.", metavar="[TEXT]", argument=True)] = None
+    _: KW_ONLY
+    file: Annotated[str | Path | None, Option("A table of texts instead.")] = None
+    out: Annotated[str | Path | None, Option("Where to write them: .parquet, .csv or .jsonl.")] = None
+
+    def __post_init__(self) -> None:
+        """Hold that there is one text, or a file and where to write."""
+        super().__post_init__()
+        if (self.words is None) == (self.file is None):
+            raise ConfigError("give either one TEXT or --file F --out G")
+        if self.file is not None and self.out is None:
+            raise ConfigError("--file needs --out G, where G ends in .parquet, .csv or .jsonl")
+
+
+@dataclass(frozen=True)
+class ExplainOptions(Options):
+    """Show what each word added, what happens without it, and whether that can be believed.
+
+    From Python, the model may also be a fitted step.
+    """
+
+    model: Annotated[object, Option("A model folder, as `sopan train` writes.", argument=True)]
+    text: Annotated[str, Option("The text to explain.", metavar="TEXT", argument=True)]
+    _: KW_ONLY
+    html: Annotated[str | Path | None, Option("Write a page, with attention to look into.", metavar="F")] = (
+        None
+    )
+
+
+@dataclass(frozen=True)
+class EmbedOptions(TextOptions):
+    """Write one vector for each text: columns row and vector."""
+
+    model: Model
+    file: Annotated[str | Path, Option("A table of texts.")]
+    out: Annotated[str | Path, Option("A .parquet file to write.")]
+
+
+@dataclass(frozen=True)
+class ExportOptions(TextOptions):
+    """Write a model's word vectors, or its whole network, in another tool's format."""
+
+    model: Model
+    out: Annotated[
+        str | Path, Option("File (word2vec, keras, onnx) or folder (projector, savedmodel, openvino).")
+    ]
+    _: KW_ONLY
+    format: Annotated[
+        ExportFormat, Option("Of word vectors: word2vec, projector. Else: savedmodel, keras, onnx, openvino.")
+    ] = "word2vec"
+    texts: Annotated[str | Path | None, Option("Texts to check it on, and to calibrate int8.")] = None
+    precision: Annotated[GraphPrecision, Option("Of openvino: float32, bfloat16 or int8.")] = "float32"
+
+
+@dataclass(frozen=True)
+class ServeOptions(Options):
+    """Serve a run's models, or one: page, API, metrics. Ctrl-C or SIGTERM finishes what waits, then stops."""
+
+    target: Annotated[
+        str | Path,
+        Option("A folder that `sopan compare` wrote, or one model's.", metavar="RUN|MODEL", argument=True),
+    ]
+    _: KW_ONLY
+    host: Annotated[str, Option("Address to listen at.")] = "127.0.0.1"
+    port: Annotated[int, Option("Port; 0: any free one.", at_least=0, at_most=65_535)] = 8000
+    token: Annotated[str | None, Option("For presenting and reloading; drawn on loopback unless given.")] = (
+        None
+    )
+    language_model: Annotated[
+        str, Option("Language model for blanks; none: without one.", metavar="PRESET", flag="lm")
+    ] = "sopan-mini"
+    allow_host: Annotated[
+        Sequence[str], Option("Another name of this server; may be repeated.", metavar="NAME")
+    ] = ()

@@ -16,7 +16,6 @@ import numpy as np
 from sopan.text.batch import MULTIPLE, open_length
 from sopan.types import Arrays, Float32Array, Json, StepState
 
-Precision = Literal["float32", "bfloat16", "int8"]
 Output = Literal["logits", "vector"]
 
 

@@ -22,8 +22,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from sopan.errors import ConfigError
+from sopan.options.classify import GraphPrecision
 from sopan.runtime.graph import Graph
-from sopan.runtime.network import Network, Output, Precision
+from sopan.runtime.network import Network, Output
 from sopan.text.batch import Batch
 from sopan.text.cores import cores
 from sopan.types import Array, Float32Array, Tensor
@@ -40,7 +41,7 @@ op = openvino.opset15
 OpenVINO: TypeAlias = Any
 """A graph, a compiled one or a request of OpenVINO's, which has no types."""
 
-HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16"}
+HINTS: dict[GraphPrecision, str] = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16"}
 """What is computed in; of an int8 graph, what is not made of bytes."""
 
 
@@ -211,17 +212,17 @@ class OpenVINOProgram:
         precision: what to compute in. A graph of bytes says itself where it is one.
     """
 
-    def __init__(self, model: OpenVINO, precision: Precision):
+    def __init__(self, model: OpenVINO, precision: GraphPrecision):
         self._model, self._precision = model, precision
         self._alone = threading.Lock()
 
     @classmethod
-    def of(cls, network: Network, outputs: tuple[Output, ...], precision: Precision) -> OpenVINOProgram:
+    def of(cls, network: Network, outputs: tuple[Output, ...], precision: GraphPrecision) -> OpenVINOProgram:
         """Make it of weights."""
         return cls(openvino_graph(network, outputs), precision)
 
     @classmethod
-    def read(cls, graph: bytes, weights: bytes, precision: Precision) -> OpenVINOProgram:
+    def read(cls, graph: bytes, weights: bytes, precision: GraphPrecision) -> OpenVINOProgram:
         """Make it of a graph in OpenVINO's format, as `write_graph` writes it."""
         return cls(openvino.Core().read_model(graph, weights), precision)
 

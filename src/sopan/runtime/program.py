@@ -15,7 +15,8 @@ from typing import Protocol
 import numpy as np
 
 from sopan.errors import ConfigError
-from sopan.runtime.network import Network, Output, Precision
+from sopan.options.classify import GraphPrecision
+from sopan.runtime.network import Network, Output
 from sopan.text.batch import UNKNOWN, Batch, Clipped, batches, open_length
 from sopan.types import Float32Array, FloatArray, Int64Array
 
@@ -118,8 +119,8 @@ class Runtime:
 
     needs: tuple[str, ...]
     install: str
-    precisions: tuple[Precision, ...]
-    compile: Callable[[Network, tuple[Output, ...], Precision], Program] | None
+    precisions: tuple[GraphPrecision, ...]
+    compile: Callable[[Network, tuple[Output, ...], GraphPrecision], Program] | None
 
     @property
     def missing(self) -> list[str]:
@@ -127,13 +128,13 @@ class Runtime:
         return [module for module in self.needs if find_spec(module) is None]
 
 
-def _openvino(network: Network, outputs: tuple[Output, ...], precision: Precision) -> Program:
+def _openvino(network: Network, outputs: tuple[Output, ...], precision: GraphPrecision) -> Program:
     from sopan.runtime.openvino_program import OpenVINOProgram  # noqa: PLC0415  # only where it is installed
 
     return OpenVINOProgram.of(network, outputs, precision)
 
 
-def _onnxruntime(network: Network, outputs: tuple[Output, ...], precision: Precision) -> Program:
+def _onnxruntime(network: Network, outputs: tuple[Output, ...], precision: GraphPrecision) -> Program:
     from sopan.runtime.onnx_program import ONNXProgram  # noqa: PLC0415  # only where it is installed
 
     return ONNXProgram.of(network, outputs)
@@ -147,7 +148,7 @@ RUNTIMES: Mapping[str, Runtime] = {
 """The first that is installed and computes in the precision asked for is taken."""
 
 
-def choose_runtime(precision: Precision, runtime: str | None = None) -> str:
+def choose_runtime(precision: GraphPrecision, runtime: str | None = None) -> str:
     """Return the name of the runtime to take.
 
     Args:
@@ -181,7 +182,7 @@ def compile_network(
     network: Network,
     outputs: tuple[Output, ...] = ("logits",),
     *,
-    precision: Precision = "float32",
+    precision: GraphPrecision = "float32",
     runtime: str | None = None,
 ) -> Program | None:
     """Make a network ready to read texts.

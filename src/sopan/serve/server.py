@@ -10,14 +10,13 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from sopan.errors import ConfigError, SopanError
+from sopan.options.classify import ServeOptions
 from sopan.serve.launching import StartedChild, start_child
 from sopan.serve.supervisor import DRAIN, LoadError
 
@@ -31,35 +30,11 @@ GRACE = 2
 """Seconds that connections have to close after all was answered."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to serve.
-
-    Args:
-        folder: a run's or a model's.
-        host, port: to listen at; port 0: any that is free.
-        token: for presenting and reloading; None: one is drawn, on loopback.
-        language_model: a preset, a folder or a name; None: none.
-        hosts: further names by which this server is called.
-        said: told the address and, if it was drawn, the token.
-        cache: where maps of words are kept; None: the user's cache.
-    """
-
-    folder: Path
-    host: str = "127.0.0.1"
-    port: int = 8000
-    token: str | None = None
-    language_model: str | None = "sopan-mini"
-    hosts: Sequence[str] = ()
-    said: Callable[[str], None] = lambda _: None
-    cache: Path | None = None
-
-
-def serve(settings: Settings, start: Callable[[str, str | None], StartedChild] = start_child) -> None:
+def serve(options: ServeOptions, start: Callable[[str, str | None], StartedChild] = start_child) -> None:
     """Serve until told to stop.
 
     Args:
-        settings: what, where and how.
+        options: what, where and how; the language model `none` is none.
         start: starts a model child, given the folder and the language model.
 
     Raises:
@@ -67,18 +42,20 @@ def serve(settings: Settings, start: Callable[[str, str | None], StartedChild] =
     """
     from sopan.serve.security import is_loopback  # noqa: PLC0415
 
-    if not is_loopback(settings.host) and not settings.token:
+    if not is_loopback(options.host) and not options.token:
         raise ConfigError(
             "whoever reaches this machine could present and reload",
             next_step="choose a token: --token, or SOPAN_SERVE_TOKEN",
         )
-    listening = _listen(settings.host, settings.port)
+    listening = _listen(options.host, options.port)
 
-    another = partial(start, str(settings.folder), settings.language_model)
+    another = partial(
+        start, str(options.target), None if options.language_model == "none" else options.language_model
+    )
     first = another()  # loads while FastAPI is imported here
     _raise_file_limit()
     try:
-        asyncio.run(_serve(settings, listening, another, first))
+        asyncio.run(_serve(options, listening, another, first))
     finally:
         listening.close()
 
@@ -106,7 +83,7 @@ def _raise_file_limit() -> None:
 
 
 async def _serve(
-    settings: Settings, listening: socket.socket, start: Callable[[], StartedChild], first: StartedChild
+    options: ServeOptions, listening: socket.socket, start: Callable[[], StartedChild], first: StartedChild
 ) -> None:
     import uvicorn  # noqa: PLC0415
 
@@ -114,10 +91,10 @@ async def _serve(
     from sopan.serve.header_timeout import PunctualProtocol  # noqa: PLC0415
     from sopan.serve.security import allowed_hosts  # noqa: PLC0415
 
-    parts = make_parts(start, first, settings.cache)
+    parts = make_parts(start, first)
     port = listening.getsockname()[1]
-    token = settings.token or secrets.token_urlsafe(16)
-    app = make_app(parts, allowed_hosts(settings.host, port, settings.hosts), token)
+    token = options.token or secrets.token_urlsafe(16)
+    app = make_app(parts, allowed_hosts(options.host, port, options.allow_host), token)
     gc.collect()
     gc.freeze()  # what was imported stays: the collector need not look at it again
 
@@ -158,12 +135,12 @@ async def _serve(
             backlog=BACKLOG,
         )
     )
-    settings.said(f"http://{_shown(settings.host)}:{port}")
-    if settings.token is None:
-        settings.said(f"token for presenting: {token}")
+    say(f"http://{_shown(options.host)}:{port}")
+    if options.token is None:
+        say(f"token for presenting: {token}")
     running = asyncio.ensure_future(server.serve(sockets=[listening]))
     failed = asyncio.ensure_future(_failure(parts))
-    ready = asyncio.ensure_future(_tell_ready(parts, settings.said))
+    ready = asyncio.ensure_future(_tell_ready(parts))
     await asyncio.wait({running, failed}, return_when=asyncio.FIRST_COMPLETED)
     ready.cancel()
     if failed.done():
@@ -182,9 +159,9 @@ async def _failure(parts: Parts) -> SopanError:
     return error
 
 
-async def _tell_ready(parts: Parts, said: Callable[[str], None]) -> None:
+async def _tell_ready(parts: Parts) -> None:
     await parts.supervisor.wait_ready()
-    said("ready")
+    say("ready")
 
 
 def _shown(host: str) -> str:

@@ -34,8 +34,8 @@ from sopan.text.wordpiece import WordPiece
 from sopan.types import Float32Array
 
 if TYPE_CHECKING:  # reading a folder needs no Keras
+    from sopan.options.language import Precision
     from sopan.steps.language_model import LanguageModel
-    from sopan.steps.layers import Precision
 
 CONFIGS = ("config.json", "bert_config.json")
 HEADS = {

@@ -16,10 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sopan.errors import DataError
+from sopan.options.language import Precision
 from sopan.steps.bert_folder import BertFolder
 from sopan.steps.encoder_config import EncoderConfig, bert_config
 from sopan.steps.language_model import LanguageModel
-from sopan.steps.layers import Precision
 from sopan.text.batch import MULTIPLE
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import SPECIALS, WordPiece

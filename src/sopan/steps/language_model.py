@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -19,18 +19,16 @@ import numpy.typing as npt
 from keras import ops
 
 from sopan.errors import ModelFolderError
+from sopan.options.language import Objective, Precision
 from sopan.steps.encoder import embedding_initializer, encode
 from sopan.steps.encoder_config import EncoderConfig
 from sopan.steps.heads import kernel_initializer, split_seed
-from sopan.steps.layers import Precision, computing_in, get_weights, set_weights
+from sopan.steps.layers import computing_in, get_weights, set_weights
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import WordPiece
 from sopan.training.backend import make_forward
 from sopan.training.quiet import quiet
 from sopan.types import Float32Array, Int32Array, Tensor
-
-Objective = Literal["masked", "causal"]
-
 
 # ---- Layers ----------------------------------------------------------------------------------
 

@@ -11,11 +11,10 @@ import numpy as np
 from keras import ops
 
 from sopan.errors import ModelFolderError
+from sopan.options.language import Precision
 from sopan.steps.attend import attend, lowest
 from sopan.types import Array, Arrays, Tensor
 
-Precision: TypeAlias = Literal["float32", "bfloat16"]
-"""What a network is trained in."""
 Summary: TypeAlias = Literal["mean", "max", "cls", "attention"]
 """How the words of a text become one vector: the mean, the greatest, the first, or what attention picks."""
 

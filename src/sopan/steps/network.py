@@ -23,11 +23,12 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ModelFolderError
+from sopan.options.language import Precision
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.runtime.network import Output, describe
 from sopan.runtime.program import Program, compile_network, read_texts
 from sopan.steps.base import Labels, Step
-from sopan.steps.layers import Precision, get_weights, set_weights
+from sopan.steps.layers import get_weights, set_weights
 from sopan.steps.linear import ClassWeight
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import Clipped, bucket_lengths

@@ -19,9 +19,9 @@ from sopan.text.datasets import cache_folder, cache_lock
 from sopan.text.datasets.sources import PyPIPackage, SourceError
 
 if TYPE_CHECKING:  # Keras is imported when a preset is read, not when presets are listed
+    from sopan.options.language import Precision
     from sopan.steps.bert_folder import BertFolder
     from sopan.steps.language_model import LanguageModel
-    from sopan.steps.layers import Precision
 
 WEIGHTS = "model.safetensors"
 HUB_SECONDS = 5

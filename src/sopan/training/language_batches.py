@@ -6,11 +6,11 @@ epoch: documents cut into sequences -> packed into rows -> B rows a batch -> bla
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from sopan.errors import ConfigError, DataError
+from sopan.options.language import PairTask
 from sopan.text.masking import mask_pieces, next_pieces
 from sopan.text.packing import Rows, Sequences, cut_sequences, fill_rows, pack
 from sopan.text.pairs import Pairs, make_pairs
@@ -18,9 +18,6 @@ from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import CLS, MASK, SEP, SPECIALS, WordPiece
 from sopan.training.backend import Arrays
 from sopan.types import Int32Array
-
-PairTask = Literal["none", "next", "order"]
-"""Whether the second half of a sequence is asked about: is it the next (BERT), or in order (ALBERT)?"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,13 @@ section 4): until it falls, how long the run will be does not matter, so that a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import keras
 from keras import ops
 
+from sopan.options.language import OptimizerName
 from sopan.training.optimizer import CLIP_NORM, NEVER_DECAYED
-
-OptimizerName = Literal["adamw", "muon"]
 
 
 @dataclass(frozen=True, slots=True)

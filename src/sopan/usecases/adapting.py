@@ -5,29 +5,36 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from types import MappingProxyType
+from typing import NotRequired, TypedDict
 
 import numpy as np
+import pyarrow as pa
 
 from sopan.errors import DataError
+from sopan.fit.intervals import paired_difference
+from sopan.fit.tune import Budget, tune
 from sopan.lm.adapt import grow, new_words
 from sopan.lm.evaluate import Blank, compare_filled, fill_blanks, make_blanks, sentences
-from sopan.options.data import ReadOptions, SplitOptions, TextOptions
+from sopan.options.base import LookEntry, takes
+from sopan.options.language import AdaptOptions, CompareObjectivesOptions, LabelledOptions, LearnOptions
 from sopan.steps.language_model import LanguageModel
 from sopan.steps.presets import from_preset
 from sopan.storage.atomic import folder_lock
+from sopan.text.read import read_corpus
 from sopan.text.wordpiece import WordPiece
-from sopan.types import Json
+from sopan.types import BoolArray, Json
 from sopan.usecases.corpus import CorpusReading
-from sopan.usecases.downstream import Exam
-from sopan.usecases.inputs import check_out
+from sopan.usecases.inputs import check_out, clean_split, labelled_parts
 from sopan.usecases.pretraining import (
-    Tell,
+    TrainingAccount,
     Workplace,
     chosen_settings,
     find_vocabulary,
+    look_entry,
+    new_encoder,
     publish,
     train,
     with_steps,
@@ -37,119 +44,101 @@ BLANKS = 2000
 """Words of held-out sentences by which language models are compared."""
 
 
-def adapt(
-    preset: str,
-    corpus: Sequence[str | Path],
-    out: str | Path,
-    *,
-    words: int = 1000,
-    task: Mapping[str, Json] = MappingProxyType({}),
-    recipe: Mapping[str, Json] = MappingProxyType({}),
-    steps: int | None = None,
-    epochs: float = 1.0,
-    precision: str = "float32",
-    held_out: float = 0.01,
-    reading: TextOptions = TextOptions(),
-    work: str | Path | None = None,
-    labelled: str | Path | None = None,
-    labelled_reading: ReadOptions = ReadOptions(),
-    parts: SplitOptions | None = None,
-    seed: int = 0,
-    tell: Tell = lambda part, message: None,
-) -> dict[str, Json]:
+class Downstream(TypedDict):
+    """How accurately models tell the labels of the same test texts, and by how much one is better."""
+
+    tests: int
+    accuracy: dict[str, float]
+    difference: dict[str, float]
+
+
+class Adapted(TypedDict):
+    """What adapting came to.
+
+    `training` is what `training.json` holds; `blanks` says how many held-out words the preset and the adapted
+    model fill right, where sentences are held out; `downstream` is there where there are labelled texts.
+    """
+
+    training: TrainingAccount
+    new_words: list[str]
+    blanks: NotRequired[dict[str, Json]]
+    downstream: NotRequired[Downstream]
+
+
+class Objectives(TypedDict):
+    """How a masked and a causal model compare; `downstream` is there where there are labelled texts."""
+
+    looks: dict[str, list[LookEntry]]
+    blanks: dict[str, Json]
+    downstream: NotRequired[Downstream]
+
+
+@takes(AdaptOptions)
+def adapt(options: AdaptOptions) -> Adapted:
     """Let a preset go on learning on a user's own text, frequent words of which become pieces of their own.
 
-    Args:
-        preset: a name, a folder or a hub id.
-        corpus, task, recipe, steps, epochs, precision, held_out, reading, work, seed, tell: see `pretrain`.
-        out: the new model's folder.
-        words: how many words become pieces, at most.
-        labelled: texts with labels. The step `bert` learns them from the preset and from the adapted model,
-            and both are tested on the test part; validation and test texts are first taken out of the corpus.
-        labelled_reading, parts: how to read and split these.
-
-    Returns:
-        `training` (what `training.json` holds), `new_words`, `blanks` (held-out words that the preset and the
-        adapted model fill right, and the difference) where sentences are held out, and `downstream` where
-        there are labelled texts.
+    The step `bert` learns labelled texts from the preset and from the adapted model, and both are tested on
+    the test part; validation and test texts are first taken out of the corpus.
 
     Raises:
         SopanError: one line that says what is wrong, where, and what to do.
     """
-    before = from_preset(preset)
-    chosen = {"objective": before.objective, "length": min(128, before.config.max_length), **task}
-    places = {"max_length": before.config.max_length}
-    _, settings = chosen_settings(places, chosen, recipe, "random", precision, seed)
-    exam = None if labelled is None else Exam(labelled, labelled_reading, parts or SplitOptions(seed=seed))
-    documents = _documents(corpus, reading, held_out, exam)
-    place = Workplace.of(out, work)
-    with folder_lock(Path(out)):
-        tell("pieces", {"stage": "finding new words"})
-        added = new_words(documents.batches(held_out=False), before.wordpiece, words)
+    progress = options.progress
+    before = from_preset(options.preset)
+    length = options.length or min(128, before.config.max_length)
+    settings = chosen_settings(options, before.config, length=length)
+    exam = _exam(options)
+    documents = _documents(options.corpus, options, exam)
+    place = Workplace.of(options.out, options.work)
+    with folder_lock(Path(options.out)):
+        progress("pieces", {"stage": "finding new words"})
+        added = new_words(documents.batches(held_out=False), before.wordpiece, options.words)
         begin = grow(before, added)
-        store, apart = place.stores(documents, begin.wordpiece, tell)
-        settings = with_steps(settings, store, begin.wordpiece, steps, epochs)
-        blanks = _held_out_blanks(documents, before.wordpiece, seed)
-        found = train(place, store, apart, begin.wordpiece, begin.config, settings, begin=begin, tell=tell)
-        account = publish(found, out, settings, documents.paths)
-    report: dict[str, Json] = {"training": account, "new_words": added}
+        store, apart = place.stores(documents, begin.wordpiece, progress)
+        settings = with_steps(settings, store, begin.wordpiece, options)
+        blanks = _held_out_blanks(documents, before.wordpiece, options.seed)
+        found = train(
+            place, store, apart, begin.wordpiece, begin.config, settings, begin=begin, progress=progress
+        )
+        account = publish(found, options.out, settings, documents.paths)
+    report: Adapted = {"training": account, "new_words": added}
     if blanks and "predict" not in before.missing_heads:
-        tell("blanks", {"stage": "filling held-out blanks"})
+        progress("blanks", {"stage": "filling held-out blanks"})
         pair = {"before": fill_blanks(before, blanks), "after": fill_blanks(found.model, blanks)}
         report["blanks"] = compare_filled(pair, "after", "before")
     if exam is not None:
-        tell("labels", {"stage": "learning labels from both"})
-        right = {"before": exam.right(preset), "after": exam.right(str(out))}
+        progress("labels", {"stage": "learning labels from both"})
+        right = {"before": exam.right(str(options.preset)), "after": exam.right(str(options.out))}
         report["downstream"] = exam.report(right, "after", "before")
     return report
 
 
-def compare_objectives(
-    corpus: Sequence[str | Path],
-    *,
-    encoder: Mapping[str, Json] = MappingProxyType({}),
-    task: Mapping[str, Json] = MappingProxyType({}),
-    recipe: Mapping[str, Json] = MappingProxyType({}),
-    vocabulary: int | str = 12_000,
-    steps: int | None = None,
-    epochs: float = 1.0,
-    precision: str = "float32",
-    held_out: float = 0.01,
-    reading: TextOptions = TextOptions(),
-    work: str | Path | None = None,
-    labelled: str | Path | None = None,
-    labelled_reading: ReadOptions = ReadOptions(),
-    parts: SplitOptions | None = None,
-    seed: int = 0,
-    tell: Tell = lambda part, message: None,
-) -> dict[str, Json]:
+@takes(CompareObjectivesOptions)
+def compare_objectives(options: CompareObjectivesOptions) -> Objectives:
     """Train a masked and a causal model of the same size on the same text, and let both fill the same blanks.
 
-    Args:
-        corpus, encoder, task, recipe, vocabulary, steps, epochs, precision, held_out, reading, seed, tell:
-            see `pretrain`. Both read the same sequences in the same order, for as many steps.
-        work: a folder to go on from; a temporary one unless given.
-        labelled: texts with labels, which the step `bert` learns from either; see `adapt`.
-        labelled_reading, parts: how to read and split these.
-
-    Returns:
-        `looks` of both, `blanks`, and `downstream` where there are labelled texts.
+    Both read the same sequences in the same order, for as many steps.
 
     Raises:
         SopanError: one line that says what is wrong, where, and what to do.
     """
-    chosen = {
-        objective: chosen_settings(encoder, {**task, "objective": objective}, recipe, "cbow", precision, seed)
-        for objective in ("masked", "causal")
-    }
-    exam = None if labelled is None else Exam(labelled, labelled_reading, parts or SplitOptions(seed=seed))
-    documents = _documents(corpus, reading, held_out, exam)
-    with _kept(work) as folder:
-        wordpiece = find_vocabulary(documents, vocabulary, True, folder)
+    progress = options.progress
+    chosen = {}
+    for objective in ("masked", "causal"):
+        wide = replace(options, max_length=max(options.max_length, options.length))
+        config = new_encoder(wide, causal=objective == "causal")
+        chosen[objective] = (
+            config,
+            chosen_settings(options, config, length=options.length, start=options.start),
+        )
+    exam = _exam(options)
+    documents = _documents(options.corpus, options, exam)
+    with _kept(options.work) as folder:
+        wordpiece = find_vocabulary(documents, options, folder)
         models: dict[str, LanguageModel] = {}
-        looks: dict[str, Json] = {}
-        store, apart = Workplace(folder).stores(documents, wordpiece, tell)
-        blanks = _held_out_blanks(documents, wordpiece, seed)
+        looks: dict[str, list[LookEntry]] = {}
+        store, apart = Workplace(folder).stores(documents, wordpiece, progress)
+        blanks = _held_out_blanks(documents, wordpiece, options.seed)
         if not blanks:
             raise DataError(
                 "there are no sentences of 5 to 40 words in the held-out texts",
@@ -157,29 +146,65 @@ def compare_objectives(
                 next_step="hold out more texts, with --held-out",
             )
         for objective, (config, given) in chosen.items():
-            settings = with_steps(given, store, wordpiece, steps, epochs)
+            settings = with_steps(given, store, wordpiece, options)
             place = Workplace(folder / objective)
-            found = train(place, store, apart, wordpiece, config, settings, tell=tell)
+            found = train(place, store, apart, wordpiece, config, settings, progress=progress)
             models[objective] = found.model
-            looks[objective] = [look._asdict() for look in found.looks]
+            looks[objective] = [look_entry(look) for look in found.looks]
             if exam is not None:
                 publish(found, folder / objective / "model", settings, documents.paths)
-        tell("blanks", {"stage": "filling held-out blanks"})
+        progress("blanks", {"stage": "filling held-out blanks"})
         filled = {name: fill_blanks(model, blanks) for name, model in models.items()}
-        report: dict[str, Json] = {"looks": looks, "blanks": compare_filled(filled, "masked", "causal")}
+        report: Objectives = {"looks": looks, "blanks": compare_filled(filled, "masked", "causal")}
         if exam is not None:
-            tell("labels", {"stage": "learning labels from both"})
+            progress("labels", {"stage": "learning labels from both"})
             right = {name: exam.right(str(folder / name / "model")) for name in models}
             report["downstream"] = exam.report(right, "masked", "causal")
     return report
 
 
-def _documents(
-    corpus: Sequence[str | Path], reading: TextOptions, held_out: float, exam: Exam | None
-) -> CorpusReading:
+class Exam:
+    """One labelled data set, split once: language models learn its labels, and all sit the same test.
+
+    Args:
+        data: a file, a folder of class folders, or a named data set.
+        options: how to read and split it.
+
+    Raises:
+        SopanError: the data cannot be used.
+    """
+
+    def __init__(self, data: str | Path, options: LabelledOptions):
+        self.seed = options.seed
+        corpus = read_corpus(data, options.labelled_reading)
+        self.train, self.val, self.test = labelled_parts(corpus, clean_split(corpus, options).clean)
+
+    def held_out(self) -> pa.LargeStringArray:
+        """Return the validation and test texts."""
+        return pa.concat_arrays([self.val.texts, self.test.texts])
+
+    def right(self, preset: str) -> BoolArray:
+        """Let the step `bert` learn the labels from a preset; say which test texts (N,) it gets right."""
+        fixed = {"preset": preset, "adapt_steps": 0, "random_state": self.seed}
+        tuned = tune("bert", self.train, self.val, budget=Budget.parse("1trials"), fixed=fixed)
+        found: BoolArray = tuned.estimator.predict(self.test.texts) == self.test.names
+        return found
+
+    def report(self, right: Mapping[str, BoolArray], a: str, b: str) -> Downstream:
+        """Say how accurate each was, and by how much a beats b: share, 95% interval, exact McNemar p."""
+        difference = paired_difference(right[a], right[b], np.random.default_rng(0))
+        accuracy = {name: float(each.mean()) for name, each in right.items()}
+        return {"tests": len(right[a]), "accuracy": accuracy, "difference": difference}
+
+
+def _exam(options: LabelledOptions) -> Exam | None:
+    return None if options.labelled is None else Exam(options.labelled, options)
+
+
+def _documents(corpus: Sequence[str | Path], options: LearnOptions, exam: Exam | None) -> CorpusReading:
     """Read a corpus without the texts of an exam."""
     barred = None if exam is None else exam.held_out()
-    return CorpusReading(tuple(map(str, corpus)), reading, held_out, barred)
+    return CorpusReading(tuple(map(str, corpus)), options, options.held_out, barred)
 
 
 def _held_out_blanks(corpus: CorpusReading, wordpiece: WordPiece, seed: int) -> list[Blank]:

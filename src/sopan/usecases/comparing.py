@@ -13,7 +13,7 @@ from sopan.comparison.comparison import Comparison
 from sopan.comparison.run import Plan, run_comparison, write_comparison
 from sopan.fit.tune import Budget
 from sopan.options.base import takes
-from sopan.options.classify import AuditOptions, CompareOptions
+from sopan.options.classify import AuditOptions, CompareOptions, FetchOptions
 from sopan.steps import STEPS
 from sopan.storage.atomic import folder_lock
 from sopan.text.audit import audit_corpus
@@ -74,8 +74,10 @@ def audit(options: AuditOptions) -> AuditReport:
     return audit_corpus(corpus, split_corpus(corpus, options)).report
 
 
-def fetch_data(name: str) -> dict[str, Json]:
+@takes(FetchOptions)
+def fetch_data(options: FetchOptions) -> dict[str, Json]:
     """Fetch a named data set into the cache; say what it holds and where it lies."""
+    name = options.name
     path = fetch(name)
     corpus = read_corpus(name)
     parts = (

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import numpy as np
 
 from sopan.fit.artifact import load_model
 from sopan.fit.explain import NOT_A_CAUSE, SHARES, Explanation, Sanity, explain_text, top_words
 from sopan.fit.saved import label_names
+from sopan.options.base import takes
+from sopan.options.classify import ExplainOptions
 from sopan.steps.base import Step
 from sopan.storage.atomic import write_atomic
-from sopan.types import Evidence, Json
+from sopan.types import Evidence
 
 DECIMALS = 6
 """Of every number that is told."""
@@ -20,30 +22,95 @@ TOLD = 2
 """Which of `SHARES` the sentence is about: a tenth of the words."""
 
 
-def explain(model: str | Path | Step, text: str) -> dict[str, Json]:
-    """Say why a model says what it says of one text.
+class ExplainedWord(TypedDict):
+    """A word: its place in the text, whether it was read, and what it did to the prediction.
 
-    Args:
-        model: a model folder, or a fitted step.
-        text: one text.
+    Its contributions are to each class's logit, in the order of the classes; its occlusion is None where it
+    was not tried, its rollout where there is no attention.
+    """
 
-    Returns:
-        `predicted`, `probabilities` by class, `truncated`, `no_known_words`; `words`, each with its place in
-        the text, whether it was read, its `contributions` to each class's logit (in the order of `classes`),
-        its `support` of the prediction, its `occlusion` (None where not tried) and `rollout` (None without
-        attention); `top_words`; `evidence` (method, base, logits, gap); `sanity`; `attention`; `cautions` and
-        `notes`, sentences.
-        The fields mean what `sopan.fit.explain` says of them.
+    word: str
+    start: int
+    end: int
+    read: bool
+    support: float
+    contributions: list[float]
+    occlusion: float | None
+    rollout: float | None
+
+
+class TopWord(TypedDict):
+    """One of the words that weigh most."""
+
+    word: str
+    support: float
+    times: int
+
+
+class EvidenceEntry(TypedDict):
+    """How the contributions were found, and what they add up to."""
+
+    method: str
+    base: list[float | None]
+    logits: list[float | None]
+    gap: float
+
+
+class SanityEntry(TypedDict):
+    """Whether the words that are said to matter beat random ones: see `sopan.fit.explain.Sanity`."""
+
+    sentence: str
+    holds: bool
+    shares: list[float]
+    words: list[int]
+    comprehensiveness: list[float]
+    sufficiency: list[float]
+    random_comprehensiveness: list[float]
+    random_sufficiency: list[float]
+
+
+class AttentionEntry(TypedDict):
+    """Each layer's weights (H, Q, A), which words they are of, and what not to take them for."""
+
+    caution: str
+    words: list[int]
+    layers: list[list[list[list[float]]]]
+
+
+class ExplainedText(TypedDict):
+    """Why a model says what it says of one text; the fields mean what `sopan.fit.explain` says of them."""
+
+    model: str
+    step: str
+    text: str
+    classes: list[str]
+    predicted: str
+    probabilities: dict[str, float]
+    truncated: bool
+    no_known_words: bool
+    evidence: EvidenceEntry
+    words: list[ExplainedWord]
+    top_words: list[TopWord]
+    sanity: SanityEntry | None
+    attention: AttentionEntry | None
+    cautions: list[str]
+    notes: list[str]
+
+
+@takes(ExplainOptions)
+def explain(options: ExplainOptions) -> ExplainedText:
+    """Say why a model, a folder or a fitted step, says what it says of one text; maybe as a page, too.
 
     Raises:
         ModelFolderError: there is no model there, or it was altered.
         DataError: the text is not valid Unicode.
     """
-    estimator = model if isinstance(model, Step) else load_model(model)
+    model, text = options.model, options.text
+    estimator = model if isinstance(model, Step) else load_model(str(model))
     found = explain_text(estimator, text, rng=np.random.default_rng(0))
     names = label_names(estimator.classes_)
     evidence = found.evidence
-    return {
+    told: ExplainedText = {
         "model": estimator.name if isinstance(model, Step) else str(model),
         "step": estimator.name,
         "text": text,
@@ -68,17 +135,11 @@ def explain(model: str | Path | Step, text: str) -> dict[str, Json]:
         "cautions": _cautions(found),
         "notes": _notes(found),
     }
+    if options.html is not None:
+        from sopan.usecases.explanation_page import explanation_page  # noqa: PLC0415 - templates, for pages only
 
-
-def write_explanation(found: dict[str, Json], path: str | Path) -> None:
-    """Write what `explain` found as one HTML page that needs nothing else.
-
-    Raises:
-        SopanError: the file cannot be written.
-    """
-    from sopan.usecases.explanation_page import explanation_page  # noqa: PLC0415 - templates, for pages only
-
-    write_atomic(Path(path), explanation_page(found))
+        write_atomic(Path(options.html), explanation_page(told))
+    return told
 
 
 def _numbers(values: Any) -> list[float | None]:
@@ -86,7 +147,7 @@ def _numbers(values: Any) -> list[float | None]:
     return [None if np.isnan(value) else round(value, DECIMALS) for value in np.asarray(values).tolist()]
 
 
-def _words(found: Explanation) -> list[dict[str, Json]]:
+def _words(found: Explanation) -> list[ExplainedWord]:
     evidence = found.evidence
     rollout = [None] * len(found.support) if found.rollout is None else _numbers(found.rollout)
     columns = {
@@ -99,12 +160,13 @@ def _words(found: Explanation) -> list[dict[str, Json]]:
         "occlusion": _numbers(found.occlusion),
         "rollout": rollout,
     }
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return cast(list[ExplainedWord], rows)
 
 
-def _sanity(sanity: Sanity, found: Explanation, predicted: str) -> dict[str, Json]:
+def _sanity(sanity: Sanity, explained: Explanation, predicted: str) -> SanityEntry:
     """Give the numbers, and the one sentence that a reader needs."""
-    whole, words = float(found.probabilities.max()), int(sanity.words[TOLD])
+    whole, words = float(explained.probabilities.max()), int(sanity.words[TOLD])
     these = "the word that matters" if words == 1 else f"the {words} words that matter"
     random = "a word drawn at random" if words == 1 else f"{words} words drawn at random"
     sentence = (
@@ -114,15 +176,12 @@ def _sanity(sanity: Sanity, found: Explanation, predicted: str) -> dict[str, Jso
         f"{whole - sanity.sufficiency[TOLD]:.2f}; with {random} left, "
         f"{whole - sanity.random_sufficiency[TOLD]:.2f}."
     )
-    return {
-        "sentence": sentence,
-        "holds": sanity.holds,
-        "shares": list(SHARES),
-        **{name: np.round(values, DECIMALS).tolist() for name, values in sanity._asdict().items()},
-    }
+    numbers = {name: np.round(values, DECIMALS).tolist() for name, values in sanity._asdict().items()}
+    found = {"sentence": sentence, "holds": sanity.holds, "shares": list(SHARES), **numbers}
+    return cast(SanityEntry, found)
 
 
-def _attention(evidence: Evidence) -> dict[str, Json] | None:
+def _attention(evidence: Evidence) -> AttentionEntry | None:
     """Give each layer's weights (H, Q, A), which words they are of, and what not to take them for."""
     if not evidence.attention:
         return None

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from sopan.errors import ConfigError, DataError
+from sopan.options.base import listed
 from sopan.options.classify import TuneOptions
 from sopan.options.data import SplitOptions, TokenRule
 from sopan.steps import STEPS, step_class
@@ -88,14 +89,13 @@ def check_out(out: str | Path) -> Path:
     return folder
 
 
-def check_steps(steps: Sequence[str]) -> tuple[str, ...]:
+def check_steps(steps: Sequence[str] | str) -> tuple[str, ...]:
     """Hold that every step, with its variant, exists and is named once; one string may name several.
 
     Raises:
         ConfigError: which is not so.
     """
-    if isinstance(steps, str):
-        steps = [step.strip() for step in steps.split(",") if step.strip()]
+    steps = [step for step in listed(steps) if step]
     if not steps:
         raise ConfigError("no step was named", next_step=f"steps: {', '.join(STEPS)}")
     for step in steps:

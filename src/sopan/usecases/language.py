@@ -1,4 +1,4 @@
-"""What a language model is asked: to fill blanks, to score texts, to go on, to compare words in context.
+"""What a language model answers: it fills blanks, scores texts, goes on with them, compares words in context.
 
 A model is the name of a preset, a folder, a name on the hub, or a `LanguageModel` that was loaded before.
 """
@@ -6,156 +6,163 @@ A model is the name of a preset, a folder, a name on the hub, or a `LanguageMode
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, cast
 
+from sopan.errors import ConfigError
+from sopan.options.base import listed, takes
 from sopan.options.data import TextOptions
+from sopan.options.language import (
+    FillOptions,
+    GenerateOptions,
+    GetPresetOptions,
+    ListPresetsOptions,
+    ScoreOptions,
+)
 from sopan.steps import import_with_backend
+from sopan.steps.presets import PRESETS, Preset, from_preset, present, preset_folder
 from sopan.text.read import stream_texts
-from sopan.types import Json
 
 if TYPE_CHECKING:  # Keras is imported when a model is loaded
+    from sopan.lm.fill import Filled
+    from sopan.lm.generate import Generated
+    from sopan.lm.score import Score
     from sopan.steps.language_model import LanguageModel
 
-    Model = str | Path | LanguageModel
 
-PRESET = "sopan-mini"
-"""The model that is asked if none is named."""
+@dataclass(frozen=True, slots=True)
+class ScoredText:
+    """The score of a text, and the row of the file that it is from, None for a text by itself."""
+
+    score: Score
+    row: int | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the fields of `Score` with the perplexities, and `row` where there is one."""
+        row = {} if self.row is None else {"row": self.row}
+        return {**row, **self.score.as_json()}
 
 
-def fill(
-    text: str,
-    *,
-    model: Model = PRESET,
-    top: int = 5,
-    pieces: int | Sequence[int] = 1,
-    candidates: Sequence[str] = (),
-) -> dict[str, Json]:
-    """Fill the blanks of a text: the fields of `sopan.lm.fill.Filled`, and its arguments.
+@takes(FillOptions)
+def fill(options: FillOptions) -> Filled:
+    """Fill the blanks of a text, several of them jointly.
 
     Raises:
         SopanError: the model, the text or a setting cannot be used.
     """
-    lm = _lm("fill")
-
-    found = lm.fill(_loaded(model), text, top=top, pieces=pieces, candidates=candidates)
-    return dict(found.as_json())
-
-
-def score_text(text: str, *, model: Model = PRESET, method: str | None = None) -> dict[str, Json]:
-    """Say how likely a model finds a text and each of its words: `sopan.lm.score.Score`, with perplexities.
-
-    Args:
-        text: of any length.
-        model: masked or causal.
-        method: `word-l2r` or `original` for a masked model, `causal` for a causal one; None: the first.
-
-    Raises:
-        SopanError: the model, the text or the method cannot be used.
-    """
-    return next(_scores(iter([text]), model, method))
-
-
-def score_file(
-    data: str | Path,
-    *,
-    model: Model = PRESET,
-    method: str | None = None,
-    reading: TextOptions = TextOptions(),
-) -> Iterator[dict[str, Json]]:
-    """Stream the scores of a file's texts, in their order: as `score_text`, and `row`."""
-    rows: deque[int] = deque()
-
-    def texts() -> Iterator[str]:
-        for row, text in _texts(data, reading):
-            rows.append(row)
-            yield text
-
-    for found in _scores(texts(), model, method):
-        yield {"row": rows.popleft(), **found}
-
-
-def perplexity(total: float, n: int) -> float | None:
-    """Return the perplexity of n words or pieces with this total log-probability; None for none."""
-    lm = _lm("score")
-
-    found: float | None = lm.perplexity(total, n)
+    lm = import_with_backend("sopan.lm.fill", "a language model")
+    model, candidates = load_language_model(options.model), listed(options.candidates)
+    found: Filled = lm.fill(model, options.text, top=options.top, pieces=options.sizes, candidates=candidates)
     return found
 
 
-def generate(
-    prompt: str,
-    *,
-    model: Model,
-    most: int = 50,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    seed: int = 0,
-) -> dict[str, Json]:
-    """Go on with a text: the fields of `sopan.lm.generate.Generated`, and its arguments.
+@takes(ScoreOptions)
+def score(options: ScoreOptions) -> Iterator[ScoredText]:
+    """Say how likely a model finds one text, or each of a file's, and their words; streamed, in their order.
+
+    Raises:
+        SopanError: the model, the texts or the method cannot be used.
+    """
+    lm = import_with_backend("sopan.lm.score", "a language model")
+    model, rows = load_language_model(options.model), deque[int | None]()
+
+    def texts() -> Iterator[str]:
+        if options.file is None:
+            rows.append(None)
+            yield options.words or ""
+            return
+        for row, text in numbered_texts(options.file, options):
+            rows.append(row)
+            yield text
+
+    for found in lm.score_texts(model, texts(), method=options.method):
+        yield ScoredText(found, rows.popleft())
+
+
+@takes(GenerateOptions)
+def generate(options: GenerateOptions) -> Generated:
+    """Go on with a text: draw one piece after the other, the same ones for the same seed.
 
     Raises:
         SopanError: the model is masked, or a setting is out of range.
     """
-    lm = _lm("generate")
-
-    found = lm.generate(
-        _loaded(model), prompt, most=most, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+    lm = import_with_backend("sopan.lm.generate", "a language model")
+    found: Generated = lm.generate(
+        load_language_model(options.model),
+        options.prompt,
+        most=options.pieces,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        seed=options.seed,
     )
-    return dict(found.as_json())
+    return found
 
 
-def neighbors_in_context(
-    word: str,
-    text: str,
-    data: str | Path,
-    *,
-    model: Model = PRESET,
-    top: int = 10,
-    layer: int | None = None,
-    reading: TextOptions = TextOptions(),
-) -> list[dict[str, Json]]:
-    """Find the words of a file that are nearest to a word in its context, nearest first.
-
-    Args:
-        word: stands in `text`.
-        text: its context.
-        data: a table of texts, read once.
-        model: need not have a head that fills blanks.
-        top, layer: see `sopan.lm.contextual.neighbors_in_context`, whose fields are returned.
-        reading: how to read the table.
-
-    Raises:
-        SopanError: the model, the word, the layer or the file cannot be used.
-    """
-    lm = _lm("contextual")
-
-    texts = _texts(data, reading)
-    found = lm.neighbors_in_context(_loaded(model), word, text, texts, top=top, layer=layer)
-    return [one.as_json() for one in found]
-
-
-def _scores(texts: Iterator[str], model: Model, method: str | None) -> Iterator[dict[str, Json]]:
-    for found in _lm("score").score_texts(_loaded(model), texts, method=method):
-        yield found.as_json()
-
-
-def _texts(data: str | Path, reading: TextOptions) -> Iterator[tuple[int, str]]:
-    for batch in stream_texts(data, reading):
+def numbered_texts(data: str | Path, options: TextOptions) -> Iterator[tuple[int, str]]:
+    """Stream a file's texts, each with its row."""
+    for batch in stream_texts(data, options):
         yield from zip(batch["row"].to_pylist(), batch["text"].to_pylist(), strict=True)
 
 
-def _lm(module: str) -> Any:
-    """Import what asks a language model, and Keras with it."""
-    return import_with_backend(f"sopan.lm.{module}", "a language model")
+def load_language_model(model: object) -> LanguageModel:
+    """Load the model of a name or a folder; one that is loaded comes back as it is.
+
+    Raises:
+        SopanError: there is no such model.
+    """
+    home = import_with_backend("sopan.steps.language_model", "a language model")
+    loaded = from_preset(model) if isinstance(model, str | Path) else model
+    if not isinstance(loaded, home.LanguageModel):
+        raise ConfigError(
+            f"a {type(model).__name__} is no language model", next_step="name a preset or a folder"
+        )
+    return cast("LanguageModel", loaded)
 
 
-def _loaded(model: Model) -> LanguageModel:
-    if isinstance(model, str | Path):
-        import_with_backend("sopan.steps.language_model", "a language model")
-        from sopan.steps.presets import from_preset  # noqa: PLC0415
+# ---- presets -------------------------------------------------------------------------------------
 
-        return from_preset(model)
-    return model
+
+class PresetEntry(TypedDict):
+    """A ready-made BERT; its folder is None where it is not here yet."""
+
+    name: str
+    about: str
+    megabytes: float
+    folder: str | None
+
+
+@takes(ListPresetsOptions)
+def list_presets(_: ListPresetsOptions) -> list[PresetEntry]:
+    """List the ready-made BERTs."""
+    return [_entry(preset) for preset in PRESETS.values()]
+
+
+@takes(GetPresetOptions)
+def get_preset(options: GetPresetOptions) -> PresetEntry:
+    """Fetch a preset unless it is here; return what `list_presets` says of it.
+
+    Raises:
+        ConfigError: no preset has that name.
+        DownloadError: no source worked; each is listed with its reason.
+    """
+    name = options.name
+    if not name:
+        raise ConfigError("no preset was named", next_step=f"presets: {', '.join(PRESETS)}")
+    folder = preset_folder(name)
+    if name in PRESETS:
+        return _entry(PRESETS[name]) | {"folder": str(folder)}
+    size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    return {"name": name, "about": "from the hub", "megabytes": round(size, 1), "folder": str(folder)}
+
+
+def _entry(preset: Preset) -> PresetEntry:
+    folder = present(preset)
+    return {
+        "name": preset.name,
+        "about": preset.about,
+        "megabytes": preset.megabytes,
+        "folder": None if folder is None else str(folder),
+    }

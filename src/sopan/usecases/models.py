@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, NotRequired, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sopan.errors import ConfigError, ModelFolderError
 from sopan.fit.artifact import load_model, save_model
-from sopan.fit.predict import evaluate_model, predict_stream, write_predictions
+from sopan.fit.predict import evaluate_model
 from sopan.fit.saved import MODEL_FILES
 from sopan.fit.served import load_served
 from sopan.fit.tune import Budget, tune
 from sopan.options.base import takes
-from sopan.options.classify import EvaluateOptions, TrainOptions
+from sopan.options.classify import EmbedOptions, EvaluateOptions, ExportOptions, TrainOptions
 from sopan.options.data import TextOptions
-from sopan.runtime.network import Precision
+from sopan.options.language import NeighborsOptions
+from sopan.steps import import_with_backend
 from sopan.steps.base import Step
 from sopan.storage.atomic import check_replaceable, folder_lock, replacing_file
 from sopan.text.duplicates import fingerprint
 from sopan.text.read import read_corpus, stream_texts
-from sopan.text.vectors import WordVectors, load_word_vectors, save_projector, save_word2vec
+from sopan.text.vectors import load_word_vectors, save_projector, save_word2vec
 from sopan.training.checkpoint import CheckpointFile
 from sopan.training.recipe import Monitor
 from sopan.types import Json
 from sopan.usecases.inputs import check_out, check_steps, clean_split, labelled_parts, with_unlabelled
+from sopan.usecases.language import load_language_model, numbered_texts
+from sopan.usecases.predicting import WrittenRows
+
+CHECK_TEXTS = 1000
+"""An exported model must agree with ours on so many texts, if the file that is named has as many."""
+
+
+class NearWord(TypedDict):
+    """A word and its cosine; in context also its sentence, its place in it, and the row of its text."""
+
+    word: str
+    cosine: float
+    sentence: NotRequired[str]
+    start: NotRequired[int]
+    end: NotRequired[int]
+    row: NotRequired[int]
 
 
 @takes(TrainOptions)
@@ -93,13 +109,6 @@ def evaluate(options: EvaluateOptions) -> dict[str, Json]:
     return evaluate_model(load_served(options.model), read_corpus(options.data, options))
 
 
-def predict_file(
-    model: str | Path, data: str | Path, out: str | Path, *, reading: TextOptions = TextOptions()
-) -> int:
-    """Stream predictions for a file of any size to `.parquet`, `.csv` or `.jsonl`; return how many."""
-    return write_predictions(predict_stream(load_served(model), _batches(data, reading)), out)
-
-
 def load(model: str | Path) -> Step:
     """Load a model folder: a fitted scikit-learn classifier of texts.
 
@@ -109,137 +118,103 @@ def load(model: str | Path) -> Step:
     return load_model(model)
 
 
-def neighbors(vectors: str | Path, word: str, top: int = 10) -> list[tuple[str, float]]:
-    """List the `top` words nearest to `word` by cosine, nearest first.
-
-    Args:
-        vectors: a model folder that holds word vectors, or a word2vec, GloVe or fastText file.
+@takes(NeighborsOptions)
+def neighbors(options: NeighborsOptions) -> list[NearWord]:
+    """List the words nearest to a word by cosine, nearest first: by themselves, or as they stand in texts.
 
     Raises:
-        SopanError: there are no vectors, or not of that word.
+        SopanError: there are no vectors, or not of that word; or the layer or the texts cannot be used.
     """
-    return _word_vectors(vectors).nearest(word, top)
+    if options.text is not None and options.within is not None:
+        lm = import_with_backend("sopan.lm.contextual", "a language model")
+        texts = numbered_texts(options.within, TextOptions(text=options.column))
+        model = load_language_model(options.model)
+        found = lm.neighbors_in_context(
+            model, options.word, options.text, texts, top=options.top, layer=options.layer
+        )
+        return [one.as_json() for one in found]
+    place = Path(str(options.model))
+    vectors = load_word_vectors(place) if place.is_file() else _embedding_model(place).word_vectors
+    return [{"word": word, "cosine": cosine} for word, cosine in vectors.nearest(options.word, options.top)]
 
 
-def embed_file(
-    model: str | Path, data: str | Path, out: str | Path, *, reading: TextOptions = TextOptions()
-) -> int:
-    """Stream a vector for each text to a Parquet file, columns `row` and `vector`; return how many."""
-    if Path(out).suffix != ".parquet":
+@takes(EmbedOptions)
+def embed(options: EmbedOptions) -> WrittenRows:
+    """Stream a vector for each text to a Parquet file, columns `row` and `vector`; say how many.
+
+    Raises:
+        SopanError: the model has no vectors, or a file cannot be used.
+    """
+    out = Path(options.out)
+    if out.suffix != ".parquet":
         raise ConfigError("vectors are written as Parquet", where=str(out), next_step="name a .parquet file")
-    estimator = _embedding_model(model)
+    estimator = _embedding_model(options.model)
     rows = 0
     width = estimator.transform([""]).shape[1]
     schema = pa.schema([("row", pa.int64()), ("vector", pa.list_(pa.float32(), width))])
     with (
-        replacing_file(Path(out)) as new,
+        replacing_file(out) as new,
         pq.ParquetWriter(new, schema, compression="zstd", write_page_checksum=True) as writer,
     ):
-        for batch in _batches(data, reading):
+        for batch in stream_texts(options.file, options):
             vectors = pa.FixedSizeListArray.from_arrays(
                 pa.array(estimator.transform(batch["text"]).ravel()), width
             )
             writer.write_batch(pa.record_batch([batch["row"], vectors], schema=schema))
             rows += len(batch)
-    return rows
+    return {"rows": rows, "out": str(out)}
 
 
-EXPORTS = ("word2vec", "projector", "savedmodel", "keras", "openvino", "onnx")
-"""Formats of `export`: two of the word vectors, the others of the network."""
-
-CHECK_TEXTS = 1000
-"""An exported model must agree with ours on so many texts, if the file that is named has as many."""
-
-
-def export(
-    model: str | Path,
-    form: str,
-    out: str | Path,
-    *,
-    texts: str | Path | None = None,
-    precision: str = "float32",
-    reading: TextOptions = TextOptions(),
-) -> tuple[Path, ...]:
+@takes(ExportOptions)
+def export(options: ExportOptions) -> tuple[Path, ...]:
     """Write a model in another tool's format; return the files.
 
-    Args:
-        model: a model folder.
-        form: for the word vectors `word2vec` text or TensorBoard's `projector`; for the network TensorFlow's
-            `savedmodel`, which takes raw strings, Keras' own `keras`, `onnx`, or `openvino`: a model folder
-            that serves in another precision.
-        out: a file (word2vec, keras, onnx) or a folder.
-        texts: a table of texts on which a SavedModel must agree with ours before it is written, or on which
-            a graph of OpenVINO's is calibrated and compared: `served` in its config.json says how it did.
-        precision: of the graph of OpenVINO's.
-        reading: how to read them.
+    The word vectors go to `word2vec` text or TensorBoard's `projector`; the network to TensorFlow's
+    `savedmodel`, which takes raw strings, Keras' own `keras`, `onnx`, or `openvino`: a model folder that
+    serves in another precision. A SavedModel must agree with ours on the texts before it is written; a graph
+    of OpenVINO's is calibrated and compared on them, and `served` in its config.json says how it did.
 
     Raises:
-        ConfigError: another format, or no texts to check a SavedModel on.
+        ConfigError: there are no texts to check a model on.
         ModelFolderError: the model has no word vectors.
         SopanError: what was exported does not agree with the model.
     """
-    if form not in EXPORTS:
-        raise ConfigError(
-            f"a model cannot be written as {form!r}", next_step=f"formats: {', '.join(EXPORTS)}"
-        )
-    if form in ("openvino", "onnx"):
-        _export_graph(model, form, out, texts, precision, reading)
-        return (Path(out),)
-    if form in ("savedmodel", "keras"):
-        _export_network(model, form, out, texts, reading)
-        return (Path(out),)
-    vectors = _embedding_model(model).word_vectors
-    if form == "projector":
-        return save_projector(vectors, out)
-    save_word2vec(vectors, out)
-    return (Path(out),)
+    model, out = options.model, Path(options.out)
+    if options.format == "projector":
+        return save_projector(_embedding_model(model).word_vectors, out)
+    if options.format == "word2vec":
+        save_word2vec(_embedding_model(model).word_vectors, out)
+    elif options.format in ("savedmodel", "keras"):
+        if options.format == "savedmodel":
+            _check_texts(options, "a SavedModel is checked on real texts before it is written", 1000)
+        estimator = load_model(model)
+        from sopan.fit.export import savedmodel  # noqa: PLC0415  # imports Keras
 
-
-def _export_network(
-    model: str | Path, form: str, out: str | Path, texts: str | Path | None, reading: TextOptions
-) -> None:
-    if form == "savedmodel" and texts is None:
-        raise ConfigError(
-            "a SavedModel is checked on real texts before it is written",
-            next_step="name some, 1,000 or more if you can: --texts reviews.csv",
-        )
-    estimator = load_model(model)
-    from sopan.fit.export.savedmodel import export_keras, export_savedmodel  # noqa: PLC0415  # imports Keras
-
-    if form == "keras":
-        export_keras(estimator, out)
+        if options.format == "keras":
+            savedmodel.export_keras(estimator, out)
+        else:
+            savedmodel.export_savedmodel(estimator, out, _first_texts(options))
     else:
-        batch = next(_batches(str(texts), reading))
-        export_savedmodel(estimator, out, batch["text"].slice(0, CHECK_TEXTS))
+        from sopan.fit.export import runtimes  # noqa: PLC0415  # needs the runtimes
+
+        if options.format == "onnx":
+            runtimes.export_onnx(model, out)
+        else:
+            _check_texts(options, "a graph is calibrated and compared on texts before it is written", 600)
+            runtimes.export_openvino(model, out, _first_texts(options), options.precision)
+    return (out,)
 
 
-def _export_graph(
-    model: str | Path,
-    form: str,
-    out: str | Path,
-    texts: str | Path | None,
-    precision: str,
-    reading: TextOptions,
-) -> None:
-    from sopan.fit.export.runtimes import export_onnx, export_openvino  # noqa: PLC0415  # needs the runtimes
-
-    if form == "onnx":
-        export_onnx(model, out)
-        return
-    if precision not in get_args(Precision):
-        known = ", ".join(get_args(Precision))
-        raise ConfigError(f"no precision is called {precision!r}", next_step=f"precisions: {known}")
-    if texts is None:
-        raise ConfigError(
-            "a graph is calibrated and compared on texts before it is written",
-            next_step="name some, 600 or more if you can: --texts reviews.csv",
-        )
-    batch = next(_batches(str(texts), reading))
-    export_openvino(model, out, batch["text"].slice(0, CHECK_TEXTS), cast(Precision, precision))
+def _check_texts(options: ExportOptions, why: str, enough: int) -> None:
+    """Hold that there are texts to check an export on, before any work is done."""
+    if options.texts is None:
+        next_step = f"name some, {enough:,} or more if you can: --texts reviews.csv"
+        raise ConfigError(why, next_step=next_step)
 
 
-def _word_vectors(vectors: str | Path) -> WordVectors:
-    return load_word_vectors(vectors) if Path(vectors).is_file() else _embedding_model(vectors).word_vectors
+def _first_texts(options: ExportOptions) -> pa.LargeStringArray:
+    """Read as many texts as an exported model must agree with ours on, if there are as many."""
+    return next(stream_texts(str(options.texts), options))["text"].slice(0, CHECK_TEXTS)
 
 
 def _embedding_model(model: str | Path) -> Any:
@@ -252,7 +227,3 @@ def _embedding_model(model: str | Path) -> Any:
             next_step="train one that has: sopan train cbow DATA --out MODEL",
         )
     return estimator
-
-
-def _batches(data: str | Path, reading: TextOptions) -> Iterator[pa.RecordBatch]:
-    return iter(stream_texts(data, reading))

@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TypedDict, final
 
 from sopan.fit.saved import label_names
 from sopan.fit.served import load_served
-from sopan.types import Json
+from sopan.options.base import takes
+from sopan.options.classify import PredictOptions
 
 
-def predict_text(model: str | Path, text: str) -> dict[str, Json]:
-    """Classify one text: `predicted`, `probabilities` by class, `truncated`, `no_known_words`."""
-    served = load_served(model)
-    answer = served.predict_texts([text])
+@final
+class TextPrediction(TypedDict):
+    """The classes of one text."""
+
+    predicted: str
+    probabilities: dict[str, float]
+    truncated: bool
+    no_known_words: bool
+
+
+@final
+class WrittenRows(TypedDict):
+    """How many rows were written to a file."""
+
+    rows: int
+    out: str
+
+
+@takes(PredictOptions)
+def predict(options: PredictOptions) -> TextPrediction | WrittenRows:
+    """Classify one text, or stream predictions for a file of any size to a `.parquet`, `.csv` or `.jsonl`.
+
+    Raises:
+        SopanError: the model or the file cannot be used.
+    """
+    served = load_served(options.model)
+    if options.words is None:
+        from sopan.fit.predict import predict_stream, write_predictions  # noqa: PLC0415
+        from sopan.text.read import stream_texts  # noqa: PLC0415
+
+        found = predict_stream(served, stream_texts(str(options.file), options))
+        return {"rows": write_predictions(found, str(options.out)), "out": str(options.out)}
+    answer = served.predict_texts([options.words])
     names, probabilities = label_names(served.classes_), answer.probabilities[0]
     return {
         "predicted": names[int(probabilities.argmax())],

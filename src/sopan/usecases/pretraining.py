@@ -4,90 +4,51 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from numbers import Real
 from pathlib import Path
-from types import MappingProxyType
-from typing import cast, get_args
+from typing import TypedDict, cast
 
 import numpy as np
 
 from sopan.errors import ConfigError, DataError
 from sopan.lm.card import describe_model
 from sopan.lm.hugging_face import FILES, save_hugging_face
-from sopan.lm.pretrain import Pretrained, Pretraining, Start
+from sopan.lm.pretrain import Pretrained, Pretraining
 from sopan.lm.pretrain import pretrain as run_pretraining
-from sopan.options.data import TextOptions
-from sopan.options.rules import Between, OneOf, Rule, check_values
+from sopan.options.base import LookEntry, Progress, takes
+from sopan.options.language import LearnOptions, NewModelOptions, PairTask, PretrainOptions, Start
 from sopan.steps.encoder_config import EncoderConfig, bert_config
-from sopan.steps.language_model import LanguageModel, Objective
-from sopan.steps.layers import Precision
+from sopan.steps.language_model import LanguageModel
 from sopan.storage.atomic import check_replaceable, folder_lock, write_atomic
 from sopan.text.packing import LEAST
 from sopan.text.piece_store import PieceStore, write_store
 from sopan.text.wordpiece import WordPiece
 from sopan.training.checkpoint import CheckpointFile
 from sopan.training.devices import check_rows, choose_xla, idle_gpus
-from sopan.training.language_batches import Batches, PairTask, Task
-from sopan.training.language_recipe import LanguageRecipe, OptimizerName
+from sopan.training.language import Look
+from sopan.training.language_batches import Batches, Task
+from sopan.training.language_recipe import LanguageRecipe
 from sopan.training.recipe import Monitor
 from sopan.types import Json
 from sopan.usecases.corpus import CorpusReading
 from sopan.usecases.inputs import check_out
 
-Tell = Callable[[str, dict[str, Json]], None]
-"""Told the part of the work, and what it says."""
 
-RULES: dict[str, Rule] = {
-    "objective": OneOf(get_args(Objective)),
-    "pairs": OneOf(get_args(PairTask)),
-    "optimizer": OneOf(get_args(OptimizerName)),
-    "learning_rate": Between(Real, 1e-8, 1),
-    "start": OneOf(get_args(Start)),
-    "precision": OneOf(get_args(Precision)),
-}
-"""What the settings of a training that a user chooses by name or by size must keep to."""
+class TrainingAccount(TypedDict):
+    """How a language model was trained, as `training.json` holds it."""
+
+    corpus: list[str]
+    settings: dict[str, Json]
+    looks: list[LookEntry]
 
 
-def pretrain(
-    corpus: Sequence[str | Path],
-    out: str | Path,
-    *,
-    encoder: Mapping[str, Json] = MappingProxyType({}),
-    task: Mapping[str, Json] = MappingProxyType({}),
-    recipe: Mapping[str, Json] = MappingProxyType({}),
-    vocabulary: int | str = 12_000,
-    lowercase: bool = True,
-    steps: int | None = None,
-    epochs: float = 1.0,
-    start: str = "cbow",
-    precision: str = "float32",
-    xla: bool | None = None,
-    held_out: float = 0.005,
-    reading: TextOptions = TextOptions(),
-    work: str | Path | None = None,
-    seed: int = 0,
-    tell: Tell = lambda part, message: None,
-) -> dict[str, Json]:
+@takes(PretrainOptions)
+def pretrain(options: PretrainOptions) -> TrainingAccount:
     """Train a language model from a corpus and publish it as a Hugging Face folder.
 
-    Args:
-        corpus: files; see `CorpusReading`.
-        out: the model's folder.
-        encoder: width, depth, heads, inner, max_length, dropout; 4 layers of 256 unless told otherwise.
-        task: objective (`masked` or `causal`), and the fields of `sopan.training.language_batches.Task`.
-        recipe: fields of `sopan.training.language_recipe.LanguageRecipe`.
-        vocabulary: how many pieces to find, or a `vocab.txt` or `tokenizer.json` to take.
-        lowercase: fold to lower case.
-        steps: of the optimiser; None: `epochs` passes over the corpus.
-        epochs: passes over the corpus.
-        start, precision, xla, seed: see `sopan.lm.pretrain.Pretraining`.
-        held_out: share of the documents to measure on.
-        reading: how to read the files.
-        work: a folder for the corpus as pieces and for what is kept to go on from; `OUT.work` unless given.
-            The same command goes on from there, to the very bits that it would have reached undisturbed.
-        tell: told what is going on.
+    The corpus as pieces, and what is kept to go on from, are in the folder `work`. The same command goes on
+    from there, to the very bits that it would have reached undisturbed.
 
     Returns:
         What `training.json` holds: the settings and the looks at held-out text.
@@ -95,74 +56,104 @@ def pretrain(
     Raises:
         SopanError: one line that says what is wrong, where, and what to do.
     """
-    config, settings = chosen_settings(encoder, task, recipe, start, precision, seed, xla)
-    documents = CorpusReading(tuple(map(str, corpus)), reading, held_out)
-    place = Workplace.of(out, work)
-    with folder_lock(Path(out)):
-        tell("pieces", {"stage": "finding the vocabulary"})
-        wordpiece = find_vocabulary(documents, vocabulary, lowercase, place.folder)
-        store, apart = place.stores(documents, wordpiece, tell)
-        settings = with_steps(settings, store, wordpiece, steps, epochs)
-        found = train(place, store, apart, wordpiece, config, settings, tell=tell)
-        return publish(found, out, settings, documents.paths)
+    config = new_encoder(options, causal=options.objective == "causal")
+    settings = chosen_settings(
+        options, config, length=options.length, pairs=options.pairs, start=options.start
+    )
+    documents = CorpusReading(tuple(map(str, options.corpus)), options, options.held_out)
+    place = Workplace.of(options.out, options.work)
+    with folder_lock(Path(options.out)):
+        options.progress("pieces", {"stage": "finding the vocabulary"})
+        wordpiece = find_vocabulary(documents, options, place.folder)
+        store, apart = place.stores(documents, wordpiece, options.progress)
+        settings = with_steps(settings, store, wordpiece, options)
+        found = train(place, store, apart, wordpiece, config, settings, progress=options.progress)
+        return publish(found, options.out, settings, documents.paths)
 
 
-def chosen_settings(
-    encoder: Mapping[str, Json],
-    task: Mapping[str, Json],
-    recipe: Mapping[str, Json],
-    start: str,
-    precision: str,
-    seed: int,
-    xla: bool | None = None,
-) -> tuple[EncoderConfig, Pretraining]:
-    """Check settings as a user gives them, before any text is read.
+def new_encoder(options: NewModelOptions, *, causal: bool) -> EncoderConfig:
+    """Return the network of a model that begins anew.
 
     Raises:
         ConfigError: naming the setting and what can work.
     """
-    task = {"objective": "masked", "pairs": "none", **task}
-    recipe = {"learning_rate": 1e-3, "optimizer": "muon", **recipe}
-    check_values({"start": start, "precision": precision, **task, **recipe}, RULES)
-    sizes = {"width": 256, "depth": 4, "heads": 4, "max_length": 256, "dropout": 0.0, **encoder}
-    sizes = {"inner": 4 * sizes["width"], "attention_dropout": sizes["dropout"], **sizes}
-    config = replace(bert_config(**sizes), causal=task["objective"] == "causal")
-    asked = _asked(task, config)
-    check_rows(asked.rows)
-    choose_xla(xla)
-    return config, Pretraining(
-        task=asked,
-        recipe=LanguageRecipe(**{"steps": 1, **recipe}),
-        start=cast(Start, start),
-        precision=cast(Precision, precision),
-        seed=seed,
-        xla=xla,
+    config = bert_config(
+        width=options.width,
+        depth=options.depth,
+        heads=options.heads,
+        inner=4 * options.width,
+        max_length=options.max_length,
+        dropout=options.dropout,
+        attention_dropout=options.dropout,
     )
+    return replace(config, causal=causal)
 
 
-def _asked(task: Mapping[str, Json], config: EncoderConfig) -> Task:
-    """Return the task; unless told how far to shift sequences, so far that every place is learnt."""
-    given = {name: value for name, value in task.items() if name != "objective" and value is not None}
-    asked = Task(causal=config.causal, **given)
-    room = config.max_length - asked.length
-    if asked.shift > room or room < 0:
+def chosen_settings(
+    options: LearnOptions,
+    config: EncoderConfig,
+    *,
+    length: int,
+    pairs: PairTask = "none",
+    start: Start = "random",
+) -> Pretraining:
+    """Check settings as a user gives them, before any text is read.
+
+    Args:
+        options: how to learn; the number of steps is set later, by `with_steps`.
+        config: of the network that learns; unless told how far to shift sequences, they are shifted so far
+            that every place of it is learnt.
+        length: pieces of a row.
+        pairs: what is asked of two texts.
+        start: where the vectors of pieces begin.
+
+    Raises:
+        ConfigError: naming the setting and what can work.
+    """
+    room = config.max_length - length
+    shift = max(room, 0) if options.shift is None else options.shift
+    task = Task(
+        causal=config.causal,
+        length=length,
+        rows=options.rows,
+        mask_rate=options.mask_rate,
+        whole_words=options.whole_words,
+        pairs=pairs,
+        shift=shift,
+    )
+    if shift > room:
         raise ConfigError(
-            f"the pieces of a row reach {asked.length + asked.shift} places, "
-            f"and the encoder has {config.max_length}",
+            f"the pieces of a row reach {length + shift} places, and the encoder has {config.max_length}",
             next_step="raise max_length, or lower length or shift",
         )
-    return asked if "shift" in given else replace(asked, shift=room)
+    check_rows(options.rows)
+    choose_xla(options.xla)
+    recipe = LanguageRecipe(
+        steps=1,
+        learning_rate=options.learning_rate,
+        warm_up=options.warm_up,
+        decay=options.decay,
+        optimizer=options.optimizer,
+        accumulate=options.accumulate,
+        judge_every=options.look_every,
+    )
+    return Pretraining(task, recipe, start, options.precision, options.seed, options.xla)
+
+
+def look_entry(look: Look) -> LookEntry:
+    """Return a look as `training.json` holds it."""
+    return cast(LookEntry, look._asdict())
 
 
 def publish(
     found: Pretrained, out: str | Path, settings: Pretraining, corpus: Sequence[str]
-) -> dict[str, Json]:
+) -> TrainingAccount:
     """Write a trained model and the account of its training."""
     names = [Path(path).name for path in corpus]
-    account: dict[str, Json] = {
+    account: TrainingAccount = {
         "corpus": names,
         "settings": asdict(settings),
-        "looks": [look._asdict() for look in found.looks],
+        "looks": [look_entry(look) for look in found.looks],
     }
     card = describe_model(found.model, account)
     save_hugging_face(found.model, out, card=card, account=account)
@@ -182,11 +173,11 @@ class Workplace:
         return cls(check_out(Path(f"{out}.work") if work is None else work))
 
     def stores(
-        self, corpus: CorpusReading, wordpiece: WordPiece, tell: Tell
+        self, corpus: CorpusReading, wordpiece: WordPiece, progress: Progress
     ) -> tuple[PieceStore, PieceStore | None]:
         """Cut the corpus into pieces on the disk, or open what was cut: what teaches, what measures."""
         about = corpus.about(wordpiece)
-        tell("pieces", {"stage": "cutting the corpus"})
+        progress("pieces", {"stage": "cutting the corpus"})
         store = write_store(self.folder / "corpus", corpus.batches(held_out=False), wordpiece, about)
         if not len(store.ids):
             raise DataError("there are no texts in the corpus", where=", ".join(corpus.paths))
@@ -210,20 +201,20 @@ def train(
     settings: Pretraining,
     *,
     begin: LanguageModel | None = None,
-    tell: Tell,
+    progress: Progress,
 ) -> Pretrained:
     """Train a language model in a workplace, or go on with what is kept there."""
     if idle := idle_gpus():
-        tell("devices", {"stage": idle})
+        progress("devices", {"stage": idle})
     return run_pretraining(
         store,
         apart,
         wordpiece,
         config,
         settings,
-        on_look=lambda look: tell("training", {"look": look._asdict()}),
+        on_look=lambda look: progress("training", {"look": look_entry(look)}),
         monitor=Monitor(
-            on_progress=lambda progress: tell("training", {"stage": progress.line()}),
+            on_progress=lambda training: progress("training", {"stage": training.line()}),
             checkpoint=place.checkpoint,
         ),
         begin=begin,
@@ -240,8 +231,9 @@ def _identity(config: EncoderConfig, store: PieceStore, begin: LanguageModel | N
     return found.hexdigest()
 
 
-def find_vocabulary(corpus: CorpusReading, wanted: int | str, lowercase: bool, work: Path) -> WordPiece:
+def find_vocabulary(corpus: CorpusReading, options: NewModelOptions, work: Path) -> WordPiece:
     """Find the pieces, or take those of a file; what was found is kept for when the run goes on."""
+    wanted, lowercase = options.vocabulary, options.lowercase
     if isinstance(wanted, str):
         return WordPiece.load(wanted, lowercase=lowercase)
     made_of = hashlib.sha256(repr((corpus.made_of(), wanted, lowercase)).encode()).hexdigest()[:16]
@@ -254,7 +246,7 @@ def find_vocabulary(corpus: CorpusReading, wanted: int | str, lowercase: bool, w
 
 
 def with_steps(
-    settings: Pretraining, store: PieceStore, wordpiece: WordPiece, steps: int | None, epochs: float
+    settings: Pretraining, store: PieceStore, wordpiece: WordPiece, options: LearnOptions
 ) -> Pretraining:
     """Set the number of steps, from passes over the corpus where none is given.
 
@@ -262,6 +254,7 @@ def with_steps(
         ConfigError: there is no such number of passes.
         DataError: the corpus does not fill a batch.
     """
+    steps, epochs = options.steps, options.epochs
     if steps is None:
         if not 0 < epochs < math.inf:
             raise ConfigError(f"{epochs} epochs cannot be trained", next_step="give a number above 0")

@@ -17,7 +17,8 @@ import pyarrow as pa
 from sopan.errors import ConfigError
 from sopan.fit.saved import GRAPH, MODEL_FILES, Saved, read_saved
 from sopan.fit.served import Served, intake_of, load_served
-from sopan.runtime.network import NETWORKS, Network, Precision, describe
+from sopan.options.classify import GraphPrecision
+from sopan.runtime.network import NETWORKS, Network, describe
 from sopan.runtime.program import plan_sorted
 from sopan.storage.atomic import replacing_file, replacing_folder
 from sopan.storage.manifest import write_manifest
@@ -30,7 +31,7 @@ CALIBRATION_TEXTS = 300
 
 
 def export_openvino(
-    model: str | Path, out: str | Path, texts: pa.LargeStringArray, precision: Precision = "int8"
+    model: str | Path, out: str | Path, texts: pa.LargeStringArray, precision: GraphPrecision = "int8"
 ) -> dict[str, Json]:
     """Write a model folder whose network is a graph of OpenVINO's, and say what the precision cost.
 
@@ -95,7 +96,7 @@ def _network(saved: Saved) -> Network:
     return describe(step, saved.settings, saved.state)
 
 
-def _graph(network: Network, rectangles: list[Any], precision: Precision) -> Any:
+def _graph(network: Network, rectangles: list[Any], precision: GraphPrecision) -> Any:
     if precision == "int8":
         from sopan.runtime.openvino_program import quantised_graph  # noqa: PLC0415  # needs OpenVINO
 
@@ -118,7 +119,7 @@ def _write(saved: Saved, graph: Any, folder: Path, served: Mapping[str, Json]) -
 
 
 def _compared(
-    model: str | Path, new: Path, texts: pa.LargeStringArray, precision: Precision
+    model: str | Path, new: Path, texts: pa.LargeStringArray, precision: GraphPrecision
 ) -> dict[str, Json]:
     """Compare what the written graph says with what the float32 network says."""
     found, exact = (
