@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol, get_origin, runtime_checkable
 
 import typer
@@ -157,4 +158,8 @@ def _imported(place: str) -> Callable[..., object]:
 
 def _plain(value: object) -> object:
     """Return a result as JSON takes it."""
-    return value.as_json() if isinstance(value, _AsJson) else str(value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, _AsJson):
+        return value.as_json()
+    raise TypeError(f"a {type(value).__name__} is nothing that JSON takes")

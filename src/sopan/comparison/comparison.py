@@ -26,6 +26,10 @@ class Comparison:
     results: dict[str, Json]
     folder: Path
 
+    def as_json(self) -> dict[str, Json]:
+        """Return what results.json holds."""
+        return self.results
+
     @property
     def recommended(self) -> str:
         """The step that the verdict recommends."""

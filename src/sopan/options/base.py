@@ -143,7 +143,7 @@ def option_fields(options: type[Options]) -> tuple[OptionField, ...]:
     places = {
         each.name: next(i for i, own in enumerate(owners) if each.name in own) for each in fields(options)
     }
-    for each in sorted(fields(options), key=lambda one: (bool(one.kw_only), places[one.name])):
+    for each in sorted(fields(options), key=lambda one: one.kw_only and places[one.name] + 1):
         if get_origin(kinds[each.name]) is Annotated:
             kind, option = get_args(kinds[each.name])
             found.append(OptionField(each.name, kind, each.default, option))
