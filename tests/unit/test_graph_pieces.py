@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from sopan.errors import ConfigError
 from sopan.fit.export.graph_pieces import GraphPieces, GraphWindows, pooled
-from sopan.fit.export.piece_tables import composition_tables, normal_form, rules_of, trie_of
+from sopan.fit.export.piece_tables import composition_tables, normal_steps, rules_of, trie_of
 from sopan.text.windows import cut_windows
 from sopan.text.wordpiece import CLS, SEP, SPECIALS, WordPiece
 
@@ -229,4 +229,4 @@ def test_five_thousand_reviews_have_the_same_pieces_of_our_own(reviews):
 
 def test_normal_forms_are_made_once():
     rules = rules_of(small().tokenizer)[0]
-    assert normal_form(rules) is normal_form(rules)
+    assert normal_steps(rules) is normal_steps(rules)

@@ -18,7 +18,13 @@ from small_step import trained
 
 from sopan.errors import ConfigError, ModelFolderError, SopanError
 from sopan.fit.export import savedmodel
-from sopan.fit.export.savedmodel import AT_ONCE, SAVED_MODEL_FILES, TRIALS, export_keras, export_savedmodel
+from sopan.fit.export.savedmodel import (
+    BATCH,
+    SAVED_MODEL_FILES,
+    TRIALS,
+    export_keras,
+    export_savedmodel,
+)
 from sopan.steps import make_step
 from sopan.text.arrow import as_texts
 
@@ -98,7 +104,7 @@ def test_the_signature_is_as_promised(exported):
     assert sorted(path.name for path in exported.iterdir()) == sorted(SAVED_MODEL_FILES)
 
 
-@pytest.mark.parametrize("n", [0, 1, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE])
+@pytest.mark.parametrize("n", [0, 1, BATCH, BATCH + 1, 3 * BATCH])
 def test_any_number_of_texts(estimator, serve, n):
     texts = [TEXTS[i % len(TEXTS)] for i in range(n)]
     answer = serve(tf.constant(texts, tf.string, [n]))

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from quick_steps import EIGHT, SOIL_OR_SEA, brief, eagerly
 
-from sopan.fit.export.savedmodel import AT_ONCE, TRIALS, export_keras, export_savedmodel
+from sopan.fit.export.savedmodel import BATCH, TRIALS, export_keras, export_savedmodel
 from sopan.text.arrow import as_texts
 
 LONG = [*EIGHT, "The gulls, " * 90, "ছবিটা খুব ভালো, " * 20, "the old captain " * 7, *TRIALS]
@@ -59,7 +59,7 @@ def test_scores_are_the_steps_own_however_long_texts_are_read(long_texts, pool, 
     assert twin.read_some(as_texts(LONG)).truncated.any()
     assert export_savedmodel(twin, tmp_path / "served", LONG) < 1e-5
     loaded = tf.saved_model.load(str(tmp_path / "served"))
-    for n in (0, 1, AT_ONCE, AT_ONCE + 1):
+    for n in (0, 1, BATCH, BATCH + 1):
         texts = [LONG[i % len(LONG)] for i in range(n)]
         scores = loaded.signatures["serving_default"](texts=tf.constant(texts, tf.string, [n]))["scores"]
         np.testing.assert_allclose(scores.numpy(), twin.predict_proba(texts), atol=1e-5)

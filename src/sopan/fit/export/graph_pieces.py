@@ -9,28 +9,27 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from sopan.fit.export.graph_unicode import Composed, Lookup, Tensor, in_order, to_stream, when
-from sopan.fit.export.graph_words import rows_of, within
+from sopan.fit.export.graph_unicode import Chain, Composed, Lookup, Ordered, Rewritten, to_stream
+from sopan.fit.export.graph_words import after, before, rows_of, within
 from sopan.fit.export.piece_tables import (
     FIRST_ROOT,
     IN_WORD,
-    ITSELF,
     LATER_ROOT,
     NO_PIECE,
     ROOTS,
     PieceTrie,
-    Rewriting,
     kind_table,
-    normal_form,
+    normal_steps,
     rules_of,
     trie_of,
 )
-from sopan.fit.export.unicode_tables import PAIR
-from sopan.text.piece_rules import BREAK, Rules
+from sopan.fit.export.unicode_tables import PAIR, NormalTables, PointTable, Rewriting
+from sopan.text.piece_rules import BREAK
 from sopan.text.windows import MARKS, LongTexts, Pool, kept_pieces, room_of
 from sopan.text.wordpiece import CLS, SEP, UNK, WordPiece
+from sopan.types import Tensor
 
-SPACE = ord(" ")
+_SPACE = ord(" ")
 
 
 class GraphPieces(tf.Module):  # type: ignore[misc]  # untyped base
@@ -47,7 +46,7 @@ class GraphPieces(tf.Module):  # type: ignore[misc]  # untyped base
         super().__init__()
         rules, self.longest = rules_of(wordpiece.tokenizer)
         self.breaks = rules.breaks
-        self.normal_form = GraphNormalForm(rules._replace(breaks=False))
+        self.normal_form = Chain(*map(_step, normal_steps(rules._replace(breaks=False))))
         self.kinds = Lookup(kind_table())
         self.pieces = LongestPieces(trie_of(wordpiece.pieces, self.longest))
         self.unknown = wordpiece.id_of(UNK)
@@ -59,8 +58,8 @@ class GraphPieces(tf.Module):  # type: ignore[misc]  # untyped base
         """
         if self.breaks:
             texts = tf.strings.regex_replace(texts, BREAK, " ")
-        stream = self.normal_form(to_stream(texts, invalid=SPACE))
-        starts, ends = words_of(self.kinds(stream))
+        stream = self.normal_form(to_stream(texts, invalid=_SPACE))
+        starts, ends = word_spans(self.kinds(stream))
         places, ids = self._cut(stream, starts, ends)
         return tf.RaggedTensor.from_value_rowids(ids, rows_of(stream, places), tf.size(texts, tf.int64))
 
@@ -124,49 +123,6 @@ class GraphPieces(tf.Module):  # type: ignore[misc]  # untyped base
         return tf.boolean_mask(places, kept), tf.boolean_mask(ids, kept), is_cut
 
 
-class GraphNormalForm(tf.Module):  # type: ignore[misc]  # untyped base
-    """BERT's normal form of a stream, as `tokenizers` makes it."""
-
-    def __init__(self, rules: Rules):
-        super().__init__()
-        steps = normal_form(rules)
-        self.first = Rewritten(steps.first)
-        self.order = Lookup(steps.order) if steps.order else None
-        self.second = Rewritten(steps.second) if steps.second else None
-        self.composed = Composed(steps.composition) if steps.composition else None
-
-    def __call__(self, stream: Tensor) -> Tensor:
-        """Return the stream in normal form."""
-        stream = self.first(stream)
-        if self.order:
-            stream = in_order(stream, self.order)
-        if self.second:
-            stream = self.second(stream)
-        return self.composed(stream) if self.composed else stream
-
-
-class Rewritten(tf.Module):  # type: ignore[misc]  # untyped base
-    """Replace each character of a stream with any number of characters."""
-
-    def __init__(self, tables: Rewriting):
-        super().__init__()
-        self.number = Lookup(tables.number)
-        self.starts, self.lengths = tf.constant(tables.starts), tf.constant(tables.lengths)
-        self.parts = tf.constant(tables.parts)
-
-    def __call__(self, stream: Tensor) -> Tensor:
-        """Return the stream with the replacements."""
-        number = self.number(stream)
-        return when(tf.reduce_any(number != 0), lambda: self._rewritten(stream, number), stream)
-
-    def _rewritten(self, stream: Tensor, number: Tensor) -> Tensor:
-        lengths = tf.gather(self.lengths, number)
-        before = tf.cumsum(lengths, exclusive=True)
-        start = tf.repeat(tf.gather(self.starts, number) - before, lengths)
-        parts = tf.gather(self.parts, start + tf.range(tf.reduce_sum(lengths)))
-        return tf.where(parts == ITSELF, tf.repeat(stream, lengths), parts)
-
-
 class LongestPieces(tf.Module):  # type: ignore[misc]  # untyped base
     """Find the longest piece that starts at a place, for many places side by side."""
 
@@ -221,7 +177,7 @@ class LongestPieces(tf.Module):  # type: ignore[misc]  # untyped base
         return lengths, ids
 
 
-def words_of(kinds: Tensor) -> tuple[Tensor, Tensor]:
+def word_spans(kinds: Tensor) -> tuple[Tensor, Tensor]:
     """Find runs of characters in words, and punctuation one by one.
 
     Args:
@@ -232,10 +188,14 @@ def words_of(kinds: Tensor) -> tuple[Tensor, Tensor]:
     """
     inside = kinds == IN_WORD
     alone = kinds > IN_WORD
-    nothing = tf.constant([False])
-    starts = alone | (inside & ~tf.concat([nothing, inside[:-1]], axis=0))
-    lasts = alone | (inside & ~tf.concat([inside[1:], nothing], axis=0))
+    starts, lasts = alone | (inside & ~before(inside)), alone | (inside & ~after(inside))
     return tf.where(starts)[:, 0], tf.where(lasts)[:, 0] + 1
+
+
+def _step(tables: Rewriting | PointTable | NormalTables) -> tf.Module:
+    if isinstance(tables, Rewriting):
+        return Rewritten(tables)
+    return Composed(tables) if isinstance(tables, NormalTables) else Ordered(tables)
 
 
 class GraphWindows(tf.Module):  # type: ignore[misc]  # untyped base

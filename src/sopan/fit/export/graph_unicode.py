@@ -7,7 +7,6 @@ Every function takes one and returns one, character by character the same as Pyt
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import tensorflow as tf
 
@@ -15,16 +14,17 @@ from sopan.fit.export.unicode_tables import (
     CAPITAL_I_WITH_DOT,
     CAPITAL_SIGMA,
     FINAL_SIGMA,
+    ITSELF,
     PAIR,
     SEPARATOR,
     NormalTables,
     PointTable,
+    Rewriting,
     format_table,
     lower_tables,
     normal_tables,
 )
-
-Tensor: TypeAlias = Any
+from sopan.types import Tensor
 
 DOT_ABOVE = 0x307
 GONE = -1
@@ -57,6 +57,42 @@ def to_stream(texts: Tensor, invalid: int = 0xFFFD) -> Tensor:
 def when(needed: Tensor, change: Callable[[], Tensor], stream: Tensor) -> Tensor:
     """Return what `change` makes of a stream if that is needed, else the stream."""
     return tf.cond(needed, change, lambda: tf.identity(stream))
+
+
+class Chain(tf.Module):  # type: ignore[misc]  # untyped base
+    """Change a stream step by step."""
+
+    def __init__(self, *steps: tf.Module):
+        super().__init__()
+        self.steps = steps
+
+    def __call__(self, stream: Tensor) -> Tensor:
+        """Return the stream after the last step."""
+        for step in self.steps:
+            stream = step(stream)
+        return stream
+
+
+class Rewritten(tf.Module):  # type: ignore[misc]  # untyped base
+    """Replace each character of a stream with any number of characters."""
+
+    def __init__(self, tables: Rewriting):
+        super().__init__()
+        self.number = Lookup(tables.number)
+        self.starts, self.lengths = tf.constant(tables.starts), tf.constant(tables.lengths)
+        self.parts = tf.constant(tables.parts)
+
+    def __call__(self, stream: Tensor) -> Tensor:
+        """Return the stream with the replacements."""
+        number = self.number(stream)
+        return when(tf.reduce_any(number != 0), lambda: self._rewritten(stream, number), stream)
+
+    def _rewritten(self, stream: Tensor, number: Tensor) -> Tensor:
+        lengths = tf.gather(self.lengths, number)
+        before = tf.cumsum(lengths, exclusive=True)
+        start = tf.repeat(tf.gather(self.starts, number) - before, lengths)
+        parts = tf.gather(self.parts, start + tf.range(tf.reduce_sum(lengths)))
+        return tf.where(parts == ITSELF, tf.repeat(stream, lengths), parts)
 
 
 class FormatRemoval(tf.Module):  # type: ignore[misc]  # untyped base
@@ -119,24 +155,15 @@ class Composed(tf.Module):  # type: ignore[misc]  # untyped base
     def __init__(self, tables: NormalTables | None = None):
         super().__init__()
         tables = tables or normal_tables()
-        self.order, self.unsettled, self.joins, self.number = map(Lookup, tables[:4])
-        self.starts, self.lengths = tf.constant(tables.starts), tf.constant(tables.lengths)
-        self.parts = tf.constant(tables.parts)
+        self.ordered = Ordered(tables.order)
+        self.unsettled, self.joins = Lookup(tables.unsettled), Lookup(tables.joins)
+        self.decomposed = Rewritten(tables.decompositions)
         self.pairs, self.wholes = tf.constant(tables.pairs), tf.constant(tables.wholes)
 
     def __call__(self, stream: Tensor) -> Tensor:
         """Return the stream in NFC."""
-        unsettled = tf.reduce_any(self.unsettled.says(stream)) | _is_disordered(self.order(stream))
-        return when(unsettled, lambda: self._composed(in_order(self._decomposed(stream), self.order)), stream)
-
-    def _decomposed(self, stream: Tensor) -> Tensor:
-        number = self.number(stream)
-        lengths = tf.gather(self.lengths, number)
-        before = tf.cumsum(lengths, exclusive=True)
-        start = tf.repeat(tf.gather(self.starts, number) - before, lengths)
-        place = start + tf.range(tf.reduce_sum(lengths))
-        part = tf.gather(self.parts, place)
-        return tf.where(tf.repeat(number, lengths) == 0, tf.repeat(stream, lengths), part)
+        unsettled = tf.reduce_any(self.unsettled.says(stream)) | _is_disordered(self.ordered.order(stream))
+        return when(unsettled, lambda: self._composed(self.ordered(self.decomposed(stream))), stream)
 
     def _composed(self, stream: Tensor) -> Tensor:
         """Compose runs of characters, all runs side by side: in round k the k-th character of each.
@@ -144,7 +171,7 @@ class Composed(tf.Module):  # type: ignore[misc]  # untyped base
         A run starts with a character that cannot be joined to the one before. A character joins the last one
         of order 0 unless one is left between them whose order is not lower.
         """
-        order = self.order(stream)
+        order = self.ordered.order(stream)
         heads = tf.where((order == 0) & ~self.joins.says(stream))[:, 0]
         lengths = tf.concat([heads[1:], [tf.size(stream, tf.int64)]], axis=0) - heads
 
@@ -180,20 +207,26 @@ class Composed(tf.Module):  # type: ignore[misc]  # untyped base
         return tf.where(tf.gather(self.pairs, place) == pair, tf.gather(self.wholes, place), GONE)
 
 
-def in_order(stream: Tensor, orders: Lookup) -> Tensor:
-    """Put marks in canonical order (D109).
+class Ordered(tf.Module):  # type: ignore[misc]  # untyped base
+    """Put the marks of a decomposed stream in canonical order (D109).
 
     Args:
-        stream: decomposed.
-        orders: the canonical combining class of each character.
+        order: the canonical combining class of each character, or numbers that rise with it.
     """
-    order = orders(stream)
 
-    def sort() -> Tensor:
-        run = tf.cumsum(tf.cast(order == 0, tf.int64))
-        return tf.gather(stream, tf.argsort(run * 256 + tf.cast(order, tf.int64), stable=True))
+    def __init__(self, order: PointTable):
+        super().__init__()
+        self.order = Lookup(order)
 
-    return when(_is_disordered(order), sort, stream)
+    def __call__(self, stream: Tensor) -> Tensor:
+        """Return the stream in order."""
+        order = self.order(stream)
+
+        def sort() -> Tensor:
+            run = tf.cumsum(tf.cast(order == 0, tf.int64))
+            return tf.gather(stream, tf.argsort(run * 256 + tf.cast(order, tf.int64), stable=True))
+
+        return when(_is_disordered(order), sort, stream)
 
 
 def _is_disordered(order: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from sopan.fit.export.graph_unicode import Composed, FormatRemoval, Lookup, Lower, Tensor, to_stream
+from sopan.fit.export.graph_unicode import Chain, Composed, FormatRemoval, Lookup, Lower, to_stream
 from sopan.fit.export.unicode_tables import SEPARATOR, class_table
 from sopan.kernels.segment import (
     DOUBLE_QUOTE,
@@ -34,6 +34,7 @@ from sopan.kernels.segment import (
 )
 from sopan.options.data import TokenRule
 from sopan.text.batch import FIRST_WORD, PADDING, UNKNOWN, kept_words
+from sopan.types import Tensor
 
 SHORTEST_RUN = 2
 """Fewest characters of a word under rule `sklearn`."""
@@ -49,9 +50,9 @@ class GraphWords(tf.Module):  # type: ignore[misc]  # untyped base
 
     def __init__(self, rule: TokenRule, *, lowercase: bool):
         super().__init__()
-        composed = Composed() if rule == "words" else None
-        steps = [composed, FormatRemoval() if composed else None, Lower() if lowercase else None, composed]
-        self.normal_form = [step for step in steps if step is not None]
+        composed = [Composed()] if rule == "words" else []
+        lower = [Lower()] if lowercase else []
+        self.normal_form = Chain(*composed, *(FormatRemoval() for _ in composed), *lower, *composed)
         self.kinds = Lookup(class_table(rule))
         self.rule = rule
 
@@ -67,9 +68,7 @@ class GraphWords(tf.Module):  # type: ignore[misc]  # untyped base
         Returns:
             The normal form's characters (M,) int32, and in them each word's start and end (T,) int64.
         """
-        stream = to_stream(texts)
-        for step in self.normal_form:
-            stream = step(stream)
+        stream = self.normal_form(to_stream(texts))
         if self.rule == "sklearn":
             return (stream, *runs(self.kinds.says(stream)))
         return (stream, *without_line_breaks(stream, *unicode_words(self.kinds(stream))))
@@ -117,8 +116,8 @@ def runs(inside: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Their starts and ends (T,) int64.
     """
-    starts = tf.where(inside & ~_before(inside))[:, 0]
-    ends = tf.where(inside & ~_after(inside))[:, 0] + 1
+    starts = tf.where(inside & ~before(inside))[:, 0]
+    ends = tf.where(inside & ~after(inside))[:, 0] + 1
     long = ends - starts >= SHORTEST_RUN
     return tf.boolean_mask(starts, long), tf.boolean_mask(ends, long)
 
@@ -136,15 +135,15 @@ def unicode_words(kinds: Tensor) -> tuple[Tensor, Tensor]:
     kinds = tf.gather(kinds, solid)
     core = (kinds >= LETTER) & (kinds <= JOINER)
     joined, bridge = _joined(kinds, core)
-    starts, lasts = core & ~joined, (core | bridge) & ~_after(joined)
+    starts, lasts = core & ~joined, (core | bridge) & ~after(joined)
     content = tf.cumsum(tf.cast((kinds >= LETTER) & (kinds <= NUMBER), tf.int64))
     number = tf.cumsum(tf.cast(starts, tf.int64))
     last = tf.gather(tf.concat([[0], tf.where(lasts)[:, 0]], axis=0), number)
     has_content = tf.gather(content, last) > content - tf.cast(core & (kinds != JOINER), tf.int64)
 
     unspaced = kinds == UNSPACED
-    paired = unspaced & _after(unspaced)
-    alone = unspaced & ~paired & ~_before(unspaced)
+    paired = unspaced & after(unspaced)
+    alone = unspaced & ~paired & ~before(unspaced)
     here = tf.range(tf.size(kinds, tf.int64))
     last = tf.where(unspaced, here + tf.cast(paired, tf.int64), last)
     words = tf.where((starts & has_content) | paired | alone)[:, 0]
@@ -165,8 +164,8 @@ def _joined(kinds: Tensor, core: Tensor) -> tuple[Tensor, Tensor]:
         "numbers": _between(kinds == NUMBER) & (single | (kinds == MID_NUMBER)),
     }
     bridge = between["letters"] | between["hebrew"] | between["numbers"]
-    quoted = _before(kinds == HEBREW) & (kinds == SINGLE_QUOTE)  # WB7a
-    joined = (core & (_before(core) | _before(bridge))) | bridge | quoted
+    quoted = before(kinds == HEBREW) & (kinds == SINGLE_QUOTE)  # WB7a
+    joined = (core & (before(core) | before(bridge))) | bridge | quoted
     return joined, bridge | quoted
 
 
@@ -215,14 +214,15 @@ def spelt(stream: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
     return tf.strings.unicode_encode(points, "UTF-8")
 
 
-def _before(values: Tensor) -> Tensor:
+def before(values: Tensor) -> Tensor:
     """Return for each place the value (K,) bool of the place before."""
     return tf.concat([[False], values[:-1]], axis=0)
 
 
-def _after(values: Tensor) -> Tensor:
+def after(values: Tensor) -> Tensor:
+    """Return for each place the value (K,) bool of the place after."""
     return tf.concat([values[1:], [False]], axis=0)
 
 
 def _between(values: Tensor) -> Tensor:
-    return _before(values) & _after(values)
+    return before(values) & after(values)

@@ -17,14 +17,11 @@ import numpy as np
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
 from sopan.errors import ConfigError
-from sopan.fit.export.unicode_tables import PAIR, NormalTables, PointTable, assembled
+from sopan.fit.export.unicode_tables import ITSELF, PAIR, NormalTables, PointTable, Rewriting, assembled
 from sopan.text.piece_rules import Accents, Rules
 from sopan.text.unicode import CODE_POINTS
 from sopan.text.wordpiece import CONTINUES, UNK
 from sopan.types import Int32Array, Int64Array
-
-ITSELF = -1
-"""In what a character is rewritten to: the character."""
 
 IN_WORD, PUNCTUATION = 1, 2
 """Kinds of characters; 0 parts words and belongs to none."""
@@ -40,38 +37,7 @@ NO_PIECE = -1
 PART = "|"
 """Parts texts that go through the library as one: it changes nothing, and nothing changes it."""
 
-AT_ONCE = 1 << 16
-
-
-class Rewriting(NamedTuple):
-    """What each character is replaced with.
-
-    Args:
-        number: which of R replacements a character has; 0 is `ITSELF` alone.
-        starts, lengths: (R,) int64, where each stands in `parts`, and how long it is: 0 if it is empty.
-        parts: int32, the replacements end to end.
-    """
-
-    number: PointTable
-    starts: Int64Array
-    lengths: Int64Array
-    parts: Int32Array
-
-
-class NormalForm(NamedTuple):
-    """The steps of BERT's normal form, in their order.
-
-    Args:
-        first: rewrite each character.
-        order: then put marks in canonical order, by these combining classes; None: do not.
-        second: then rewrite each character; None: do not.
-        composition: then bring the text to NFC; None: do not.
-    """
-
-    first: Rewriting
-    order: PointTable | None
-    second: Rewriting | None
-    composition: NormalTables | None
+_AT_ONCE = 1 << 16
 
 
 # ---- the rules of a tokeniser --------------------------------------------------------------------
@@ -137,23 +103,23 @@ def _state(normalizer: normalizers.Normalizer) -> dict[str, Any]:
 
 
 @cache
-def normal_form(rules: Rules) -> NormalForm:
-    """Return the steps that make of any text without `<br>` what the library makes of it.
+def normal_steps(rules: Rules) -> tuple[Rewriting | PointTable | NormalTables, ...]:
+    """Return the steps that make of any text without `<br>` what the library makes of it, in their order.
+
+    A `Rewriting` replaces each character, a `PointTable` of combining classes puts marks in canonical order,
+    and `NormalTables` bring the text to NFC.
 
     Folding, cleaning and dropping look at one character at a time. Where all marks are dropped, that happens
     in canonical order, and a mark that is not dropped may have moved. Where some are dropped, the NFC after
     it orders the others: it is the same whether they are dropped from characters or from the text.
     """
-    if rules.accents != "strip":
-        composition = composition_tables() if rules.accents == "strip-alphabets" else None
-        return NormalForm(_rewriting(rules.normalizer()), None, None, composition)
-    apart = rules._replace(lowercase=False, accents="keep").normalizer()
-    return NormalForm(
-        _rewriting(normalizers.Sequence([apart, normalizers.NFD()])),
-        composition_tables().order,
-        _rewriting(rules._replace(clean=False, ideographs=False).normalizer()),
-        None,
-    )
+    if rules.accents == "strip":
+        apart = rules._replace(lowercase=False, accents="keep").normalizer()
+        dropping = rules._replace(clean=False, ideographs=False).normalizer()
+        first = _rewriting(normalizers.Sequence([apart, normalizers.NFD()]))
+        return first, composition_tables().order, _rewriting(dropping)
+    first = _rewriting(rules.normalizer())
+    return (first, composition_tables()) if rules.accents == "strip-alphabets" else (first,)
 
 
 @cache
@@ -208,15 +174,11 @@ def _combining_order(apart: normalizers.Normalizer, texts: Sequence[str]) -> Int
 
 def _rewriting(normalizer: normalizers.Normalizer) -> Rewriting:
     """Ask a normal form what it makes of each character alone."""
-    number = np.zeros(CODE_POINTS, np.int32)
-    known: dict[tuple[int, ...], int] = {(ITSELF,): 0}
     points = _points()
-    for point, text in zip(points, _each(normalizer, list(map(chr, points))), strict=True):
-        parts = tuple(ITSELF if ord(c) == point else ord(c) for c in text)
-        number[point] = known.setdefault(parts, len(known))
-    lengths = np.array(list(map(len, known)), np.int64)
-    parts_of_all = np.array(list(chain.from_iterable(known)), np.int32)
-    return Rewriting(PointTable.of(number), np.cumsum(lengths) - lengths, lengths, parts_of_all)
+    forms = zip(points, _each(normalizer, list(map(chr, points))), strict=True)
+    return Rewriting.of(
+        {point: [ITSELF if ord(c) == point else ord(c) for c in text] for point, text in forms}
+    )
 
 
 def _points() -> list[int]:
@@ -226,7 +188,7 @@ def _points() -> list[int]:
 
 def _each(normalizer: normalizers.Normalizer, texts: Sequence[str]) -> list[str]:
     """Bring texts without `PART` to a normal form, many at a time."""
-    batches = (PART.join(texts[start : start + AT_ONCE]) for start in range(0, len(texts), AT_ONCE))
+    batches = (PART.join(texts[start : start + _AT_ONCE]) for start in range(0, len(texts), _AT_ONCE))
     return list(chain.from_iterable(normalizer.normalize_str(batch).split(PART) for batch in batches))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -20,17 +20,21 @@ from sopan.steps.neural import NeuralStep
 from sopan.storage.atomic import replacing_file, replacing_folder
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import PADDING
+from sopan.types import Tensor
+
+if TYPE_CHECKING:  # where Keras runs on another backend it may be absent
+    import tensorflow as tf
 
 SAVED_MODEL_FILES = ("assets", "fingerprint.pb", "saved_model.pb", "variables")
 """Every name that a SavedModel's folder may hold."""
 
-TOLERANCE = 1e-4
+SCORE_TOLERANCE = 1e-4
 """Most that a score of an exported model may differ from the step's own."""
 
-AT_ONCE = 32
+BATCH = 32
 """Texts that an exported model reads at a time, so that its memory does not grow with the request."""
 
-CHECKED_AT_ONCE = 1024
+_CHECKED_AT_ONCE = 1024
 
 TRIALS = (
     *("", " \n\t", "?!…", "<br />a<BR>b", "a\0b", "qwrtz xyzzy", "I can't: 3.14, 1,000 and e.g. U.S.A."),
@@ -58,7 +62,7 @@ def export_savedmodel(estimator: Step, folder: str | Path, texts: Texts) -> floa
 
     Raises:
         ConfigError: the step is not a neural network, or Keras does not run on TensorFlow.
-        SopanError: a score differs by more than `TOLERANCE`, or the folder cannot be written.
+        SopanError: a score differs by more than `SCORE_TOLERANCE`, or the folder cannot be written.
     """
     neural = _network_of(estimator)
     if keras.backend.backend() != "tensorflow":
@@ -118,7 +122,7 @@ def _network_of(estimator: Step) -> NeuralStep | Bert:
     return estimator
 
 
-def _same_outputs(network: Any, twin: Any) -> bool:
+def _same_outputs(network: keras.Model, twin: keras.Model) -> bool:
     """Say whether two networks make the same of a full text, a padded one and an empty one."""
     ids = np.arange(3 * 8, dtype=np.int32).reshape(3, 8) % network.get_layer("words").input_dim
     mask = np.arange(8) < np.array([[8], [5], [0]])
@@ -129,7 +133,7 @@ def _same_outputs(network: Any, twin: Any) -> bool:
     return all(np.allclose(a, b, rtol=1e-5, atol=1e-6) for a, b in zip(ours, theirs, strict=True))
 
 
-def _serving(estimator: NeuralStep | Bert, served: Any) -> Callable[[Any], dict[str, Any]]:
+def _serving(estimator: NeuralStep | Bert, served: tf.Module) -> Callable[[Tensor], dict[str, Tensor]]:
     """Return the function from texts to classes and scores, in TensorFlow operations.
 
     Args:
@@ -146,7 +150,7 @@ def _serving(estimator: NeuralStep | Bert, served: Any) -> Callable[[Any], dict[
     )
     names = label_names(estimator.classes_)
 
-    def serve(texts: Any) -> dict[str, Any]:
+    def serve(texts: Tensor) -> dict[str, Tensor]:
         found = _in_parts(logits, texts, tf.size(texts), len(names))
         classes = tf.tile(tf.constant([names]), [tf.size(texts), 1])
         return {"classes": classes, "scores": tf.nn.softmax(found / estimator.temperature_)}
@@ -154,7 +158,7 @@ def _serving(estimator: NeuralStep | Bert, served: Any) -> Callable[[Any], dict[
     return serve
 
 
-def _logits_of_words(estimator: NeuralStep, served: Any) -> Callable[[Any], Any]:
+def _logits_of_words(estimator: NeuralStep, served: tf.Module) -> Callable[[Tensor], Tensor]:
     """Return the function from texts (n,) to logits (n, C) float32 of a step over words."""
     from sopan.fit.export.graph_words import GraphVocabulary  # noqa: PLC0415  # imports TensorFlow
 
@@ -166,7 +170,7 @@ def _logits_of_words(estimator: NeuralStep, served: Any) -> Callable[[Any], Any]
     return lambda texts: estimator.network_(list(read(texts)), training=False)["logits"]
 
 
-def _logits_of_pieces(estimator: Bert, served: Any) -> Callable[[Any], Any]:
+def _logits_of_pieces(estimator: Bert, served: tf.Module) -> Callable[[Tensor], Tensor]:
     """Return the function from texts (n,) to logits (n, C) float32 of a step over pieces."""
     import tensorflow as tf  # noqa: PLC0415
 
@@ -179,12 +183,12 @@ def _logits_of_pieces(estimator: Bert, served: Any) -> Callable[[Any], Any]:
         max_windows=estimator.max_windows,
     )
 
-    def of_windows(windows: Any) -> Any:
+    def of_windows(windows: Tensor) -> Tensor:
         ids = windows.to_tensor(PADDING)
         mask = tf.sequence_mask(windows.row_lengths(), tf.shape(ids)[1])
         return estimator.network_([ids, mask], training=False)["logits"]
 
-    def of_texts(texts: Any) -> Any:
+    def of_texts(texts: Tensor) -> Tensor:
         windows, of = read(texts)
         logits = _in_parts(of_windows, windows, tf.size(of), len(estimator.classes_))
         return pooled(logits, of, tf.size(texts), estimator.pool)
@@ -192,17 +196,17 @@ def _logits_of_pieces(estimator: Bert, served: Any) -> Callable[[Any], Any]:
     return of_texts
 
 
-def _in_parts(function: Callable[[Any], Any], rows: Any, n: Any, width: int) -> Any:
-    """Apply a function from rows to (rows, `width`) to n rows, `AT_ONCE` at a time: (n, `width`) float32."""
+def _in_parts(function: Callable[[Tensor], Tensor], rows: Tensor, n: Tensor, width: int) -> Tensor:
+    """Apply a function from rows to (rows, `width`) to n rows, `BATCH` at a time: (n, `width`) float32."""
     import tensorflow as tf  # noqa: PLC0415
 
-    parts = tf.maximum(1, -(-n // AT_ONCE))
+    parts = tf.maximum(1, -(-n // BATCH))
     found = tf.TensorArray(tf.float32, parts, infer_shape=False, element_shape=[None, width])
     _, found = tf.while_loop(
         lambda part, found: part < parts,
         lambda part, found: (
             part + 1,
-            found.write(part, tf.cast(function(rows[part * AT_ONCE : (part + 1) * AT_ONCE]), tf.float32)),
+            found.write(part, tf.cast(function(rows[part * BATCH : (part + 1) * BATCH]), tf.float32)),
         ),
         (0, found),
         parallel_iterations=1,
@@ -210,23 +214,23 @@ def _in_parts(function: Callable[[Any], Any], rows: Any, n: Any, width: int) -> 
     return found.concat()
 
 
-def _largest_difference(loaded: Any, estimator: Step, texts: pa.LargeStringArray) -> float:
+def _largest_difference(loaded: tf.Module, estimator: Step, texts: pa.LargeStringArray) -> float:
     """Compare a loaded SavedModel with the step it was made of.
 
     Raises:
-        SopanError: it gives other classes, or a score that differs by more than `TOLERANCE`.
+        SopanError: it gives other classes, or a score that differs by more than `SCORE_TOLERANCE`.
     """
     import tensorflow as tf  # noqa: PLC0415
 
     every = pa.concat_arrays([as_texts(TRIALS), texts])
     names = list(label_names(estimator.classes_))
     largest = 0.0
-    for start in range(0, len(every), CHECKED_AT_ONCE):
-        part = every.slice(start, CHECKED_AT_ONCE)
+    for start in range(0, len(every), _CHECKED_AT_ONCE):
+        part = every.slice(start, _CHECKED_AT_ONCE)
         answer = loaded.signatures["serving_default"](texts=tf.constant(part.to_pylist()))
         gaps = np.abs(answer["scores"].numpy() - estimator.predict_proba(part)).max(axis=1)
         same = [[name.decode() for name in row] == names for row in answer["classes"].numpy()]
-        wrong = ~(gaps <= TOLERANCE) | ~np.array(same)  # not-a-number is no agreement either
+        wrong = ~(gaps <= SCORE_TOLERANCE) | ~np.array(same)  # not-a-number is no agreement either
         if wrong.any():
             row = int(wrong.argmax())
             raise SopanError(

@@ -9,14 +9,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple, TypeAlias
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from sopan.options.data import TokenRule
 from sopan.text.unicode import CODE_POINTS, FORMAT_CHARACTERS, regex_word_classes, word_classes
-from sopan.types import BoolArray, Int32Array, Int64Array
+from sopan.types import Array, BoolArray, Int32Array, Int64Array
 
 SEPARATOR = CODE_POINTS
 """Stands before each text and after the last one: a number beyond all code points, at which words end."""
@@ -27,7 +27,8 @@ PAIR = 1 << 21
 HANGUL = range(0xAC00, 0xD7A4)
 CAPITAL_SIGMA, FINAL_SIGMA, CAPITAL_I_WITH_DOT = ord("Σ"), ord("ς"), ord("İ")
 
-Values: TypeAlias = "npt.NDArray[Any]"
+ITSELF = -1
+"""In what a character is rewritten to: the character."""
 
 
 class PointTable(NamedTuple):
@@ -42,12 +43,38 @@ class PointTable(NamedTuple):
     pages: Int32Array
 
     @classmethod
-    def of(cls, values: Values) -> PointTable:
+    def of(cls, values: Array) -> PointTable:
         """Pack the values of all code points, (0x110000,)."""
         whole = np.concatenate([values.astype(np.int32), np.zeros(256, np.int32)]).reshape(-1, 256)
         found: dict[bytes, int] = {}
         which = [found.setdefault(page.tobytes(), len(found)) for page in whole]
         return cls(np.array(which, np.int32) * 256, np.frombuffer(b"".join(found), np.int32))
+
+
+class Rewriting(NamedTuple):
+    """What each character is replaced with.
+
+    Args:
+        number: which of R replacements a character has; 0 is `ITSELF` alone.
+        starts, lengths: (R,) int64, where each stands in `parts`, and how long it is: 0 if it is empty.
+        parts: int32, the replacements end to end.
+    """
+
+    number: PointTable
+    starts: Int64Array
+    lengths: Int64Array
+    parts: Int32Array
+
+    @classmethod
+    def of(cls, replaced: Mapping[int, Sequence[int]]) -> Rewriting:
+        """Lay out what code points are replaced with; the others stay as they are."""
+        number = np.zeros(CODE_POINTS, np.int32)
+        known: dict[tuple[int, ...], int] = {(ITSELF,): 0}
+        for point, parts in replaced.items():
+            number[point] = known.setdefault(tuple(parts), len(known))
+        lengths = np.array(list(map(len, known)), np.int64)
+        parts_of_all = np.array(list(chain.from_iterable(known)), np.int32)
+        return cls(PointTable.of(number), np.cumsum(lengths) - lengths, lengths, parts_of_all)
 
 
 class LowerTables(NamedTuple):
@@ -71,9 +98,7 @@ class NormalTables(NamedTuple):
         order: canonical combining class.
         unsettled: 1 for characters that NFC may change, or join to the one before (NFC_Quick_Check not yes).
         joins: 1 for characters of class 0 that may be joined to the one before.
-        number: which decomposition a character has; 0 is none.
-        starts, lengths: (decompositions + 1,) int64, where each stands in `parts`, and how long it is.
-        parts: int32, the decompositions end to end.
+        decompositions: what each character is decomposed to.
         pairs: (compositions,) int64, sorted: pairs of code points that compose.
         wholes: (compositions,) int32, what each pair composes to.
     """
@@ -81,10 +106,7 @@ class NormalTables(NamedTuple):
     order: PointTable
     unsettled: PointTable
     joins: PointTable
-    number: PointTable
-    starts: Int64Array
-    lengths: Int64Array
-    parts: Int32Array
+    decompositions: Rewriting
     pairs: Int64Array
     wholes: Int32Array
 
@@ -145,10 +167,6 @@ def assembled(
         joined: what pairs of characters compose to.
         changed: the characters that NFC replaces even where they stand alone.
     """
-    canonical = sorted(forms)
-    number = np.zeros(CODE_POINTS, np.int32)
-    number[canonical] = np.arange(1, len(canonical) + 1)
-    lengths = np.array([1, *(len(forms[point]) for point in canonical)])
     wholes = {first * PAIR + second: whole for (first, second), whole in joined.items()}
     pairs = np.array(sorted(wholes))
     seconds = _where(np.unique(pairs % PAIR))
@@ -156,10 +174,7 @@ def assembled(
         order=PointTable.of(order),
         unsettled=PointTable.of(seconds | _where(list(changed))),
         joins=PointTable.of(seconds & (order == 0)),
-        number=PointTable.of(number),
-        starts=np.cumsum(lengths) - lengths,
-        lengths=lengths,
-        parts=np.array([0, *(part for point in canonical for part in forms[point])], np.int32),
+        decompositions=Rewriting.of(forms),
         pairs=pairs,
         wholes=np.array([wholes[pair] for pair in pairs.tolist()], np.int32),
     )
