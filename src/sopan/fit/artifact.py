@@ -19,10 +19,8 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ModelFolderError, SopanError, damaged, did_you_mean
@@ -30,6 +28,7 @@ from sopan.fit.model_card import model_card
 from sopan.fit.saved import (
     LABEL_DTYPES,
     MODEL_FILES,
+    ModelConfig,
     Saved,
     encode_words,
     label_maps,
@@ -42,7 +41,7 @@ from sopan.storage.atomic import replacing_folder
 from sopan.storage.manifest import FORMAT, write_manifest
 from sopan.storage.strict_json import dump_json
 from sopan.storage.tensors import write_tensors
-from sopan.types import Json, StepState
+from sopan.types import Array, Json, StepState
 
 PREPROCESSING = ("tokens", "lowercase", "ngrams", "characters")
 """Settings that say how a text becomes words, repeated under `preprocessing` for other programs' use."""
@@ -82,10 +81,7 @@ def save_model(
     """
     check_is_fitted(estimator, "classes_")
     state, entry = estimator.state(), STEPS[estimator.name]
-    config = _config_of(estimator, state, step or estimator.name) | {
-        "data": dict(data),
-        "metrics": dict(metrics),
-    }
+    config = _config_of(estimator, state, step or estimator.name, data, metrics)
     files = {
         "config.json": _to_json(config),
         "vocab.txt": encode_words(state.words),
@@ -112,7 +108,7 @@ def load_model(folder: str | Path, *, memory_map: bool = False) -> Step:
     return rebuild(read_saved(folder, memory_map=memory_map))
 
 
-def _to_json(config: Mapping[str, Json]) -> bytes:
+def _to_json(config: ModelConfig) -> bytes:
     try:
         return dump_json(config)
     except (TypeError, ValueError) as error:
@@ -122,8 +118,10 @@ def _to_json(config: Mapping[str, Json]) -> bytes:
 # ---- config.json -----------------------------------------------------------------------------------
 
 
-def _config_of(estimator: Step, state: StepState, step: str) -> dict[str, Json]:
-    """Return the content of config.json, but for `data` and `metrics`.
+def _config_of(
+    estimator: Step, state: StepState, step: str, data: Mapping[str, Json], metrics: Mapping[str, Json]
+) -> ModelConfig:
+    """Return the content of config.json.
 
     Raises:
         ModelFolderError: a setting or the labels are of a kind that JSON cannot hold.
@@ -135,6 +133,7 @@ def _config_of(estimator: Step, state: StepState, step: str) -> dict[str, Json]:
     names = label_names(estimator.classes_)
     if len(set(names)) < len(names):
         raise ModelFolderError(f"two labels are written alike: {', '.join(names)}")
+    id2label, label2id = label_maps(names)
     return {
         "format": FORMAT,
         "step": step,
@@ -144,9 +143,12 @@ def _config_of(estimator: Step, state: StepState, step: str) -> dict[str, Json]:
         "vocabulary_size": len(state.words),
         "labels": labels,
         "label_dtype": dtype,
-        **label_maps(names),
+        "id2label": id2label,
+        "label2id": label2id,
         "preprocessing": _preprocessing(settings),
         "versions": _versions(),
+        "data": dict(data),
+        "metrics": dict(metrics),
     }
 
 
@@ -165,7 +167,7 @@ def _versions() -> dict[str, str]:
     return python | {library: version(library) for library in _LIBRARIES}
 
 
-def _labels(classes: npt.NDArray[Any]) -> tuple[list[Json], str]:
+def _labels(classes: Array) -> tuple[list[str | float], str]:
     """Return the labels as JSON values, and the name of the dtype that takes them back."""
     dtype = "str" if classes.dtype.kind == "U" else classes.dtype.name
     labels = classes.tolist()
@@ -174,7 +176,7 @@ def _labels(classes: npt.NDArray[Any]) -> tuple[list[Json], str]:
     return labels, dtype
 
 
-def _plain(value: Any, name: str) -> Json:
+def _plain(value: object, name: str) -> Json:
     """Return a setting as a JSON value; tuples become lists, NumPy's scalars Python's."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -233,6 +235,6 @@ def _unfitted(step: str, settings: Mapping[str, Json], where: Path) -> Step:
     return cls(**{name: _value(value) for name, value in settings.items()})
 
 
-def _value(value: Json) -> Any:
+def _value(value: Json) -> Json:
     """Give a setting back: lists as tuples, since a setting is a value and never changes."""
     return tuple(map(_value, value)) if isinstance(value, list) else value

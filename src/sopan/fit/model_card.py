@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from sopan.fit.saved import ModelConfig
 from sopan.types import Json
 
 _TEMPLATE = """\
@@ -85,7 +86,7 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]<>|#~])")
 _LABELS_SHOWN = 20
 
 
-def model_card(config: Mapping[str, Json], *, adds: str, lacks: str) -> str:
+def model_card(config: ModelConfig, *, adds: str, lacks: str) -> str:
     """Return the card of a model in Markdown.
 
     Args:
@@ -102,14 +103,15 @@ def model_card(config: Mapping[str, Json], *, adds: str, lacks: str) -> str:
         labels=shown + (f" and {len(names) - _LABELS_SHOWN} more" if names[_LABELS_SHOWN:] else ""),
         adds=adds,
         lacks=lacks,
-        learned=_learned(data, config),
+        learned=_learned(config),
         scores=_scores(config["metrics"]),
         costs=_costs(config["metrics"]),
         settings=_table(("Setting", "Value"), [(name, _quote(v)) for name, v in config["settings"].items()]),
     )
 
 
-def _learned(data: Mapping[str, Json], config: Mapping[str, Json]) -> str:
+def _learned(config: ModelConfig) -> str:
+    data = config["data"]
     counts = [f"{data[part]:,} to {verb}" for part, verb in _PARTS.items() if isinstance(data.get(part), int)]
     lines = [f"Texts: {', '.join(counts)}." if counts else "The number of texts was not recorded."]
     if config["vocabulary_size"]:
@@ -171,7 +173,7 @@ def _interval(ends: Sequence[float] | None) -> str:
     return f"{ends[0]:.4g} to {ends[1]:.4g}" if ends else ""
 
 
-def _quote(value: Json) -> str:
+def _quote(value: object) -> str:
     """Show a value from outside as itself: never as Markdown, never unseen, always on one line."""
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
     return _MARKDOWN.sub(r"\\\1", text)

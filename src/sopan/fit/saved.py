@@ -6,17 +6,16 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, NotRequired, TypedDict, TypeVar, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from sopan.errors import ModelFolderError, damaged
 from sopan.storage.atomic import read_published
 from sopan.storage.manifest import MANIFEST, Buffer, check_format, read_verified
 from sopan.storage.strict_json import parse_object
 from sopan.storage.tensors import read_tensors
-from sopan.types import Json, StepState
+from sopan.types import Array, Arrays, Json, StepState
 
 SEALED = ("config.json", "vocab.txt", "model.safetensors", "README.md")
 """What a model folder holds beside its manifest."""
@@ -28,7 +27,27 @@ MODEL_FILES = (*SEALED, MANIFEST, *GRAPH)
 LABEL_DTYPES = {np.dtype(kind).name for kind in "?bhilqBHILQefd"} | {"str", "object"}
 """Kinds of label that JSON can hold and give back unchanged."""
 
-K = TypeVar("K")
+_K = TypeVar("_K")
+
+
+class ModelConfig(TypedDict):
+    """The content of `config.json`."""
+
+    format: int
+    step: str
+    settings: Mapping[str, Json]
+    state: Mapping[str, Json]
+    temperature: float
+    vocabulary_size: int
+    labels: list[str | float]
+    label_dtype: str
+    id2label: dict[str, str]
+    label2id: dict[str, int]
+    preprocessing: dict[str, Json]
+    versions: dict[str, str]
+    data: Mapping[str, Json]
+    metrics: Mapping[str, Json]
+    served: NotRequired[dict[str, float | str]]
 
 
 class Saved(NamedTuple):
@@ -48,10 +67,10 @@ class Saved(NamedTuple):
     step: str
     settings: Mapping[str, Json]
     state: StepState
-    classes: npt.NDArray[Any]
+    classes: Array
     temperature: float
     where: Path
-    config: Mapping[str, Json]
+    config: ModelConfig
     files: Mapping[str, Buffer]
 
 
@@ -79,9 +98,9 @@ def read_saved(folder: str | Path, *, memory_map: bool = False) -> Saved:
 
 
 def _checked(
-    config: Mapping[str, Json],
+    config: dict[str, object],
     words: tuple[str, ...],
-    arrays: dict[str, npt.NDArray[Any]],
+    arrays: Arrays,
     where: Path,
     files: Mapping[str, Buffer],
 ) -> Saved:
@@ -92,29 +111,26 @@ def _checked(
     temperature = _field(config, "temperature", float, where)
     if not (math.isfinite(temperature) and temperature > 0):
         raise damaged(where, f"the temperature must be above 0, not {temperature}")
-    if _field(config, "vocabulary_size", int, where) != len(words):
-        raise damaged(
-            where, f"vocab.txt has {len(words):,} words where {config['vocabulary_size']:,} are said"
-        )
+    size = _field(config, "vocabulary_size", int, where)
+    if size != len(words):
+        raise damaged(where, f"vocab.txt has {len(words):,} words where {size:,} are said")
     state = StepState(_field(config, "state", dict, where), words, arrays)
     settings = _field(config, "settings", dict, where)
-    return Saved(step, settings, state, classes, temperature, where, config, files)
+    return Saved(step, settings, state, classes, temperature, where, cast(ModelConfig, config), files)
 
 
-def label_names(classes: Sequence[Any] | npt.NDArray[Any]) -> tuple[str, ...]:
+def label_names(classes: Sequence[object] | Array) -> tuple[str, ...]:
     """Return the C labels as text, as they are shown, written and looked up."""
     return tuple(str(label) for label in np.asarray(classes).tolist())
 
 
-def label_maps(names: Sequence[str]) -> dict[str, Json]:
-    """Return the labels' ids as Hugging Face writes them."""
-    return {
-        "id2label": {str(index): name for index, name in enumerate(names)},
-        "label2id": {name: index for index, name in enumerate(names)},
-    }
+def label_maps(names: Sequence[str]) -> tuple[dict[str, str], dict[str, int]]:
+    """Return `id2label` and `label2id` as Hugging Face writes them."""
+    ids = {name: index for index, name in enumerate(names)}
+    return {str(index): name for name, index in ids.items()}, ids
 
 
-def _classes(config: Mapping[str, Json], where: Path) -> npt.NDArray[Any]:
+def _classes(config: Mapping[str, object], where: Path) -> Array:
     """Return the (C,) labels in their own type, after a check that all ways to tell them agree."""
     labels, dtype = _field(config, "labels", list, where), _field(config, "label_dtype", str, where)
     if dtype not in LABEL_DTYPES:
@@ -126,12 +142,12 @@ def _classes(config: Mapping[str, Json], where: Path) -> npt.NDArray[Any]:
         raise damaged(where, f"the labels are not of the kind {dtype!r}") from error
     if classes.ndim != 1 or len(set(names)) != len(names) or len(names) < 2:
         raise damaged(where, "two or more distinct labels are needed")
-    if any(config.get(name) != mapping for name, mapping in label_maps(names).items()):
+    if (config.get("id2label"), config.get("label2id")) != label_maps(names):
         raise damaged(where, f"id2label and label2id must give the ids 0 to {len(names) - 1} to the labels")
     return classes
 
 
-def _field(config: Mapping[str, Json], name: str, kind: type[K], where: Path) -> K:
+def _field(config: Mapping[str, object], name: str, kind: type[_K], where: Path) -> _K:
     value = config.get(name)
     if type(value) is not kind:
         what = f"{name} must be of the kind {kind.__name__}" if name in config else f"{name} is missing"

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
@@ -21,7 +21,7 @@ from sopan.fit.export.unicode_tables import ITSELF, PAIR, NormalTables, PointTab
 from sopan.text.piece_rules import Accents, Rules
 from sopan.text.unicode import CODE_POINTS
 from sopan.text.wordpiece import CONTINUES, UNK
-from sopan.types import Int32Array, Int64Array
+from sopan.types import Int32Array, Int64Array, Json
 
 IN_WORD, PUNCTUATION = 1, 2
 """Kinds of characters; 0 parts words and belongs to none."""
@@ -58,8 +58,9 @@ def rules_of(tokenizer: Tokenizer) -> tuple[Rules, int]:
     breaks = len(steps) > 1 and steps[0].get("type") == "Replace"
     steps = steps[breaks:]
     rules = _rules(steps[0], alone=len(steps) == 1, breaks=breaks)
+    normal_form = rules and json.loads(rules.normalizer().__getstate__())
     known = {
-        "normal form": rules is not None and _state(rules.normalizer()) == _explicit(given),
+        "normal form": normal_form == _explicit(given),
         "cutting into words": (stated["pre_tokenizer"] or {}).get("type") == "BertPreTokenizer",
         "mark of later pieces": model["continuing_subword_prefix"] == CONTINUES,
         "unknown piece": model["unk_token"] == UNK,
@@ -74,29 +75,24 @@ def rules_of(tokenizer: Tokenizer) -> tuple[Rules, int]:
     return rules, int(model["max_input_chars_per_word"])
 
 
-def _rules(bert: dict[str, Any], *, alone: bool, breaks: bool) -> Rules | None:
+def _rules(bert: dict[str, Json], *, alone: bool, breaks: bool) -> Rules | None:
     if bert.get("type") != "BertNormalizer":
         return None
     accents: Accents = "strip" if _strips(bert) else "keep" if alone else "strip-alphabets"
     return Rules(bert["lowercase"], accents, breaks, bert["clean_text"], bert["handle_chinese_chars"])
 
 
-def _strips(bert: dict[str, Any]) -> bool:
+def _strips(bert: dict[str, Json]) -> bool:
     """Say whether BERT's normal form drops all marks; where that is not said, it does if it folds."""
     said = bert["strip_accents"]
     return bool(bert["lowercase"] if said is None else said)
 
 
-def _explicit(given: dict[str, Any]) -> dict[str, Any]:
+def _explicit(given: dict[str, Json]) -> dict[str, Json]:
     """Return a normal form's state with that said."""
     if "normalizers" in given:
         return {**given, "normalizers": [_explicit(step) for step in given["normalizers"]]}
     return {**given, "strip_accents": _strips(given)} if "strip_accents" in given else given
-
-
-def _state(normalizer: normalizers.Normalizer) -> dict[str, Any]:
-    state: dict[str, Any] = json.loads(normalizer.__getstate__())
-    return state
 
 
 # ---- what the library does -----------------------------------------------------------------------

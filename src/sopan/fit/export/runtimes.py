@@ -7,9 +7,8 @@ The folder is a model folder like any other: whoever knows nothing of the graph 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +20,13 @@ from sopan.options.classify import GraphPrecision
 from sopan.runtime.network import NETWORKS, Network, describe
 from sopan.runtime.program import plan_sorted
 from sopan.storage.atomic import replacing_file, replacing_folder
-from sopan.storage.manifest import write_manifest
+from sopan.storage.manifest import MANIFEST, write_manifest
 from sopan.storage.strict_json import dump_json
-from sopan.text.batch import batches
-from sopan.types import FloatArray, Json
+from sopan.text.batch import Batch, batches
+from sopan.types import FloatArray
+
+if TYPE_CHECKING:  # only where it is installed
+    from sopan.runtime.openvino_program import OpenVINO
 
 CALIBRATION_TEXTS = 300
 """NNCF's own number; twice as many changed nothing that could be measured."""
@@ -32,7 +34,7 @@ CALIBRATION_TEXTS = 300
 
 def export_openvino(
     model: str | Path, out: str | Path, texts: pa.LargeStringArray, precision: GraphPrecision = "int8"
-) -> dict[str, Json]:
+) -> dict[str, float | str]:
     """Write a model folder whose network is a graph of OpenVINO's, and say what the precision cost.
 
     Args:
@@ -96,7 +98,7 @@ def _network(saved: Saved) -> Network:
     return describe(step, saved.settings, saved.state)
 
 
-def _graph(network: Network, rectangles: list[Any], precision: GraphPrecision) -> Any:
+def _graph(network: Network, rectangles: list[Batch], precision: GraphPrecision) -> OpenVINO:
     if precision == "int8":
         from sopan.runtime.openvino_program import quantised_graph  # noqa: PLC0415  # needs OpenVINO
 
@@ -106,25 +108,22 @@ def _graph(network: Network, rectangles: list[Any], precision: GraphPrecision) -
     return openvino_graph(network, ("logits",))
 
 
-def _write(saved: Saved, graph: Any, folder: Path, served: Mapping[str, Json]) -> None:
+def _write(saved: Saved, graph: OpenVINO, folder: Path, served: dict[str, float | str]) -> None:
     from sopan.runtime.openvino_program import write_graph  # noqa: PLC0415
 
     for name, content in saved.files.items():
         (folder / name).write_bytes(content)
-    config = {**saved.config, "served": dict(served)}
-    (folder / "config.json").write_bytes(dump_json(config))
+    (folder / "config.json").write_bytes(dump_json({**saved.config, "served": served}))
     write_graph(graph, folder / GRAPH[0])
-    (folder / "manifest.json").unlink(missing_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
     write_manifest(folder)
 
 
 def _compared(
     model: str | Path, new: Path, texts: pa.LargeStringArray, precision: GraphPrecision
-) -> dict[str, Json]:
+) -> dict[str, float | str]:
     """Compare what the written graph says with what the float32 network says."""
-    found, exact = (
-        _probabilities(folder, texts, of) for folder, of in ((new, precision), (model, "float32"))
-    )
+    found, exact = _probabilities(new, texts, precision), _probabilities(model, texts, "float32")
     best = exact.argmax(axis=1)
     rows = np.arange(len(best))
     return {
@@ -134,7 +133,7 @@ def _compared(
     }
 
 
-def _probabilities(folder: str | Path, texts: pa.LargeStringArray, precision: Any) -> FloatArray:
+def _probabilities(folder: str | Path, texts: pa.LargeStringArray, precision: GraphPrecision) -> FloatArray:
     served = load_served(folder, precision=precision, runtime="openvino")
     assert isinstance(served, Served)
     return served.predict_proba(texts)
