@@ -11,7 +11,7 @@ from quick_steps import TEXTS
 from serving import STEPS, Server, spread
 
 from sopan import usecases
-from sopan.fit.explain import lead, occlude
+from sopan.fit.explain import margin_contributions, occlude
 from sopan.usecases.served.reasons import log_odds, occlusions
 from sopan.usecases.served.step import ServedStep
 
@@ -74,7 +74,7 @@ def test_occlusion_is_what_the_slow_reference_finds(run_folder: Path) -> None:
     estimator, (other, found) = step.estimator, occlusions(step, [TEXTS[0], TEXT])
     assert other.tokens.words[0] == "the"
     evidence = estimator.evidence(TEXT)
-    support = lead(evidence.contributions, evidence.logits, estimator.temperature_)
+    support = margin_contributions(evidence.contributions, evidence.logits, estimator.temperature_)
     best = int(found.prediction.probabilities[0].argmax())
     reference = occlude(estimator, TEXT, evidence.tokens, support, best)
     assert found.tokens.words == evidence.tokens.words

@@ -16,17 +16,17 @@ from small_step import LABELS, TEXTS, trained
 from sopan.errors import DataError
 from sopan.fit.explain import (
     DRAWS,
+    ERASED_SHARES,
     FEWEST_OCCLUDED,
-    MOST_WORDS,
-    SHARES,
-    check_by_erasing,
+    MOST_READ_AGAIN,
+    attention_rollout,
+    erase_words,
     explain_text,
-    lead,
+    keep_words,
+    margin_contributions,
+    measure_faithfulness,
     occlude,
-    only,
-    rollout,
     top_words,
-    without,
 )
 from sopan.steps import make_step
 from sopan.text.tokenize import tokenize
@@ -50,13 +50,14 @@ def explained(estimator, text):
 
 def test_of_two_classes_the_lead_is_the_log_odds():
     contributions = np.array([[1.0, -1.0], [0.5, 2.0]])
-    np.testing.assert_allclose(lead(contributions, np.array([2.0, 1.0]), 1.0), [2.0, -1.5])
-    np.testing.assert_allclose(lead(contributions, np.array([2.0, 1.0]), 2.0), [1.0, -0.75])
+    np.testing.assert_allclose(margin_contributions(contributions, np.array([2.0, 1.0]), 1.0), [2.0, -1.5])
+    np.testing.assert_allclose(margin_contributions(contributions, np.array([2.0, 1.0]), 2.0), [1.0, -0.75])
 
 
 def test_of_several_classes_likelier_rivals_weigh_more():
     logits = np.log([0.5, 0.4, 0.1])
-    np.testing.assert_allclose(lead(np.array([[1.0, 0.5, -1.0]]), logits, 1.0), [1 - (0.8 * 0.5 - 0.2 * 1.0)])
+    found = margin_contributions(np.array([[1.0, 0.5, -1.0]]), logits, 1.0)
+    np.testing.assert_allclose(found, [1 - (0.8 * 0.5 - 0.2 * 1.0)])
 
 
 def test_the_lead_is_the_slope_of_the_log_odds():
@@ -69,7 +70,7 @@ def test_the_lead_is_the_slope_of_the_log_odds():
         return np.log(p[best] / (1 - p[best]))
 
     slope = (log_odds(logits + 1e-6 * contributions[0]) - log_odds(logits - 1e-6 * contributions[0])) / 2e-6
-    np.testing.assert_allclose(lead(contributions, logits, 1.0), slope, rtol=1e-6)
+    np.testing.assert_allclose(margin_contributions(contributions, logits, 1.0), slope, rtol=1e-6)
 
 
 def test_top_words_add_up_their_places():
@@ -84,23 +85,23 @@ def test_top_words_add_up_their_places():
 
 def test_words_are_erased_where_they_stand():
     tokens = tokenize(TEXT)
-    assert without(TEXT, tokens, np.array([1, 5])) == "A   film,\nbut lost:  !"
-    assert only(TEXT, tokens, np.array([1])) == "  warm  ,\n   :  !"
-    assert without(TEXT, tokens, np.array([], np.int64)) == TEXT
+    assert erase_words(TEXT, tokens, np.array([1, 5])) == "A   film,\nbut lost:  !"
+    assert keep_words(TEXT, tokens, np.array([1])) == "  warm  ,\n   :  !"
+    assert erase_words(TEXT, tokens, np.array([], np.int64)) == TEXT
 
 
 def test_neighbours_of_an_erased_word_do_not_join():
     text = "abc我们def 🙂x🙂"
     tokens = tokenize(text)
     assert tokens.words == ("abc", "我们", "def", "x")
-    assert without(text, tokens, np.array([1, 3])) == "abc def 🙂 🙂"
+    assert erase_words(text, tokens, np.array([1, 3])) == "abc def 🙂 🙂"
 
 
 def test_pairs_of_characters_overlap_and_only_keeps_what_one_of_them_holds():
     text = "我爱北京"
     tokens = tokenize(text)
-    assert without(text, tokens, np.array([0])) == " 北京"
-    assert only(text, tokens, np.array([0])) == "我爱 "
+    assert erase_words(text, tokens, np.array([0])) == " 北京"
+    assert keep_words(text, tokens, np.array([0])) == "我爱 "
 
 
 def test_occlusion_is_what_a_new_prediction_says():
@@ -119,7 +120,7 @@ def test_only_the_heaviest_words_of_a_very_long_text_are_occluded():
     support = np.arange(20_000.0)
     falls = occlude(estimator, text, evidence.tokens, support, 0)
     tried = np.flatnonzero(np.isfinite(falls))
-    assert len(tried) == max(FEWEST_OCCLUDED, MOST_WORDS // 20_000)
+    assert len(tried) == max(FEWEST_OCCLUDED, MOST_READ_AGAIN // 20_000)
     assert tried.min() == 20_000 - len(tried)
 
 
@@ -128,7 +129,7 @@ def test_erasing_agrees_with_new_predictions():
     text = "warm fine dull film scene"
     evidence = estimator.evidence(text)
     support = np.array([3.0, 2.0, -1.0, 0.5, 0.0])
-    found = check_by_erasing(estimator, text, evidence, support, np.random.default_rng(0))
+    found = measure_faithfulness(estimator, text, evidence, support, np.random.default_rng(0))
     whole, best = estimator.predict_proba([text])[0].max(), estimator.predict_proba([text])[0].argmax()
     assert found.words.tolist() == [1, 1, 1, 1, 3]
 
@@ -143,16 +144,17 @@ def test_erasing_agrees_with_new_predictions():
 
 def test_words_that_are_known_to_matter_beat_random_words(bow):
     found = explained(bow, "warm funny fine gentle light first scene film story cast from the a and")
-    assert found.sanity.holds
-    assert (found.sanity.comprehensiveness >= found.sanity.random_comprehensiveness).all()
-    backwards = check_by_erasing(bow, found.text, found.evidence, -found.support, np.random.default_rng(0))
+    assert found.faithfulness.holds
+    assert (found.faithfulness.comprehensiveness >= found.faithfulness.random_comprehensiveness).all()
+    rng = np.random.default_rng(0)
+    backwards = measure_faithfulness(bow, found.text, found.evidence, -found.support, rng)
     assert not backwards.holds
-    assert len(found.sanity.words) == len(SHARES)
+    assert len(found.faithfulness.words) == len(ERASED_SHARES)
     assert DRAWS >= 5
 
 
 def test_the_same_seed_draws_the_same_words(bow):
-    one, other = (explained(bow, TEXT).sanity for _ in range(2))
+    one, other = (explained(bow, TEXT).faithfulness for _ in range(2))
     np.testing.assert_array_equal(np.array(one), np.array(other))
 
 
@@ -163,21 +165,21 @@ def test_rollout_by_hand():
     one = np.array(
         [[[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.5, 0.5]]], np.float32
     )  # heads: mean is 0.5 each
-    np.testing.assert_allclose(rollout([one]), [0.5, 0.5])
+    np.testing.assert_allclose(attention_rollout([one]), [0.5, 0.5])
     low = np.array([[[0.2, 0.8], [0.6, 0.4]]], np.float32)
     high = np.array([[[1.0, 0.0], [1.0, 0.0]]], np.float32)
     product = (0.5 * high[0] + 0.5 * np.eye(2)) @ (0.5 * low[0] + 0.5 * np.eye(2))
-    np.testing.assert_allclose(rollout([low, high]), product.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(attention_rollout([low, high]), product.mean(axis=0), rtol=1e-6)
 
 
 def test_rollout_of_one_reading_is_its_weights_and_of_words_not_read_nothing():
     reading = np.array([[[0.1, 0.0, 0.9]], [[0.3, 0.0, 0.7]]], np.float32)
-    np.testing.assert_allclose(rollout([reading]), [0.2, 0, 0.8], rtol=1e-6)
+    np.testing.assert_allclose(attention_rollout([reading]), [0.2, 0, 0.8], rtol=1e-6)
     partly = np.zeros((1, 3, 3), np.float32)
     partly[0, [0, 2]] = [0.5, 0, 0.5]
-    np.testing.assert_allclose(rollout([partly]), [0.5, 0, 0.5])
-    np.testing.assert_allclose(rollout([partly, reading]), [0.35, 0, 0.65], rtol=1e-6)
-    np.testing.assert_array_equal(rollout([np.zeros((2, 3, 3), np.float32)]), 0)
+    np.testing.assert_allclose(attention_rollout([partly]), [0.5, 0, 0.5])
+    np.testing.assert_allclose(attention_rollout([partly, reading]), [0.35, 0, 0.65], rtol=1e-6)
+    np.testing.assert_array_equal(attention_rollout([np.zeros((2, 3, 3), np.float32)]), 0)
 
 
 # ---- the whole ---------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from sopan.errors import SopanError
 from sopan.fit.artifact import save_model
 from sopan.fit.costs import latency_ms, peak_rss_mb
 from sopan.fit.metrics import measure
-from sopan.fit.predict import score
+from sopan.fit.predict import score_prediction
 from sopan.fit.tune import Budget, Tuned, tune
 from sopan.steps import STEPS, make_step, step_class
 from sopan.steps.base import Step
@@ -146,7 +146,7 @@ def _measure(
     started = time.perf_counter()
     prediction = tuned.estimator.predict_texts(test.texts)
     seconds = time.perf_counter() - started
-    outcome = score(prediction, test.labels, test.classes, np.random.default_rng(seed)) | {
+    outcome = score_prediction(prediction, test.labels, test.classes, np.random.default_rng(seed)) | {
         "temperature": float(tuned.estimator.temperature_),
         "fit_seconds": tuned.fit_seconds,
         "tune_seconds": tuned.tune_seconds,

@@ -1,9 +1,9 @@
-"""Why a step said what it said of one text, and how far that may be believed.
+"""Why a step gives one text its prediction, and how faithful that explanation is.
 
-Three views of the same words: what each *added* to the logits (`Step.evidence`), what happens to the
-probability when it is *taken away* (occlusion), and how much *attention* reached it, where the step attends.
-Then the test of the first: take the words that are said to matter out of the text, or leave only them, and
-see whether the probability moves more than it does with words drawn at random.
+Three views of the same words: what each added to the logits (`Step.evidence`), what happens to the
+probability without it (occlusion), and how much attention reached it, where the step attends. Then a test of
+the first: the words with the largest contributions are erased, or only they are kept, and the probability
+should move more than it does with words drawn at random.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, Int64Array, Tokens, softmax
+from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, Int64Array, Prediction, Tokens, softmax
 
 if TYPE_CHECKING:  # it brings scikit-learn along, which a server of networks does without
+    from sopan.fit.served import Predictor
     from sopan.steps.base import Step
 
-SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
-"""Of a text's words, how many are taken out or left: DeYoung et al. (2020), section 4."""
+ERASED_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
+"""Of a text's words, how many are erased or kept: DeYoung et al. (2020), section 4."""
 DRAWS = 10
 """How many orders of the words are drawn at random, to compare with."""
-MOST_WORDS = 200_000
-"""Occlusion reads a text anew for each word; it stops at about so many words read."""
+MOST_READ_AGAIN = 200_000
+"""Occlusion reads a text again for each word; it stops at about so many words read."""
 FEWEST_OCCLUDED = 20
-"""However long a text is, so many of its words are taken away one by one."""
+"""However long a text is, so many of its words are occluded one by one."""
 
 NOT_A_CAUSE = (
     "Attention shows where the step looked, not why it decided: other weights can lead to the same answer "
@@ -36,13 +37,13 @@ NOT_A_CAUSE = (
 """The caution that goes with every view of attention."""
 
 
-class Sanity(NamedTuple):
-    """How the probability of the predicted class falls when words go; each (5,) float64, one for each share.
+class Faithfulness(NamedTuple):
+    """How the probability of the predicted class falls without words; each (5,) float64, one for each share.
 
     Args:
         words: int64, how many words each share is.
-        comprehensiveness: the fall when the words that matter most are taken out: much is good.
-        sufficiency: the fall when only they are left: little is good.
+        comprehensiveness: the fall when the words that matter most are erased: much is good.
+        sufficiency: the fall when only they are kept: little is good.
         random_comprehensiveness, random_sufficiency: the same for words drawn at random, on average.
     """
 
@@ -61,7 +62,7 @@ class Sanity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All that is told about one text of W words.
+    """The explanation of one prediction, of a text of W words.
 
     Args:
         text: as given.
@@ -71,9 +72,9 @@ class Explanation:
         support: (W,) float64, what each word added to the predicted class's lead over the others, in logits
             after the temperature: of two classes, in log odds.
         occlusion: (W,) float64, by how much the predicted class's probability falls without the word; NaN
-            where it was not tried (see `MOST_WORDS`).
+            where it was not tried (see `MOST_READ_AGAIN`).
         rollout: (W,) float64, the share of attention that reached each word through all layers, or None.
-        sanity: None for a text without words that the step read.
+        faithfulness: None for a text without words that the step read.
     """
 
     text: str
@@ -84,7 +85,7 @@ class Explanation:
     support: FloatArray
     occlusion: FloatArray
     rollout: FloatArray | None
-    sanity: Sanity | None
+    faithfulness: Faithfulness | None
 
     @property
     def predicted(self) -> int:
@@ -105,7 +106,7 @@ def explain_text(estimator: Step, text: str, *, rng: np.random.Generator) -> Exp
     Args:
         estimator: a fitted step.
         text: one text.
-        rng: draws the random words that the sanity check compares with.
+        rng: draws the random words that faithfulness is compared with.
 
     Raises:
         DataError: the text is not a string, or is not valid Unicode.
@@ -113,7 +114,8 @@ def explain_text(estimator: Step, text: str, *, rng: np.random.Generator) -> Exp
     evidence, prediction = estimator.evidence(text), estimator.predict_texts([text])
     probabilities = prediction.probabilities[0]
     best = int(probabilities.argmax())
-    support = lead(evidence.contributions, evidence.logits, getattr(estimator, "temperature_", 1.0))
+    temperature = getattr(estimator, "temperature_", 1.0)
+    support = margin_contributions(evidence.contributions, evidence.logits, temperature)
     return Explanation(
         text=text,
         evidence=evidence,
@@ -123,15 +125,15 @@ def explain_text(estimator: Step, text: str, *, rng: np.random.Generator) -> Exp
         support=support,
         occlusion=occlude(estimator, text, evidence.tokens, support, best),
         rollout=_rollout_by_word(evidence),
-        sanity=check_by_erasing(estimator, text, evidence, support, rng),
+        faithfulness=measure_faithfulness(estimator, text, evidence, support, rng),
     )
 
 
-def lead(contributions: FloatArray, logits: FloatArray, temperature: float) -> FloatArray:
-    """Say what each word added to the first class's lead over its rivals.
+def margin_contributions(contributions: FloatArray, logits: FloatArray, temperature: float) -> FloatArray:
+    """Return what each word added to the margin of the most probable class over its rivals.
 
-    The lead over one rival is the difference of two logits; over several, their mean, each rival weighing as
-    much as its probability among them. That is the direction in which the log odds of the first class rise.
+    The margin over one rival is the difference of two logits; over several, their mean, each rival weighted
+    by its probability among them. That is the direction in which the log odds of the first class rise.
 
     Args:
         contributions: (W, C).
@@ -163,14 +165,39 @@ def top_words(tokens: Tokens, support: FloatArray, most: int = 10) -> list[tuple
     return [(str(words[i]), float(total[i]), int(times[i])) for i in order if total[i]]
 
 
-# ---- words taken away ---------------------------------------------------------------------------------
+# ---- occlusion ----------------------------------------------------------------------------------------
+
+
+class Occluded(NamedTuple):
+    """A text, its W words, and G groups of them that are occluded, one group at a time."""
+
+    text: str
+    tokens: Tokens
+    groups: Sequence[npt.NDArray[np.integer]]
+
+
+def predict_occluded(model: Predictor, cases: Sequence[Occluded]) -> list[Prediction]:
+    """Predict texts as given, and again without each group of their words, all of them together.
+
+    Returns:
+        For each case a prediction of 1 + G rows: the text as given, then without each group.
+    """
+    texts = [
+        [case.text, *(erase_words(case.text, case.tokens, group) for group in case.groups)] for case in cases
+    ]
+    every = model.predict_texts([text for versions in texts for text in versions])
+    ends = np.cumsum([len(versions) for versions in texts])
+    return [
+        Prediction(every.probabilities[rows], every.truncated[rows], every.no_known_words[rows])
+        for rows in (slice(end - len(versions), end) for end, versions in zip(ends, texts, strict=True))
+    ]
 
 
 def occlude(estimator: Step, text: str, tokens: Tokens, support: FloatArray, best: int) -> FloatArray:
-    """Take each word away and see how far a class's probability falls.
+    """Return how far a class's probability falls without each word.
 
-    Of a long text only the words with the largest support either way are tried: about `MOST_WORDS` words are
-    read again in all.
+    Of a long text only the words with the largest support either way are tried: about
+    `MOST_READ_AGAIN` words are read again in all.
 
     Args:
         estimator: a fitted step.
@@ -186,16 +213,16 @@ def occlude(estimator: Step, text: str, tokens: Tokens, support: FloatArray, bes
     falls = np.full(n_words, np.nan)
     if n_words == 0:
         return falls
-    tried = np.argsort(-np.abs(support), kind="stable")[: max(FEWEST_OCCLUDED, MOST_WORDS // n_words)]
-    texts = [without(text, tokens, np.array([word])) for word in tried]
-    probabilities = estimator.predict_proba([text, *texts])[:, best]
+    tried = np.argsort(-np.abs(support), kind="stable")[: max(FEWEST_OCCLUDED, MOST_READ_AGAIN // n_words)]
+    (prediction,) = predict_occluded(estimator, [Occluded(text, tokens, list(tried[:, None]))])
+    probabilities = prediction.probabilities[:, best]
     falls[tried] = probabilities[0] - probabilities[1:]
     return falls
 
 
-def check_by_erasing(
+def measure_faithfulness(
     estimator: Step, text: str, evidence: Evidence, support: FloatArray, rng: np.random.Generator
-) -> Sanity | None:
+) -> Faithfulness | None:
     """Measure comprehensiveness and sufficiency, and the same for random words; None where nothing was read.
 
     The words that matter most are those with the largest support for the prediction.
@@ -208,24 +235,24 @@ def check_by_erasing(
         return None
     orders = [read[np.argsort(-support[read], kind="stable")]]
     orders += [rng.permutation(read) for _ in range(DRAWS)]
-    sizes = np.maximum(1, np.ceil(np.array(SHARES) * len(read)).astype(np.int64))
+    sizes = np.maximum(1, np.ceil(np.array(ERASED_SHARES) * len(read)).astype(np.int64))
     texts = [
         cut(text, evidence.tokens, order[:size])
         for order in orders
-        for cut in (without, only)
+        for cut in (erase_words, keep_words)
         for size in sizes
     ]
     probabilities = estimator.predict_proba([text, *texts])[:, int(evidence.logits.argmax())]
     falls = (probabilities[0] - probabilities[1:]).reshape(len(orders), 2, len(sizes))
-    return Sanity(sizes, falls[0, 0], falls[0, 1], *falls[1:].mean(axis=0))
+    return Faithfulness(sizes, falls[0, 0], falls[0, 1], *falls[1:].mean(axis=0))
 
 
-def without(text: str, tokens: Tokens, words: Int64Array) -> str:
+def erase_words(text: str, tokens: Tokens, words: npt.NDArray[np.integer]) -> str:
     """Return the text with a space in the place of each of these words."""
     return _erase(text, _covered(text, tokens, words))
 
 
-def only(text: str, tokens: Tokens, words: Int64Array) -> str:
+def keep_words(text: str, tokens: Tokens, words: npt.NDArray[np.integer]) -> str:
     """Return the text with a space in the place of each word but these; what is no word stays."""
     every = np.arange(len(tokens.words))
     return _erase(text, _covered(text, tokens, every) & ~_covered(text, tokens, words))
@@ -251,7 +278,7 @@ def _erase(text: str, gone: BoolArray) -> str:
 # ---- attention ----------------------------------------------------------------------------------------
 
 
-def rollout(attention: Sequence[Float32Array]) -> FloatArray:
+def attention_rollout(attention: Sequence[Float32Array]) -> FloatArray:
     """Follow attention down through all layers to the words: (A,) float64, the share that reached each.
 
     A layer in which words attend to words passes on half of what it attends to and half of itself, for its
@@ -280,5 +307,5 @@ def _rollout_by_word(evidence: Evidence) -> FloatArray | None:
     if not evidence.attention:
         return None
     reached = np.zeros(len(evidence.tokens.words))
-    reached[evidence.attended] = rollout(evidence.attention)
+    reached[evidence.attended] = attention_rollout(evidence.attention)
     return reached

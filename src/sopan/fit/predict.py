@@ -48,10 +48,10 @@ def evaluate_model(
     names = label_names(model.classes_)
     labels = _by_name(labelled, names)
     prediction = model.predict_texts(labelled.texts)
-    return score(prediction, labels, names, rng or np.random.default_rng(0))
+    return score_prediction(prediction, labels, names, rng or np.random.default_rng(0))
 
 
-def score(
+def score_prediction(
     prediction: Prediction,
     labels: Labels,
     names: Sequence[str],

@@ -8,7 +8,7 @@ from typing import Any, TypedDict, cast
 import numpy as np
 
 from sopan.fit.artifact import load_model
-from sopan.fit.explain import NOT_A_CAUSE, SHARES, Explanation, Sanity, explain_text, top_words
+from sopan.fit.explain import ERASED_SHARES, NOT_A_CAUSE, Explanation, explain_text, top_words
 from sopan.fit.saved import label_names
 from sopan.options.base import takes
 from sopan.options.classify import ExplainOptions
@@ -19,7 +19,7 @@ from sopan.types import Evidence
 DECIMALS = 6
 """Of every number that is told."""
 TOLD = 2
-"""Which of `SHARES` the sentence is about: a tenth of the words."""
+"""Which of `ERASED_SHARES` the sentence is about: a tenth of the words."""
 
 
 class ExplainedWord(TypedDict):
@@ -57,7 +57,7 @@ class EvidenceEntry(TypedDict):
 
 
 class SanityEntry(TypedDict):
-    """Whether the words that are said to matter beat random ones: see `sopan.fit.explain.Sanity`."""
+    """Whether the words that are said to matter beat random ones: see `sopan.fit.explain.Faithfulness`."""
 
     sentence: str
     holds: bool
@@ -130,7 +130,7 @@ def explain(options: ExplainOptions) -> ExplainedText:
             {"word": word, "support": round(support, DECIMALS), "times": times}
             for word, support, times in top_words(evidence.tokens, np.round(found.support, DECIMALS))
         ],
-        "sanity": None if found.sanity is None else _sanity(found.sanity, found, names[found.predicted]),
+        "sanity": _sanity(found, names[found.predicted]),
         "attention": _attention(evidence),
         "cautions": _cautions(found),
         "notes": _notes(found),
@@ -164,20 +164,23 @@ def _words(found: Explanation) -> list[ExplainedWord]:
     return cast(list[ExplainedWord], rows)
 
 
-def _sanity(sanity: Sanity, explained: Explanation, predicted: str) -> SanityEntry:
+def _sanity(explained: Explanation, predicted: str) -> SanityEntry | None:
     """Give the numbers, and the one sentence that a reader needs."""
-    whole, words = float(explained.probabilities.max()), int(sanity.words[TOLD])
+    measured = explained.faithfulness
+    if measured is None:
+        return None
+    whole, words = float(explained.probabilities.max()), int(measured.words[TOLD])
     these = "the word that matters" if words == 1 else f"the {words} words that matter"
     random = "a word drawn at random" if words == 1 else f"{words} words drawn at random"
     sentence = (
         f"Without {these} most, the probability of {predicted!r} goes from {whole:.2f} to "
-        f"{whole - sanity.comprehensiveness[TOLD]:.2f}; without {random}, to "
-        f"{whole - sanity.random_comprehensiveness[TOLD]:.2f}. With nothing else left, it is "
-        f"{whole - sanity.sufficiency[TOLD]:.2f}; with {random} left, "
-        f"{whole - sanity.random_sufficiency[TOLD]:.2f}."
+        f"{whole - measured.comprehensiveness[TOLD]:.2f}; without {random}, to "
+        f"{whole - measured.random_comprehensiveness[TOLD]:.2f}. With nothing else left, it is "
+        f"{whole - measured.sufficiency[TOLD]:.2f}; with {random} left, "
+        f"{whole - measured.random_sufficiency[TOLD]:.2f}."
     )
-    numbers = {name: np.round(values, DECIMALS).tolist() for name, values in sanity._asdict().items()}
-    found = {"sentence": sentence, "holds": sanity.holds, "shares": list(SHARES), **numbers}
+    numbers = {name: np.round(values, DECIMALS).tolist() for name, values in measured._asdict().items()}
+    found = {"sentence": sentence, "holds": measured.holds, "shares": list(ERASED_SHARES), **numbers}
     return cast(SanityEntry, found)
 
 
@@ -196,7 +199,7 @@ def _cautions(found: Explanation) -> list[str]:
         cautions.append("The model knows no word of this text: the answer is only the classes' base rates.")
     if found.truncated:
         cautions.append("The text is longer than the model reads: its middle was left out.")
-    if found.sanity is not None and not found.sanity.holds:
+    if found.faithfulness is not None and not found.faithfulness.holds:
         cautions.append(
             "The words that are said to matter do not beat words drawn at random here: do not trust them."
         )

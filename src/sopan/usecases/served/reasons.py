@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from sopan.fit.explain import lead, without
+from sopan.fit.explain import Occluded, margin_contributions, predict_occluded
 from sopan.types import BoolArray, FloatArray, Json, Prediction, Tokens
 from sopan.usecases.served.step import EXACT, ServedStep
 from sopan.usecases.served.words import Seen
@@ -82,7 +81,7 @@ def reasons(step: ServedStep, texts: Sequence[str]) -> list[Reasons]:
 
 def _exact(step: ServedStep, text: str) -> Reasons:
     found = step.estimator.evidence(text)
-    support = lead(found.contributions, found.logits, step.temperature)
+    support = margin_contributions(found.contributions, found.logits, step.temperature)
     nothing = np.full(len(support), np.nan)
     return Reasons(step.model.predict_texts([text]), found.tokens, found.read, support, nothing, "exact")
 
@@ -91,33 +90,29 @@ def occlusions(step: ServedStep, texts: Sequence[str], most_read: int = MOST_REA
     """Take the words that a step reads away, one by one or a few at a time, and read the texts again.
 
     All that is to be read, for all texts, is read together. A word's support is log p/(1 - p) of the label
-    with all words, less that without it (and its share of that, where several went together): what `lead`
-    tells of exact contributions, but by a difference.
+    with all words, less that without it (and its share of that, where several went together): what
+    `margin_contributions` gives for exact contributions, but by a difference.
     """
-    cuts, every = [], []
-    for text in texts:
-        words = step.seen(text)
+    cases, seen, spans = [], [step.seen(text) for text in texts], []
+    for text, words in zip(texts, seen, strict=True):
         read = np.flatnonzero(words.read)
         span = max(1, math.ceil(len(read) ** 2 / most_read))
+        spans.append(span)
         groups = [read[start : start + span] for start in range(0, len(read), span)]
-        cuts.append((words, groups, span))
-        every += [text, *(without(text, words.tokens, group) for group in groups)]
-    said = step.model.predict_texts(every)
-    found, row = [], 0
-    for words, groups, span in cuts:
-        rows = slice(row, row + 1 + len(groups))
-        row = rows.stop
-        prediction = Prediction(said.probabilities[rows], said.truncated[rows], said.no_known_words[rows])
-        found.append(_compared(words, groups, span, prediction))
-    return found
+        cases.append(Occluded(text, words.tokens, groups))
+    predictions = predict_occluded(step.model, cases)
+    return [
+        _compared(words, case, span, prediction)
+        for words, case, span, prediction in zip(seen, cases, spans, predictions, strict=True)
+    ]
 
 
-def _compared(words: Seen, groups: list[npt.NDArray[np.intp]], span: int, prediction: Prediction) -> Reasons:
+def _compared(words: Seen, case: Occluded, span: int, prediction: Prediction) -> Reasons:
     """Compare a text, the first row of a prediction, with what is left of it without each group of words."""
     best = int(prediction.probabilities[0].argmax())
     odds, chances = log_odds(prediction.probabilities, best), prediction.probabilities[:, best]
     support, fall = np.zeros(len(words.read)), np.zeros(len(words.read))
-    for number, group in enumerate(groups, start=1):
+    for number, group in enumerate(case.groups, start=1):
         support[group] = (odds[0] - odds[number]) / len(group)
         fall[group] = (chances[0] - chances[number]) / len(group)
     return Reasons(prediction, words.tokens, words.read, support, fall, "occlusion", span)
