@@ -31,9 +31,9 @@ $(VENV)/.torch: $(VENV)/.bench
 	$(PIP) install --no-deps accelerate==$(ACCELERATE)
 	touch $@
 
-$(VENV)/.runtime: requirements.lock pyproject.toml
-$(VENV)/.dev: requirements-dev.lock pyproject.toml
-$(VENV)/.bench: requirements-bench.lock pyproject.toml
+$(VENV)/.runtime: locks/runtime.lock pyproject.toml
+$(VENV)/.dev: locks/dev.lock pyproject.toml
+$(VENV)/.bench: locks/bench.lock pyproject.toml
 
 $(VENV)/.%:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and \
@@ -70,12 +70,12 @@ bench-smoke: setup-bench
 
 # Hash-locked, for every platform and Python that we support, without an index address. Whole, hence --no-deps.
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
-       --custom-compile-command "make lock" --group build --group cpu \
-       --override lock-overrides.txt
+       --no-emit-index-url --custom-compile-command "make lock" --override locks/overrides.txt \
+       --extra tensorflow --extra serve --extra report --group build --group cpu
 lock: setup-dev
-	$(LOCK) --output-file requirements.lock
-	$(LOCK) --group dev --output-file requirements-dev.lock
-	$(LOCK) --group dev --group bench --output-file requirements-bench.lock
+	$(LOCK) --output-file locks/runtime.lock
+	$(LOCK) --group dev --output-file locks/dev.lock
+	$(LOCK) --group dev --group bench --output-file locks/bench.lock
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
