@@ -7,7 +7,9 @@ so that the same mistake is called the same thing behind both doors.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import ClassVar
 
@@ -50,6 +52,12 @@ class ConfigError(InputError, ValueError):
     """A setting is unknown, out of range, or contradicts another."""
 
 
+class MissingExtraError(InputError):
+    """What was asked for needs libraries that one of sopan's extras installs."""
+
+    http_status = 501
+
+
 class ModelFolderError(InputError):
     """A model folder is missing, incomplete, altered, or in use by another run."""
 
@@ -63,6 +71,28 @@ def damaged(where: object, what: str) -> ModelFolderError:
     return ModelFolderError(
         what, where=str(where), next_step="restore the folder from a copy, or train the model again"
     )
+
+
+@contextmanager
+def needs_extra(extra: str, what: str) -> Iterator[None]:
+    """Import in this block what an extra of sopan installs.
+
+    Args:
+        extra: its name in pyproject.toml, such as `serve`.
+        what: what cannot be done without it, to begin the message with.
+
+    Raises:
+        MissingExtraError: a library is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library == "sopan" or library in sys.stdlib_module_names:
+            raise
+        raise MissingExtraError(
+            f"{what} needs {library}, which is not installed", next_step=f'pip install "sopan[{extra}]"'
+        ) from error
 
 
 def did_you_mean(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:

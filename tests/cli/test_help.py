@@ -95,24 +95,3 @@ def test_an_option_may_come_from_the_environment(tmp_path: Path) -> None:
     done = run(code, SOPAN_COMPARE_BUDGET="soon")
     assert done.returncode == 2
     assert "soon" in done.stderr
-
-
-def test_neither_train_nor_predict_needs_tensorflow(tmp_path: Path) -> None:
-    """Block TensorFlow and Keras, then train and predict with both steps."""
-    import tables
-
-    data = tables.reviews(tmp_path / "reviews.csv")
-    code = (
-        "import sys\n"
-        "class Blocked:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] in ('tensorflow', 'keras'): raise ImportError(name)\n"
-        "sys.meta_path.insert(0, Blocked())\n"
-        "from sopan import usecases\n"
-        "for step in ('bow', 'cbow'):\n"
-        f"    usecases.train(step, {str(data)!r}, {str(tmp_path)!r} + '/' + step, budget='1trials')\n"
-        f"    answer = usecases.predict({str(tmp_path)!r} + '/' + step, 'a warm and honest film')\n"
-        "    print(answer['predicted'])"
-    )
-    done = run(code)
-    assert done.stdout.split() == ["good", "good"], done.stderr

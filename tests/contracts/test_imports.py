@@ -40,17 +40,17 @@ def test_without_a_backend_the_steps_that_need_one_say_what_to_install() -> None
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'tensorflow': raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Absent())\n"
-        "from sopan.errors import ConfigError\n"
+        "from sopan.errors import MissingExtraError\n"
         "from sopan.steps import STEPS, step_class\n"
         "for step in STEPS:\n"
         "    try: step_class(step)\n"
-        "    except ConfigError as error: print(step, 'tensorflow' in error.next_step)\n"
+        "    except MissingExtraError as error: print(step, error.next_step)\n"
     )
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment
     )
-    expected = [f"{step} True" for step in STEPS if step not in ("bow", "cbow")]
+    expected = [f'{step} pip install "sopan[tensorflow]"' for step in STEPS if step not in ("bow", "cbow")]
     assert done.stdout.splitlines() == expected, done.stdout + done.stderr
 
 

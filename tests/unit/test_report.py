@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from results_sample import LADDER, sample_results
 
+from sopan.comparison.leaderboard import summary_html
 from sopan.comparison.numbers import interval, share, signed
-from sopan.comparison.report import render_report, summary_html, top_confusions, write_report
+from sopan.comparison.report import render_report, top_confusions, write_report
 from sopan.text.display import escape_for_display
 
 STEPS = tuple(LADDER)

@@ -41,11 +41,14 @@ out = Console(highlight=False)
 
 
 def comparison(found: Comparison, _: CompareOptions) -> None:
-    """Print the leaderboard, the verdict, and where the report is."""
+    """Print the leaderboard, the verdict, and where the report is, or how to get one."""
     out.print(leaderboard(found.results))
     for sentence in found.results["verdict"]:
         out.print(Text(escape_for_display(sentence)))
-    out.print(Text(f"\nReport: {found.report}"))
+    written = f"Report: {found.report}"
+    if not found.report.exists():
+        written = f'Results: {found.folder / "results.json"}; for report.html: pip install "sopan[report]"'
+    out.print(Text(f"\n{written}"))
 
 
 def audit(found: AuditReport, _: AuditOptions) -> None:

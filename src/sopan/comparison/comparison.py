@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sopan.comparison.report import summary_html
+from sopan.comparison.leaderboard import summary_html
 from sopan.fit.artifact import load_model
 from sopan.steps.base import Step
 from sopan.types import Json
@@ -37,7 +37,7 @@ class Comparison:
 
     @property
     def report(self) -> Path:
-        """The self-contained page."""
+        """The self-contained page; there where the extra `report` is installed."""
         return self.folder / "report.html"
 
     def model(self, step: str | None = None) -> Step:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib import metadata
 from pathlib import Path
 
+import psutil
+
+from sopan.text.cores import cores
 from sopan.types import Json
 
 LIBRARIES = (
@@ -28,8 +30,8 @@ def environment() -> dict[str, Json]:
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
         "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        "memory_gb": round(_memory_bytes() / 1e9, 1),
+        "cores": cores(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "versions": {name: version for name in LIBRARIES if (version := _version(name))},
     }
 
@@ -41,10 +43,6 @@ def _cpu() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def _memory_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _version(name: str) -> str | None:

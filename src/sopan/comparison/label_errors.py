@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sopan.errors import needs_extra
 from sopan.types import FloatArray, Int64Array, Json, Labels
 
 
@@ -35,12 +36,16 @@ def likely_label_errors(
     Returns:
         For each: `row`, `text`, `label` as given, `suggested` and the `probability` of the suggestion.
 
+    Raises:
+        MissingExtraError: cleanlab is not installed.
+
     Source: Northcutt, Jiang & Chuang (2021), "Confident Learning", JAIR 70, by the authors' cleanlab.
     """
     if len(np.unique(labels)) < 2:
         return []  # there is nothing that a label could be confused with
     # cleanlab takes seconds to import, so that only those who ask for label errors wait for it
-    from cleanlab.filter import find_label_issues  # noqa: PLC0415
+    with needs_extra("report", "looking for likely label errors"):
+        from cleanlab.filter import find_label_issues  # noqa: PLC0415
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "May not flag all label issues", UserWarning)  # of rare classes

@@ -1,9 +1,11 @@
-"""The leaderboard: every step's scores and costs as a table for the terminal."""
+"""The leaderboard: every step's scores and costs as a table for the terminal, and for a notebook."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -13,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sopan.comparison.numbers import interval, megabytes, quantity, share
+from sopan.text.display import escape_for_display
 from sopan.types import Json
 
 
@@ -105,3 +108,40 @@ def leaderboard(results: Mapping[str, Json]) -> Leaderboard:
         results: the object of `results.json`.
     """
     return Leaderboard(results)
+
+
+def sentence_html(sentence: str) -> str:
+    """Return a sentence of the verdict, in which step names stand between backticks, as HTML."""
+    return re.sub(r"`([^`]+)`", r'<span class="step">\1</span>', escape(escape_for_display(sentence)))
+
+
+def summary_html(results: Mapping[str, Json]) -> str:
+    """Return the recommendation and the leaderboard as HTML that brings its own styles.
+
+    It takes its colours from the page around it, so that it reads in a dark notebook as well.
+
+    Args:
+        results: the object of results.json.
+    """
+    recommendation = results["recommendation"]
+
+    def cells(tag: str, texts: list[str]) -> str:
+        sides = ["left" if column is STEP else "right" for column in COLUMNS]
+        return "".join(
+            f'<{tag} style="padding:.25em .7em;text-align:{side};white-space:nowrap">{escape(text)}</{tag}>'
+            for side, text in zip(sides, texts, strict=True)
+        )
+
+    rows = []
+    for step in results["steps"]:
+        best = step["step"] == recommendation["step"]
+        texts = [column.cell(step) + (" ★" if best and column is STEP else "") for column in COLUMNS]
+        rows.append(f'<tr style="font-weight:{"bold" if best else "normal"}">{cells("td", texts)}</tr>')
+    return (
+        '<div style="font-variant-numeric:tabular-nums">'
+        f'<p style="font-size:1.1em">{sentence_html(recommendation["reason"])}</p>'
+        '<table style="border-collapse:collapse;border-top:2px solid;border-bottom:2px solid">'
+        f'<thead style="border-bottom:1px solid"><tr>'
+        f"{cells('th', [' '.join(column.head.split()) for column in COLUMNS])}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ from markupsafe import Markup
 
 from sopan.comparison import charts, numbers
 from sopan.comparison.layout import Axis
-from sopan.comparison.leaderboard import COLUMNS, STEP
+from sopan.comparison.leaderboard import sentence_html
 from sopan.comparison.marks import step_marks
 from sopan.storage.atomic import write_atomic
 from sopan.text.display import escape_for_display
@@ -66,7 +64,7 @@ def render_report(results: Mapping[str, Json]) -> str:
         "duration": numbers.duration,
         "visible": escape_for_display,
         "shown": shown,
-        "told": told,
+        "told": lambda sentence: Markup(sentence_html(sentence)),
     }
     pages.globals["plural"] = numbers.plural
     assert pages.loader is not None
@@ -80,43 +78,6 @@ def render_report(results: Mapping[str, Json]) -> str:
 def shown(text: Any) -> Markup:
     """Mark up a text that was not written by us: escaped, nothing invisible, in an element of its own."""
     return Markup('<bdi dir="auto" lang="">{}</bdi>').format(escape_for_display(str(text)))
-
-
-def told(sentence: str) -> Markup:
-    """Mark up a sentence of the verdict, in which step names stand between backticks."""
-    return Markup(re.sub(r"`([^`]+)`", r'<span class="step">\1</span>', escape(escape_for_display(sentence))))
-
-
-def summary_html(results: Mapping[str, Json]) -> str:
-    """Return the recommendation and the leaderboard as HTML that brings its own styles.
-
-    It takes its colours from the page around it, so that it reads in a dark notebook as well.
-
-    Args:
-        results: the object of results.json.
-    """
-    recommendation = results["recommendation"]
-
-    def cells(tag: str, texts: list[str]) -> str:
-        sides = ["left" if column is STEP else "right" for column in COLUMNS]
-        return "".join(
-            f'<{tag} style="padding:.25em .7em;text-align:{side};white-space:nowrap">{escape(text)}</{tag}>'
-            for side, text in zip(sides, texts, strict=True)
-        )
-
-    rows = []
-    for step in results["steps"]:
-        best = step["step"] == recommendation["step"]
-        texts = [column.cell(step) + (" ★" if best and column is STEP else "") for column in COLUMNS]
-        rows.append(f'<tr style="font-weight:{"bold" if best else "normal"}">{cells("td", texts)}</tr>')
-    return (
-        '<div style="font-variant-numeric:tabular-nums">'
-        f'<p style="font-size:1.1em">{told(recommendation["reason"])}</p>'
-        '<table style="border-collapse:collapse;border-top:2px solid;border-bottom:2px solid">'
-        f'<thead style="border-bottom:1px solid"><tr>'
-        f"{cells('th', [' '.join(column.head.split()) for column in COLUMNS])}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
 
 
 def _figures(results: Mapping[str, Json]) -> dict[str, Any]:

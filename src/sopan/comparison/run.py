@@ -21,9 +21,9 @@ from sopan.comparison.environment import environment
 from sopan.comparison.evidence import disagreements, excerpt, leak_effect, predictions_table
 from sopan.comparison.jobs import Outcome, Workers
 from sopan.comparison.label_errors import likely_label_errors
-from sopan.comparison.report import write_report
 from sopan.comparison.verdict import compare_pairs, explain, recommend
 from sopan.comparison.worker import write_part
+from sopan.errors import MissingExtraError, needs_extra
 from sopan.fit.intervals import accuracy_interval
 from sopan.fit.tune import Budget, tuning_metric
 from sopan.options.base import Progress
@@ -174,14 +174,15 @@ def _weigh(corpus: Corpus, split: Split, outcomes: dict[str, Outcome], plan: Pla
     pairs = compare_pairs(correct, margin=plan.margin, rng=rng)
     recommendation = recommend(steps, pairs, plan.margin)
     best = outcomes[max(steps, key=lambda s: s["accuracy"])["step"]]
+    label_errors, unchecked = _label_errors(corpus, split.test, best)
     return {
         "steps": steps,
         "pairs": pairs,
         "recommendation": recommendation,
-        "verdict": explain(pairs, steps, len(labels), plan.margin) + _interruptions(steps),
+        "verdict": explain(pairs, steps, len(labels), plan.margin) + _interruptions(steps) + unchecked,
         "learning_curve": curve or None,
         "disagreements": disagreements(corpus, split.test, outcomes),
-        "label_errors": _label_errors(corpus, split.test, best),
+        "label_errors": label_errors,
     }
 
 
@@ -206,12 +207,16 @@ def _curve_point(step: str, point: dict[str, int], rng: np.random.Generator) -> 
     return {"step": step, "train": point["train"], "accuracy": right / n, "ci": interval}
 
 
-def _label_errors(corpus: Corpus, test: Int64Array, best: Outcome) -> list[dict[str, Json]]:
+def _label_errors(corpus: Corpus, test: Int64Array, best: Outcome) -> tuple[list[dict[str, Json]], list[str]]:
+    """Return the labels that are likely wrong, and a sentence where they could not be looked for."""
     texts = corpus.texts.take(pa.array(test)).to_pylist()
-    found = likely_label_errors(
-        best.probabilities, corpus.labels[test], corpus.rows[test], texts, corpus.classes
-    )
-    return [item | {"text": excerpt(item["text"])} for item in found]
+    try:
+        found = likely_label_errors(
+            best.probabilities, corpus.labels[test], corpus.rows[test], texts, corpus.classes
+        )
+    except MissingExtraError as error:
+        return [], [f"{error}."]
+    return [item | {"text": excerpt(item["text"])} for item in found], []
 
 
 def _leak_effect(corpus: Corpus, split: Split, audit: Audit, outcomes: dict[str, Outcome]) -> dict[str, Json]:
@@ -236,8 +241,19 @@ def write_comparison(
     _remove_other_models(folder / "models", {step["step"].replace(":", "-") for step in results["steps"]})
     write_atomic(folder / "config.json", dump_json(config))
     write_parquet(predictions, folder / "predictions.parquet")
-    write_report(results, folder / "report.html")
+    _write_report(results, folder / "report.html")
     write_atomic(folder / "results.json", dump_json(results))
+
+
+def _write_report(results: dict[str, Json], path: Path) -> None:
+    """Write the report, or where what draws it is not installed, remove that of an earlier comparison."""
+    try:
+        with needs_extra("report", path.name):
+            from sopan.comparison.report import write_report  # noqa: PLC0415  # imports what draws charts
+    except MissingExtraError:
+        path.unlink(missing_ok=True)
+    else:
+        write_report(results, path)
 
 
 def _remove_other_models(models: Path, kept: set[str]) -> None:

@@ -6,12 +6,12 @@ the same `predict_texts` that is served; memory is the high-water mark of the st
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 
 from sopan.steps.base import Step
@@ -34,12 +34,16 @@ def latency_ms(estimator: Step, texts: pa.LargeStringArray, rng: np.random.Gener
 def peak_rss_mb() -> float:
     """Return the most memory this process has held at once, in MB (10^6 bytes).
 
-    Linux keeps the mark of a parent in `ru_maxrss` across fork and exec, so `VmHWM` is read there.
+    Linux keeps the mark of a parent in `ru_maxrss` across fork and exec, so `VmHWM` is read there; Windows
+    has a mark of its own.
     """
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
+    if sys.platform == "linux":
+        for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024 / 1e6
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset / 1e6)
+    import resource  # noqa: PLC0415  # not on Windows
+
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

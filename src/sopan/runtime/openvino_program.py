@@ -14,14 +14,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from functools import cached_property
-from importlib.util import find_spec
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from sopan.errors import ConfigError
+from sopan.errors import needs_extra
 from sopan.options.classify import GraphPrecision
 from sopan.runtime.graph import Graph
 from sopan.runtime.network import Network, Output
@@ -182,14 +181,13 @@ def quantised_graph(network: Network, rectangles: Sequence[Batch]) -> OpenVINO:
         rectangles: texts to see the range of activations on; never those that it is to be measured on.
 
     Raises:
-        ConfigError: NNCF is not installed.
+        MissingExtraError: NNCF is not installed.
 
     Source: G. Xiao et al., "SmoothQuant: Accurate and Efficient Post-Training Quantization for Large Language
     Models" (2023), eq. 4.
     """
-    if find_spec("nncf") is None:
-        raise ConfigError("int8 needs NNCF", next_step="pip install 'sopan[int8]'")
-    import nncf  # type: ignore[import-untyped]  # noqa: PLC0415  # takes seconds
+    with needs_extra("int8", "the precision int8"):
+        import nncf  # type: ignore[import-untyped]  # noqa: PLC0415  # takes seconds
 
     dataset = nncf.Dataset(list(rectangles), lambda batch: {"ids": batch.ids, "mask": batch.mask})
     with redirect_stdout(sys.stderr):  # where progress belongs

@@ -142,8 +142,8 @@ def _onnxruntime(network: Network, outputs: tuple[Output, ...], precision: Graph
 
 RUNTIMES: Mapping[str, Runtime] = {
     "openvino": Runtime(("openvino",), "pip install openvino", ("float32", "bfloat16", "int8"), _openvino),
-    "onnxruntime": Runtime(("onnxruntime", "onnx"), "pip install 'sopan[onnx]'", ("float32",), _onnxruntime),
-    "keras": Runtime(("keras",), "pip install keras tensorflow", ("float32", "bfloat16"), None),
+    "onnxruntime": Runtime(("onnxruntime", "onnx"), 'pip install "sopan[onnx]"', ("float32",), _onnxruntime),
+    "keras": Runtime(("keras",), 'pip install "sopan[tensorflow]"', ("float32", "bfloat16"), None),
 }
 """The first that is installed and computes in the precision asked for is taken."""
 

@@ -20,13 +20,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
+
 from sopan.errors import SopanError
 from sopan.serve.frames import Frame, pack, receive
 from sopan.serve.launching import SCRATCH
 
 BEAT = 0.5
 """Seconds between two heartbeats."""
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Line:
@@ -72,10 +73,7 @@ def leave() -> NoReturn:
 
 def resident() -> int:
     """Return the bytes of memory that this process holds."""
-    try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE
-    except (OSError, ValueError, IndexError):
-        return 0  # not on Linux: such a child is not recycled
+    return int(psutil.Process().memory_info().rss)
 
 
 def work(line: Line, folder: str, language_model: str | None) -> None:

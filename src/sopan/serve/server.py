@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import resource
 import secrets
 import signal
 import socket
@@ -15,7 +14,7 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from sopan.errors import ConfigError, SopanError
+from sopan.errors import ConfigError, SopanError, needs_extra
 from sopan.options.classify import ServeOptions
 from sopan.serve.launching import StartedChild, start_child
 from sopan.serve.supervisor import DRAIN, LoadError
@@ -38,9 +37,13 @@ def serve(options: ServeOptions, start: Callable[[str, str | None], StartedChild
         start: starts a model child, given the folder and the language model.
 
     Raises:
+        MissingExtraError: the extra `serve` is not installed.
         SopanError: the folder cannot be served, the address is taken, or a token is missing.
     """
-    from sopan.serve.security import is_loopback  # noqa: PLC0415
+    if sys.platform == "win32":
+        raise ConfigError("sopan serve hands a socket to its model process, which Windows cannot do")
+    with needs_extra("serve", "sopan serve"):
+        from sopan.serve.security import is_loopback  # noqa: PLC0415
 
     if not is_loopback(options.host) and not options.token:
         raise ConfigError(
@@ -76,6 +79,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _raise_file_limit() -> None:
+    import resource  # noqa: PLC0415  # not on Windows
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft < wanted:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from sopan.errors import ConfigError, did_you_mean
+from sopan.errors import ConfigError, did_you_mean, needs_extra
 from sopan.training.quiet import quiet
 
 if TYPE_CHECKING:  # it brings scikit-learn along, which a server of networks does without
@@ -44,7 +46,8 @@ STEPS: dict[str, StepEntry] = {
     ),
     "bert": StepEntry("sopan.steps.bert:Bert", "unlabelled text", "–"),
 }
-BACKENDS = ("keras", "tensorflow", "jax", "torch")
+BACKENDS = ("tensorflow", "jax", "torch")
+"""What Keras runs on, each an extra of the same name."""
 
 
 def step_class(step: str) -> type[Step]:
@@ -53,7 +56,8 @@ def step_class(step: str) -> type[Step]:
     Importing lazily keeps TensorFlow out of processes that use only the steps below it.
 
     Raises:
-        ConfigError: no step has that name (the nearest is offered), or Keras has nothing to run it on.
+        ConfigError: no step has that name (the nearest is offered).
+        MissingExtraError: see `import_with_backend`.
     """
     name = step.partition(":")[0]
     if name not in STEPS:
@@ -66,19 +70,38 @@ def step_class(step: str) -> type[Step]:
 def import_with_backend(module: str, what: str) -> Any:
     """Import a module that may bring Keras and its backend in, without what these say of themselves.
 
+    Args:
+        module: its full name.
+        what: what it is for, to begin a message with.
+
     Raises:
-        ConfigError: Keras has nothing to run `what` on.
+        MissingExtraError: Keras, or what it runs on, is not installed.
     """
-    try:
-        with quiet():
-            return import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name not in BACKENDS:
-            raise
-        raise ConfigError(
-            f"{what} runs on Keras, and Keras lacks {error.name}",
-            next_step="pip install tensorflow, or set KERAS_BACKEND to what is installed: jax, torch",
-        ) from error
+    with needs_extra(_backend(), what), quiet():
+        return import_module(module)
+
+
+def check_backend(what: str) -> None:
+    """Check that Keras and what it runs on are installed, without importing them.
+
+    Raises:
+        MissingExtraError: see `import_with_backend`.
+    """
+    backend = _backend()
+    with needs_extra(backend, what):
+        for library in ("keras", backend):
+            if not find_spec(library):
+                raise ModuleNotFoundError(name=library)
+
+
+def _backend() -> str:
+    """Return what Keras runs on; where that is not decided yet, decide for what is installed."""
+    named = os.environ.get("KERAS_BACKEND")
+    if named is None and not find_spec("tensorflow"):
+        named = next((backend for backend in BACKENDS if find_spec(backend)), None)
+        if named:
+            os.environ["KERAS_BACKEND"] = named
+    return named if named in BACKENDS else BACKENDS[0]
 
 
 def make_step(step: str, **settings: Any) -> Step:

@@ -5,10 +5,9 @@ Each function reads its input, hands it down the floors, and returns a value; no
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
-from sopan.training.quiet import quiet
+from sopan.steps import import_with_backend
 
 _HOMES = {
     "adapt": "adapting",
@@ -40,5 +39,4 @@ def __getattr__(name: str) -> Any:
     """Import a use case when it is first asked for: predicting need not load what draws reports."""
     if name not in _HOMES:
         raise AttributeError(f"module 'sopan.usecases' has no attribute {name!r}")
-    with quiet():  # some of them bring TensorFlow in
-        return getattr(import_module(f"sopan.usecases.{_HOMES[name]}"), name)
+    return getattr(import_with_backend(f"sopan.usecases.{_HOMES[name]}", name), name)

@@ -7,6 +7,7 @@ from typing import Any, TypedDict, cast
 
 import numpy as np
 
+from sopan.errors import needs_extra
 from sopan.fit.artifact import load_model
 from sopan.fit.explain import ERASED_SHARES, NOT_A_CAUSE, Explanation, explain_text, top_words
 from sopan.fit.saved import label_names
@@ -136,7 +137,8 @@ def explain(options: ExplainOptions) -> ExplainedText:
         "notes": _notes(found),
     }
     if options.html is not None:
-        from sopan.usecases.explanation_page import explanation_page  # noqa: PLC0415 - templates, for pages only
+        with needs_extra("report", "a page"):
+            from sopan.usecases.explanation_page import explanation_page  # noqa: PLC0415  # templates
 
         write_atomic(Path(options.html), explanation_page(told))
     return told

@@ -15,7 +15,8 @@ from sopan.errors import ConfigError, DataError
 from sopan.options.base import listed
 from sopan.options.classify import TuneOptions
 from sopan.options.data import SplitOptions, TokenRule
-from sopan.steps import STEPS, step_class
+from sopan.runtime.network import NETWORKS
+from sopan.steps import STEPS, check_backend, step_class
 from sopan.text.audit import Audit, audit_corpus, remove_leaks
 from sopan.text.read import read_texts
 from sopan.text.split import check_parts, dedupe_unlabelled, make_split
@@ -94,6 +95,7 @@ def check_steps(steps: Sequence[str] | str) -> tuple[str, ...]:
 
     Raises:
         ConfigError: which is not so.
+        MissingExtraError: a step is a network, and what it runs on is not installed.
     """
     steps = [step for step in listed(steps) if step]
     if not steps:
@@ -101,6 +103,8 @@ def check_steps(steps: Sequence[str] | str) -> tuple[str, ...]:
     for step in steps:
         if step not in STEPS:  # a plain name needs no look into its module, which may bring TensorFlow in
             step_class(step).variant_settings(step)
+        elif step in NETWORKS:
+            check_backend(f"the step {step}")
     twice = {step for step in steps if list(steps).count(step) > 1}
     if twice:
         raise ConfigError(f"the step {min(twice)} is named twice")

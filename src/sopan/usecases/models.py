@@ -8,7 +8,7 @@ from typing import Any, NotRequired, TypedDict
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sopan.errors import ConfigError, ModelFolderError
+from sopan.errors import ConfigError, ModelFolderError, needs_extra
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.predict import evaluate_model
 from sopan.fit.saved import MODEL_FILES
@@ -188,7 +188,8 @@ def export(options: ExportOptions) -> tuple[Path, ...]:
         if options.format == "savedmodel":
             _check_texts(options, "a SavedModel is checked on real texts before it is written", 1000)
         estimator = load_model(model)
-        from sopan.fit.export import savedmodel  # noqa: PLC0415  # imports Keras
+        with needs_extra("tensorflow", f"the format {options.format}"):
+            from sopan.fit.export import savedmodel  # noqa: PLC0415  # imports Keras
 
         if options.format == "keras":
             savedmodel.export_keras(estimator, out)
@@ -198,7 +199,8 @@ def export(options: ExportOptions) -> tuple[Path, ...]:
         from sopan.fit.export import runtimes  # noqa: PLC0415  # needs the runtimes
 
         if options.format == "onnx":
-            runtimes.export_onnx(model, out)
+            with needs_extra("onnx", "the format onnx"):
+                runtimes.export_onnx(model, out)
         else:
             _check_texts(options, "a graph is calibrated and compared on texts before it is written", 600)
             runtimes.export_openvino(model, out, _first_texts(options), options.precision)

@@ -50,7 +50,8 @@ def export_openvino(
         `probability_apart`, the mean distance of the predicted class's probability.
 
     Raises:
-        ConfigError: the step is no network, NNCF is not there, or there are too few texts.
+        ConfigError: the step is no network, or there are too few texts.
+        MissingExtraError: NNCF is not installed.
     """
     saved = read_saved(model)
     network, step = _network(saved), saved.step.partition(":")[0]
