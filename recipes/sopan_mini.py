@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from sopan.lm.evaluate import fill_blanks, make_blanks, sentences
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.steps.language_model import LanguageModel
 from sopan.steps.presets import from_preset
+from sopan.text.unicode import LINE_BREAK
 from sopan.types import Json
 from sopan.usecases.adapting import adapt
 from sopan.usecases.pretraining import pretrain
@@ -88,7 +90,7 @@ COUNTED = ("step", "pieces", "seconds")
 
 def plain(text: str) -> str:
     """Return a text with its line breaks and runs of spaces as single spaces."""
-    return " ".join(text.replace("<br />", " ").split())
+    return " ".join(re.sub(LINE_BREAK, " ", text).split())
 
 
 def write(path: Path, texts: list[str]) -> None:

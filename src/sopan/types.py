@@ -29,6 +29,7 @@ Arrays: TypeAlias = Mapping[str, Array]
 """Arrays by name."""
 Tensor: TypeAlias = Any
 """A tensor of whichever backend or runtime computes: they share no type."""
+Bytes = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]

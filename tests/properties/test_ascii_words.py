@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from sopan.kernels.ascii_words import AS_IS, LOWER, mixed_words, plain_kinds, plain_words
 from sopan.kernels.segment import EXTEND, HEBREW, UNSPACED, segment_runs, segment_words
-from sopan.text.encode import read_only
-from sopan.text.unicode import regex_word_classes, space_classes, word_classes
+from sopan.text.arrow import read_only
+from sopan.text.tokenize import regex_word_classes, space_classes, word_classes
 
 RULES = {"words": (word_classes, 0), "sklearn": (regex_word_classes, 2), "spaces": (space_classes, 1)}
 """Classes of characters, and the least length of a run; 0 is the automaton of Unicode words."""

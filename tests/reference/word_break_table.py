@@ -23,7 +23,7 @@ PROPERTIES = {
     "Double_Quote": r"[\p{WB=Double_Quote}]",
 }
 HEADER = """\
-# Word_Break classes, Unicode 17.0 (UAX #29 table 3), with the tailorings told in unicode.py.
+# Word_Break classes, Unicode 17.0 (UAX #29 table 3), with the tailorings told in tokenize.py.
 # Made by tests/reference/word_break_table.py. Columns: first and last code point, class.
 """
 

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 
 from sopan.errors import ConfigError, DataError
 from sopan.kernels.known_ngrams import sort_ids
-from sopan.text import count_matrix, encode, ngrams
+from sopan.text import count_matrix, ngrams, vocab
 from sopan.text.ngrams import NgramCounter, count_ngrams
 
 TEXTS = ["a b a b", "b a", "", "c"]
@@ -99,13 +99,13 @@ def test_the_result_does_not_depend_on_how_the_work_is_shared(monkeypatch, analy
     settings = {"analyzer": analyzer, "ngram_range": (2, 3), "max_features": 40}
     counter, counts = count_ngrams(texts, **settings)
     for module, name in (
-        (encode, "SHARE_BYTES"),
-        (encode, "PIECE_BYTES"),
+        (vocab, "SHARE_BYTES"),
+        (vocab, "PIECE_BYTES"),
         (ngrams, "SHARE_BYTES"),
         (count_matrix, "SHARE_WORDS"),
     ):
         monkeypatch.setattr(module, name, 50)
-    for module in (count_matrix, encode, ngrams):
+    for module in (count_matrix, ngrams, vocab):
         monkeypatch.setattr(module, "cores", lambda: 7)
     shared, again = count_ngrams(texts, **settings)
     assert shared.features.equals(counter.features)

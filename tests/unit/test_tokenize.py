@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import unicodedata
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ import regex
 from reference.word_break_table import HEADER, ranges
 
 from sopan.errors import DataError
-from sopan.text import unicode
-from sopan.text.tokenize import script_notes, tokenize
+from sopan.text.tokenize import regex_word_classes, script_notes, space_classes, tokenize, word_classes
+from sopan.text.unicode import FORMAT_CHARACTERS
 
 BENGALI = "আমি বাংলায় গান গাই। ছবিটা খুব ভালো লেগেছে"
 
@@ -134,18 +135,18 @@ def test_no_note_for_a_stray_character():
 
 
 def test_the_shipped_table_is_unicode_s():
-    path = unicode.files("sopan.text").joinpath("word_break.txt")
+    path = files("sopan.text").joinpath("word_break.txt")
     table = "\n".join(f"{first:04X} {last:04X} {name}" for first, last, name in ranges())
     assert path.read_text("ascii") == HEADER + table + "\n"
 
 
 def test_format_characters_are_word_break_format():
-    listed = {c for c in map(chr, range(0x10000)) if unicode.FORMAT_CHARACTERS.match(c)}
+    listed = {c for c in map(chr, range(0x10000)) if FORMAT_CHARACTERS.match(c)}
     assert listed == set(regex.findall(r"\p{WB=Format}", "".join(map(chr, range(0xD800))) + "".join(
         map(chr, range(0xE000, 0x10000)))))  # fmt: skip
 
 
 def test_white_space_is_in_no_word_class():
-    spaces = np.flatnonzero(unicode.space_classes() == 0)
-    assert not unicode.word_classes()[spaces].any()
-    assert not unicode.regex_word_classes()[spaces].any()
+    spaces = np.flatnonzero(space_classes() == 0)
+    assert not word_classes()[spaces].any()
+    assert not regex_word_classes()[spaces].any()

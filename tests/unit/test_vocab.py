@@ -8,9 +8,9 @@ import pytest
 
 from sopan.errors import ConfigError, DataError
 from sopan.kernels.lexicon import empty_lexicon, find_words, key_of
-from sopan.text import encode
-from sopan.text.encode import normal_forms, read_only, strings
-from sopan.text.unicode import normal_form
+from sopan.text import vocab
+from sopan.text.arrow import read_only, strings
+from sopan.text.unicode import normal_form, normal_forms
 from sopan.text.vocab import Vocabulary, build_vocabulary
 
 TEXTS = ["The cat sat.", "আমি the CAT!", "", "Ω sat sat"]
@@ -93,9 +93,9 @@ def test_a_word_listed_twice_is_refused():
 def test_the_result_does_not_depend_on_how_the_work_is_shared(monkeypatch):
     texts = [f"text {i} of আমি{i % 7} Ünï{i % 5} the {'long' * (i % 9)}er word" for i in range(200)]
     whole, encoded = build_vocabulary(texts)
-    monkeypatch.setattr(encode, "SHARE_BYTES", 100)
-    monkeypatch.setattr(encode, "PIECE_BYTES", 300)
-    monkeypatch.setattr(encode, "cores", lambda: 5)
+    monkeypatch.setattr(vocab, "SHARE_BYTES", 100)
+    monkeypatch.setattr(vocab, "PIECE_BYTES", 300)
+    monkeypatch.setattr(vocab, "cores", lambda: 5)
     shared, again = build_vocabulary(texts)
     assert shared.words == whole.words
     np.testing.assert_array_equal(shared.counts, whole.counts)

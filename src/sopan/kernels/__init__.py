@@ -13,8 +13,6 @@ P = ParamSpec("P")
 Result = TypeVar("Result")
 Number = TypeVar("Number", bound=np.generic)
 
-Bytes = npt.NDArray[np.uint8]
-
 
 def kernel(function: Callable[P, Result]) -> Callable[P, Result]:
     """Compile at first use, keep the machine code on disk, and run without the GIL."""

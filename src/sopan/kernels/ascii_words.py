@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sopan.kernels import Bytes, kernel
+from sopan.kernels import kernel
 from sopan.kernels.segment import (
     EXTEND,
     HEBREW,
@@ -26,7 +26,7 @@ from sopan.kernels.segment import (
     code_point,
     is_line_break_tag,
 )
-from sopan.types import Int64Array
+from sopan.types import Bytes, Int64Array
 
 AS_IS = np.arange(256, dtype=np.uint8)
 """Folding that changes no byte."""

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sopan.kernels import Bytes, doubled, kernel
+from sopan.kernels import doubled, kernel
 from sopan.kernels.ascii_words import mixed_words, plain_kinds, plain_words
 from sopan.kernels.segment import segment_words
-from sopan.types import BoolArray, Int32Array, Int64Array
+from sopan.types import BoolArray, Bytes, Int32Array, Int64Array
 
 MIX = -7046029254386353131  # 2**64 / golden ratio, odd, as a signed number
 SHORT = 7

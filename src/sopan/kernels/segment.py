@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sopan.kernels import Bytes, kernel
-from sopan.types import Int64Array
+from sopan.kernels import kernel
+from sopan.types import Bytes, Int64Array
 
 # Classes of code points (UAX #29, table 3) ------------------------------------------------------------
 BREAK, LETTER, HEBREW, NUMBER, JOINER, UNSPACED = range(6)
@@ -91,7 +91,7 @@ def segment_words(  # noqa: C901, PLR0912 - one pass over the bytes
 
     Args:
         data: UTF-8 bytes, already in normal form.
-        classes: (0x110000,) from `sopan.text.unicode.word_classes`.
+        classes: (0x110000,) from `sopan.text.tokenize.word_classes`.
         starts, ends: room for the words, as told at the top of this file.
     """
     count = 0

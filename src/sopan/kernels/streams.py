@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sopan.kernels import Bytes, kernel
+from sopan.kernels import kernel
 from sopan.kernels.segment import code_point
-from sopan.types import BoolArray, Int32Array, Int64Array
+from sopan.types import BoolArray, Bytes, Int32Array, Int64Array
 
 END = -1
 """Closes a sequence in a stream. Other negative ids are unknown words: no n-gram holds one."""

@@ -15,6 +15,7 @@ import numpy as np
 from sopan.fit.intervals import accuracy_interval, paired_difference
 from sopan.lm.fill import fill
 from sopan.steps.language_model import LanguageModel
+from sopan.text.unicode import LINE_BREAK
 from sopan.text.wordpiece import MASK, UNK, WordPiece
 from sopan.types import BoolArray, Json
 
@@ -70,7 +71,7 @@ def sentences(texts: Iterable[str], n: int, rng: np.random.Generator) -> list[st
     """Draw up to n sentences of 5 to 40 words from texts, at most one a text while there are enough texts."""
     found = []
     for text in texts:
-        plain = " ".join(text.replace("<br />", " ").split())
+        plain = " ".join(re.sub(LINE_BREAK, " ", text).split())
         some = [one for one in _END.split(plain) if WORDS[0] <= len(one.split()) <= WORDS[1]]
         found.append([some[i] for i in rng.permutation(len(some))])
     order = rng.permutation(len(found))

@@ -15,8 +15,8 @@ from onnx import helper, numpy_helper
 
 from sopan.runtime.graph import Graph
 from sopan.runtime.network import Network, Output
+from sopan.text.arrow import cores
 from sopan.text.batch import Batch
-from sopan.text.cores import cores
 from sopan.types import Array, Float32Array, Tensor
 
 OPSET = 20

@@ -24,8 +24,8 @@ from sopan.errors import needs_extra
 from sopan.options.classify import GraphPrecision
 from sopan.runtime.graph import Graph
 from sopan.runtime.network import Network, Output
+from sopan.text.arrow import cores
 from sopan.text.batch import Batch
-from sopan.text.cores import cores
 from sopan.types import Array, Float32Array, Tensor
 
 # `import openvino` sends an event to its makers if the package `openvino_telemetry` is there, which it brings

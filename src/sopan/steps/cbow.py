@@ -38,8 +38,7 @@ from sopan.steps.evidence import contributions_of, vocabulary_evidence
 from sopan.steps.feature_weights import log_count_ratio
 from sopan.steps.linear import ClassWeight, LinearModel, fit_standardised
 from sopan.steps.settings import VECTOR_RULES, check_settings
-from sopan.text.arrow import Texts, as_texts
-from sopan.text.cores import cores
+from sopan.text.arrow import Texts, as_texts, cores
 from sopan.text.labels import UNEVEN, imbalance
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary

@@ -19,7 +19,7 @@ from sopan.kernels.cbow_pass import HALF_RANGE, make_noise
 from sopan.kernels.simd import LANES
 from sopan.options.data import TokenRule
 from sopan.steps.feature_weights import FEW_TEXTS
-from sopan.text.encode import on_every_core
+from sopan.text.arrow import on_every_core
 from sopan.text.vectors import load_word_vectors, usable_vectors
 from sopan.text.vocab import Vocabulary, build_vocabulary
 from sopan.types import Encoded, Float32Array, FloatArray, Int64Array

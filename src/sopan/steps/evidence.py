@@ -17,12 +17,10 @@ import scipy.sparse as sp
 
 from sopan.steps.linear import LinearModel
 from sopan.text.ngrams import NgramCounter
-from sopan.text.tokenize import aligned_normal_form, tokenize
+from sopan.text.tokenize import tokenize
+from sopan.text.unicode import LINE_BREAK, aligned_normal_form
 from sopan.text.vocab import Vocabulary
 from sopan.types import BoolArray, Evidence, FloatArray, Int64Array, Tokens
-
-LINE_BREAK_TAG = re.compile("<br[ \t-\r]*/?>", re.IGNORECASE)
-"""What rule `words` reads as a space (see `sopan.text.ngrams`)."""
 
 
 class Found(NamedTuple):
@@ -171,7 +169,7 @@ def _by_characters(
     """
     form, first, last = aligned_normal_form(text, counter.rule, counter.lowercase)
     if counter.rule == "words":
-        form = LINE_BREAK_TAG.sub(lambda tag: " " * len(tag.group()), form)
+        form = re.sub(LINE_BREAK, lambda tag: " " * len(tag.group()), form)
     came, covered = share_out(character_ngrams(form, counter.ngram_range, ids), parts, len(form))
     runs = np.array([run.span() for run in re.finditer(r"\S+", form)], np.int64).reshape(-1, 2)
     low, high = _owners(tokens, first)

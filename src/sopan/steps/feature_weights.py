@@ -15,8 +15,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from sopan.kernels.known_ngrams import weigh_rows
-from sopan.text.cores import cores
-from sopan.text.encode import on_every_core, shares_of
+from sopan.text.arrow import cores, on_every_core, shares_of
 from sopan.types import BoolArray, Float32Array, FloatArray
 
 Tf = Literal["counts", "binary", "sublinear"]

@@ -28,9 +28,8 @@ from sopan.steps.integrated_gradients import neural_evidence
 from sopan.steps.layers import Seeds, computing_in, get_weights
 from sopan.steps.network import NETWORK_RULES, NetworkStep
 from sopan.steps.settings import VECTOR_RULES, check_settings
-from sopan.text.arrow import Texts, as_texts
+from sopan.text.arrow import Texts, as_texts, cores
 from sopan.text.batch import FIRST_WORD, clip
-from sopan.text.cores import cores
 from sopan.text.intake import WordIntake
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary

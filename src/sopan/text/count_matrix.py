@@ -12,8 +12,7 @@ from scipy.sparse import csr_matrix
 from sopan.kernels.find_ngrams import NgramColumns, find_ngrams, place_rows, tally_rows
 from sopan.kernels.known_ngrams import count_words, tally_texts
 from sopan.kernels.streams import place_words, tally_words
-from sopan.text.cores import cores
-from sopan.text.encode import on_every_core, shares_of
+from sopan.text.arrow import cores, on_every_core, shares_of
 from sopan.types import Encoded, Int32Array, Int64Array
 
 SHARE_WORDS = 1 << 16

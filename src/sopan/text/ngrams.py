@@ -19,23 +19,11 @@ from sopan.kernels.known_ngrams import NgramTrie, count_known_ngrams, count_word
 from sopan.kernels.lexicon import Lexicon, empty_lexicon, find_words_of_texts
 from sopan.kernels.streams import END, join_words, padded_words, stream_of
 from sopan.options.data import TokenRule
-from sopan.text.arrow import Texts, as_texts
-from sopan.text.cores import cores
+from sopan.text.arrow import Buffers, Texts, as_texts, cores, on_every_core, shares_of, strings
 from sopan.text.count_matrix import Columns, count_single_words, stacked
-from sopan.text.encode import (
-    SHARE_BYTES,
-    Buffers,
-    check_texts,
-    index_words,
-    lexicon_of,
-    look_up,
-    normal_pieces,
-    on_every_core,
-    shares_of,
-    strings,
-)
-from sopan.text.unicode import CODE_POINTS, space_classes
-from sopan.text.vocab import no_words
+from sopan.text.tokenize import space_classes
+from sopan.text.unicode import CODE_POINTS, LINE_BREAK
+from sopan.text.vocab import SHARE_BYTES, index_words, lexicon_of, look_up, no_words, normal_pieces
 from sopan.types import Int32Array, Int64Array
 
 Analyzer = Literal["word", "char_wb"]
@@ -100,7 +88,6 @@ class NgramCounter:
             ConfigError: a feature stands in the list twice, or is empty.
         """
         array = as_texts(texts)
-        check_texts(array, self.rule)
         self._index  # noqa: B018 - made once, before the threads ask for it
         shares = shares_of(Buffers.of(array).offsets, SHARE_BYTES, cores())
         rows = on_every_core(
@@ -188,7 +175,6 @@ def count_ngrams(
         DataError: no n-gram is left, or a text is missing or is not valid Unicode.
     """
     array = as_texts(texts)
-    check_texts(array, rule)
     least, most = _check_settings(len(array), analyzer, ngram_range, min_df, max_df, max_features)
     pruning = f"min_df={min_df} and max_df={max_df}"
     if analyzer == "word":
@@ -238,7 +224,7 @@ def character_stream(
 
 def _without_tags(texts: pa.LargeStringArray, rule: TokenRule) -> pa.LargeStringArray:
     """Put a space for each line-break tag, where the rule says so."""
-    return pc.replace_substring_regex(texts, "(?i)<br[ \t-\r]*/?>", " ") if rule == "words" else texts
+    return pc.replace_substring_regex(texts, LINE_BREAK, " ") if rule == "words" else texts
 
 
 def _alphabet(points: Int32Array) -> tuple[pa.LargeStringArray, Int32Array]:

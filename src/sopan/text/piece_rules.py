@@ -6,14 +6,13 @@ from typing import Literal, NamedTuple
 
 from tokenizers import Regex, normalizers
 
+from sopan.text.unicode import LINE_BREAK
+
 Accents = Literal["keep", "strip", "strip-alphabets"]
 """Which combining marks are dropped: none, all (BERT-uncased), or those of Latin, Greek and Cyrillic."""
 
 ALPHABET_MARKS = "[\u0300-\u036f]"
 """Combining Diacritical Marks, which Latin, Greek and Cyrillic letters carry; Indic signs are elsewhere."""
-
-BREAK = "<[bB][rR] ?/?>"
-"""HTML's line break, as `sopan.text.tokenize` knows it too."""
 
 
 class Rules(NamedTuple):
@@ -22,7 +21,7 @@ class Rules(NamedTuple):
     Args:
         lowercase: fold to lower case, character by character.
         accents: which combining marks are dropped.
-        breaks: HTML's `<br>` is a space, before all else; BERT reads four words.
+        breaks: a `LINE_BREAK` is a space, before all else; BERT reads four words.
         clean: drop control characters; all white space becomes spaces.
         ideographs: each ideograph is a word.
     """
@@ -43,7 +42,7 @@ class Rules(NamedTuple):
         )
         steps: list[normalizers.Normalizer] = [bert]
         if self.breaks:
-            steps.insert(0, normalizers.Replace(Regex(BREAK), " "))
+            steps.insert(0, normalizers.Replace(Regex(LINE_BREAK), " "))
         if self.accents == "strip-alphabets":
             marks = normalizers.Replace(Regex(ALPHABET_MARKS), "")
             steps += [normalizers.NFD(), marks, normalizers.NFC()]

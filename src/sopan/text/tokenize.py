@@ -12,24 +12,60 @@ Two rules. Both first bring the text into its normal form (`sopan.text.unicode.n
     `re.findall(r"(?u)\\b\\w\\w+\\b", text.lower())`.
 
 `Vocabulary` and `NgramCounter` use the same kernels, so they see the very words that `tokenize` shows.
+
+What each code point is to the rules stands in tables over all of Unicode, one byte a code point.
+`word_break.txt` holds the Word_Break property of Unicode 17 (UAX #29, table 3), as ranges. It ships with
+sopan instead of being asked of the running Python, so that a saved model cuts words the same everywhere.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from functools import cache
-from itertools import pairwise
+from importlib.resources import files
 
 import numpy as np
 import pyarrow.compute as pc
 
 from sopan.errors import DataError
-from sopan.kernels.segment import segment_runs, segment_words
+from sopan.kernels.segment import (
+    DOUBLE_QUOTE,
+    EXTEND,
+    HEBREW,
+    JOINER,
+    LETTER,
+    MID_EITHER,
+    MID_LETTER,
+    MID_NUMBER,
+    NUMBER,
+    SINGLE_QUOTE,
+    UNSPACED,
+    segment_runs,
+    segment_words,
+)
 from sopan.options.data import TokenRule
-from sopan.text.arrow import Texts, as_texts
-from sopan.text.encode import read_only
-from sopan.text.unicode import FORMAT_CHARACTERS, regex_word_classes, word_classes
-from sopan.types import Int64Array, Tokens
+from sopan.text.arrow import Texts, as_texts, read_only
+from sopan.text.unicode import CODE_POINTS, aligned_normal_form
+from sopan.types import Bytes, Tokens
+
+WORD_CLASSES = {
+    "Letter": LETTER,
+    "Hebrew_Letter": HEBREW,
+    "Numeric": NUMBER,
+    "ExtendNumLet": JOINER,
+    "Unspaced": UNSPACED,
+    "Extend": EXTEND,
+    "MidLetter": MID_LETTER,
+    "MidNum": MID_NUMBER,
+    "MidNumLet": MID_EITHER,
+    "Single_Quote": SINGLE_QUOTE,
+    "Double_Quote": DOUBLE_QUOTE,
+}
+"""Names in `word_break.txt` and the kernel's numbers. Every other code point separates words.
+
+They are UAX #29's values with three tailorings, which the standard allows for and names:
+`Unspaced` is Katakana and every letter or ideograph outside the standard's ALetter (Han, Hiragana, Thai, Lao,
+Khmer, Myanmar …); `Extend` includes ZWJ and Format; U+202F, a narrow space, separates words.
+"""
 
 UNSPACED_SCRIPTS = {
     "Chinese or Japanese": r"[\p{Han}\p{Hiragana}\p{Katakana}]",
@@ -40,6 +76,36 @@ UNSPACED_SCRIPTS = {
     "Tai": r"[\p{Tai_Le}\p{New_Tai_Lue}\p{Tai_Tham}\p{Tai_Viet}\p{Ahom}]",
 }
 """Writing without spaces between words, as patterns for Arrow's regular expressions (RE2)."""
+
+
+@cache
+def word_classes() -> Bytes:
+    """Return the class of every code point under rule `words`: (0x110000,) uint8, read-only."""
+    classes = np.zeros(CODE_POINTS, np.uint8)
+    for line in files(__package__).joinpath("word_break.txt").read_text("ascii").splitlines():
+        if not line.startswith("#"):
+            first, last, name = line.split()
+            classes[int(first, 16) : int(last, 16) + 1] = WORD_CLASSES[name]
+    classes.flags.writeable = False
+    return classes
+
+
+@cache
+def regex_word_classes() -> Bytes:
+    """Return 1 for every code point that `re`'s `\\w` matches here: (0x110000,) uint8, read-only."""
+    classes = np.fromiter((chr(c).isalnum() for c in range(CODE_POINTS)), np.uint8, CODE_POINTS)
+    classes[ord("_")] = 1
+    classes.flags.writeable = False
+    return classes
+
+
+@cache
+def space_classes() -> Bytes:
+    """Return 0 for code points at which `str.split` splits, else 1: (0x110000,) uint8, read-only."""
+    classes = np.ones(CODE_POINTS, np.uint8)
+    classes[[c for c in range(CODE_POINTS) if chr(c).isspace()]] = 0
+    classes.flags.writeable = False
+    return classes
 
 
 def tokenize(text: str, rule: TokenRule = "words", *, lowercase: bool = True) -> Tokens:
@@ -91,59 +157,3 @@ def script_notes(texts: Texts, *, least_share: float = 0.01) -> list[str]:
                 f"({n} of {len(array)} texts); WordPiece or character n-grams are alternatives"
             )
     return notes
-
-
-def aligned_normal_form(text: str, rule: TokenRule, lowercase: bool) -> tuple[str, Int64Array, Int64Array]:
-    """Return the normal form, and for each of its characters where in `text` it starts and ends.
-
-    Args:
-        text: T characters.
-        rule, lowercase: as in `tokenize`.
-
-    Returns:
-        `normal_form(text, rule)`, of F characters, and two arrays (F,) int64 of offsets in `text`.
-    """
-    first = np.arange(len(text))
-    last = first + 1
-    if rule == "words":
-        text, first, last = _composed(text, first, last)
-        if FORMAT_CHARACTERS.search(text):
-            kept = [i for i, c in enumerate(text) if not FORMAT_CHARACTERS.match(c)]
-            text, first, last = "".join(text[i] for i in kept), first[kept], last[kept]
-    if lowercase:
-        lengths = [len(c.lower()) for c in text] if "İ" in text else 1  # the only one that becomes two
-        text, first, last = text.lower(), np.repeat(first, lengths), np.repeat(last, lengths)
-    return _composed(text, first, last) if rule == "words" else (text, first, last)
-
-
-def _composed(text: str, first: Int64Array, last: Int64Array) -> tuple[str, Int64Array, Int64Array]:
-    """Return NFC(text), and where each of its characters starts and ends, given the same of `text`."""
-    if unicodedata.is_normalized("NFC", text):
-        return text, first, last
-    edges = [i for i, c in enumerate(text) if i == 0 or _stands_alone(c)] + [len(text)]
-    forms, firsts, lasts = [], [], []
-    for a, b in pairwise(edges):
-        form = unicodedata.normalize("NFC", text[a:b])
-        forms.append(form)
-        if form == text[a:b]:
-            firsts.append(first[a:b])
-            lasts.append(last[a:b])
-        else:
-            firsts.append(np.full(len(form), first[a]))
-            lasts.append(np.full(len(form), last[b - 1]))
-    return "".join(forms), np.concatenate(firsts), np.concatenate(lasts)
-
-
-@cache
-def _stands_alone(character: str) -> bool:
-    """Say that normalising never joins or swaps a character with those before it."""
-    head = unicodedata.normalize("NFD", character)[0]
-    return not unicodedata.combining(head) and head not in _second_halves()
-
-
-@cache
-def _second_halves() -> frozenset[str]:
-    """Return the characters that canonical composition may join to the one before, jamo included."""
-    pairs = (unicodedata.decomposition(chr(c)).split() for c in range(0x20000))
-    seconds = {chr(int(pair[1], 16)) for pair in pairs if len(pair) == 2 and not pair[0].startswith("<")}
-    return frozenset(seconds.union(map(chr, range(0x1161, 0x1176)), map(chr, range(0x11A8, 0x11C3))))

@@ -1,54 +1,28 @@
-"""What each code point is to the word rules: tables over all of Unicode, one byte a code point.
-
-`word_break.txt` holds the Word_Break property of Unicode 17 (UAX #29, table 3), as ranges. It ships with
-sopan instead of being asked of the running Python, so that a saved model cuts words the same everywhere.
-"""
+"""The rules by which texts are cut into words, and the normal form that each brings them to first."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from functools import cache
-from importlib.resources import files
+from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from sopan.kernels.segment import (
-    DOUBLE_QUOTE,
-    EXTEND,
-    HEBREW,
-    JOINER,
-    LETTER,
-    MID_EITHER,
-    MID_LETTER,
-    MID_NUMBER,
-    NUMBER,
-    SINGLE_QUOTE,
-    UNSPACED,
-)
+from sopan.errors import DataError
 from sopan.options.data import TokenRule
+from sopan.types import Int64Array
 
 CODE_POINTS = 0x110000
 
-WORD_CLASSES = {
-    "Letter": LETTER,
-    "Hebrew_Letter": HEBREW,
-    "Numeric": NUMBER,
-    "ExtendNumLet": JOINER,
-    "Unspaced": UNSPACED,
-    "Extend": EXTEND,
-    "MidLetter": MID_LETTER,
-    "MidNum": MID_NUMBER,
-    "MidNumLet": MID_EITHER,
-    "Single_Quote": SINGLE_QUOTE,
-    "Double_Quote": DOUBLE_QUOTE,
-}
-"""Names in `word_break.txt` and the kernel's numbers. Every other code point separates words.
+LINE_BREAK = r"<[bB][rR][ \t-\r]*/?>"
+"""HTML's line break tag, `<br>`, `<br/>` or `<br />`, in any case, with any ASCII white space within.
 
-They are UAX #29's values with three tailorings, which the standard allows for and names:
-`Unspaced` is Katakana and every letter or ideograph outside the standard's ALetter (Han, Hiragana, Thai, Lao,
-Khmer, Myanmar …); `Extend` includes ZWJ and Format; U+202F, a narrow space, separates words.
+Rule `words` and the vocabularies of pieces that we train read it as a space. A pattern for `re`, for RE2
+(Arrow, TensorFlow) and for Onigmo (`tokenizers`); `is_line_break_tag` of the kernels and
+`without_line_breaks` of a saved model's graph are the same rule over bytes and over code points.
 """
 
 FORMAT_CHARACTERS = re.compile(
@@ -59,35 +33,9 @@ FORMAT_CHARACTERS = re.compile(
 Those beyond U+FFFF are left alone: they are signs of hieroglyphic, shorthand and musical notation.
 """
 
-
-@cache
-def word_classes() -> npt.NDArray[np.uint8]:
-    """Return the class of every code point under rule `words`: (0x110000,) uint8, read-only."""
-    classes = np.zeros(CODE_POINTS, np.uint8)
-    for line in files(__package__).joinpath("word_break.txt").read_text("ascii").splitlines():
-        if not line.startswith("#"):
-            first, last, name = line.split()
-            classes[int(first, 16) : int(last, 16) + 1] = WORD_CLASSES[name]
-    classes.flags.writeable = False
-    return classes
-
-
-@cache
-def regex_word_classes() -> npt.NDArray[np.uint8]:
-    """Return 1 for every code point that `re`'s `\\w` matches here: (0x110000,) uint8, read-only."""
-    classes = np.fromiter((chr(c).isalnum() for c in range(CODE_POINTS)), np.uint8, CODE_POINTS)
-    classes[ord("_")] = 1
-    classes.flags.writeable = False
-    return classes
-
-
-@cache
-def space_classes() -> npt.NDArray[np.uint8]:
-    """Return 0 for code points at which `str.split` splits, else 1: (0x110000,) uint8, read-only."""
-    classes = np.ones(CODE_POINTS, np.uint8)
-    classes[[c for c in range(CODE_POINTS) if chr(c).isspace()]] = 0
-    classes.flags.writeable = False
-    return classes
+_SPECIAL = r"[^\x00-\x{AC}\x{AE}-\x{FF}\x{2013}-\x{2026}]"
+"""Matches a character whose normal form may depend on its neighbours, may be several characters, or none: all
+but those of Latin-1 (a soft hyphen is none) and the dashes, quotation marks, bullets and dots."""
 
 
 def normal_form(text: str, rule: TokenRule, *, lowercase: bool = True) -> str:
@@ -104,3 +52,75 @@ def normal_form(text: str, rule: TokenRule, *, lowercase: bool = True) -> str:
     visible = FORMAT_CHARACTERS.sub("", composed)
     lowered = visible.lower() if lowercase else visible
     return lowered if lowered == composed else unicodedata.normalize("NFC", lowered)
+
+
+def normal_forms(texts: pa.LargeStringArray, rule: TokenRule, lowercase: bool) -> pa.LargeStringArray:
+    """Return each text's `normal_form`; by Arrow where it is lower case alone.
+
+    Raises:
+        DataError: a text is not valid UTF-8.
+    """
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise DataError("a text is not valid UTF-8") from error
+    forms = pc.utf8_lower(texts) if lowercase else texts
+    special = pc.match_substring_regex(texts, _SPECIAL)
+    rest = [normal_form(text, rule, lowercase=lowercase) for text in texts.filter(special).to_pylist()]
+    return pc.replace_with_mask(forms, special, pa.array(rest, pa.large_string()))
+
+
+def aligned_normal_form(text: str, rule: TokenRule, lowercase: bool) -> tuple[str, Int64Array, Int64Array]:
+    """Return the normal form, and for each of its characters where in `text` it starts and ends.
+
+    Args:
+        text: T characters.
+        rule, lowercase: as in `tokenize`.
+
+    Returns:
+        `normal_form(text, rule)`, of F characters, and two arrays (F,) int64 of offsets in `text`.
+    """
+    first = np.arange(len(text))
+    last = first + 1
+    if rule == "words":
+        text, first, last = _composed(text, first, last)
+        if FORMAT_CHARACTERS.search(text):
+            kept = [i for i, c in enumerate(text) if not FORMAT_CHARACTERS.match(c)]
+            text, first, last = "".join(text[i] for i in kept), first[kept], last[kept]
+    if lowercase:
+        lengths = [len(c.lower()) for c in text] if "İ" in text else 1  # the only one that becomes two
+        text, first, last = text.lower(), np.repeat(first, lengths), np.repeat(last, lengths)
+    return _composed(text, first, last) if rule == "words" else (text, first, last)
+
+
+def _composed(text: str, first: Int64Array, last: Int64Array) -> tuple[str, Int64Array, Int64Array]:
+    """Return NFC(text), and where each of its characters starts and ends, given the same of `text`."""
+    if unicodedata.is_normalized("NFC", text):
+        return text, first, last
+    edges = [i for i, c in enumerate(text) if i == 0 or _stands_alone(c)] + [len(text)]
+    forms, firsts, lasts = [], [], []
+    for a, b in pairwise(edges):
+        form = unicodedata.normalize("NFC", text[a:b])
+        forms.append(form)
+        if form == text[a:b]:
+            firsts.append(first[a:b])
+            lasts.append(last[a:b])
+        else:
+            firsts.append(np.full(len(form), first[a]))
+            lasts.append(np.full(len(form), last[b - 1]))
+    return "".join(forms), np.concatenate(firsts), np.concatenate(lasts)
+
+
+@cache
+def _stands_alone(character: str) -> bool:
+    """Say that normalising never joins or swaps a character with those before it."""
+    head = unicodedata.normalize("NFD", character)[0]
+    return not unicodedata.combining(head) and head not in _second_halves()
+
+
+@cache
+def _second_halves() -> frozenset[str]:
+    """Return the characters that canonical composition may join to the one before, jamo included."""
+    pairs = (unicodedata.decomposition(chr(c)).split() for c in range(0x20000))
+    seconds = {chr(int(pair[1], 16)) for pair in pairs if len(pair) == 2 and not pair[0].startswith("<")}
+    return frozenset(seconds.union(map(chr, range(0x1161, 0x1176)), map(chr, range(0x11A8, 0x11C3))))

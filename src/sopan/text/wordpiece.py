@@ -220,9 +220,6 @@ class WordPiece:
         return Encoded(ids, np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
 
     def _encoded(self, texts: pa.LargeStringArray) -> Iterator[Int32Array]:
-        if texts.null_count:
-            row = next(i for i, valid in enumerate(texts.is_valid().to_pylist()) if not valid)
-            raise DataError("a text is missing", where=f"row {row}")
         for start in range(0, len(texts), AT_ONCE):
             try:
                 batch = texts.slice(start, AT_ONCE).to_pylist()

@@ -24,7 +24,7 @@ from sopan.fit.export.piece_tables import (
     trie_of,
 )
 from sopan.fit.export.unicode_tables import PAIR, NormalTables, PointTable, Rewriting
-from sopan.text.piece_rules import BREAK
+from sopan.text.unicode import LINE_BREAK
 from sopan.text.windows import MARKS, LongTexts, Pool, kept_pieces, room_of
 from sopan.text.wordpiece import CLS, SEP, UNK, WordPiece
 from sopan.types import Tensor
@@ -57,7 +57,7 @@ class GraphPieces(tf.Module):  # type: ignore[misc]  # untyped base
         Bytes that are not UTF-8 part words.
         """
         if self.breaks:
-            texts = tf.strings.regex_replace(texts, BREAK, " ")
+            texts = tf.strings.regex_replace(texts, LINE_BREAK, " ")
         stream = self.normal_form(to_stream(texts, invalid=_SPACE))
         starts, ends = word_spans(self.kinds(stream))
         places, ids = self._cut(stream, starts, ends)

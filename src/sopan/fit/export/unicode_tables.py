@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from sopan.options.data import TokenRule
-from sopan.text.unicode import CODE_POINTS, FORMAT_CHARACTERS, regex_word_classes, word_classes
+from sopan.text.tokenize import regex_word_classes, word_classes
+from sopan.text.unicode import CODE_POINTS, FORMAT_CHARACTERS
 from sopan.types import Array, BoolArray, Int32Array, Int64Array
 
 SEPARATOR = CODE_POINTS

