@@ -9,9 +9,9 @@ from string import ascii_lowercase
 import numpy as np
 import pytest
 import tensorflow as tf
-from sopan.fit.graph_pieces import GraphPieces
-from sopan.fit.graph_words import GraphWords
 
+from sopan.fit.export.graph_pieces import GraphPieces
+from sopan.fit.export.graph_words import GraphWords
 from sopan.lm.evaluate import sentences
 from sopan.text.datasets.imdb import text_hash
 from sopan.text.ngrams import count_ngrams
