@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import json
 from dataclasses import dataclass, fields
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 import pytest
 import typer
@@ -109,3 +110,15 @@ def test_what_a_string_can_say_is_read_as_python_would_give_it() -> None:
         progress=found[0].progress,
     )
     assert found == [expected]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_a_command_leads_to_a_use_case_of_the_same_options(command: Command) -> None:
+    place = command.use_case or f"sopan.usecases:{command.name}"
+    module, name = place.split(":")
+    use_case = getattr(import_module(module), name)
+    takes = getattr(use_case, "options", None) or get_type_hints(use_case)["options"]
+    assert takes is command.options
+    if command.show is not None:
+        module, name = command.show.split(":")
+        assert callable(getattr(import_module(f"sopan.cli.{module}"), name))

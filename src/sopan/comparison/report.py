@@ -47,8 +47,21 @@ def render_report(results: Mapping[str, Json]) -> str:
     Args:
         results: the object of results.json.
     """
+    pages = page_templates("sopan.comparison")
+    style = template_source(pages, "style.css")
+    return pages.get_template("report.html").render(
+        **results, **_figures(results), **_tables(results), style=Markup(style), style_digest=digest(style)
+    )
+
+
+def page_templates(*packages: str) -> jinja2.Environment:
+    """Return the templates of pages, which escape all that they are given, and their filters.
+
+    Args:
+        packages: that have a folder `page`; where two hold a file of one name, the first one's is taken.
+    """
     pages = jinja2.Environment(
-        loader=jinja2.PackageLoader("sopan.comparison", "page"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package, "page") for package in packages]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -67,12 +80,18 @@ def render_report(results: Mapping[str, Json]) -> str:
         "told": lambda sentence: Markup(sentence_html(sentence)),
     }
     pages.globals["plural"] = numbers.plural
+    return pages
+
+
+def template_source(pages: jinja2.Environment, *names: str) -> str:
+    """Return the text of styles or scripts, one behind the other."""
     assert pages.loader is not None
-    style = pages.loader.get_source(pages, "style.css")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return pages.get_template("report.html").render(
-        **results, **_figures(results), **_tables(results), style=Markup(style), style_digest=digest
-    )
+    return "".join(pages.loader.get_source(pages, name)[0] for name in names)
+
+
+def digest(source: str) -> str:
+    """Return the digest by which a content security policy names a style or a script."""
+    return base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 
 def shown(text: Any) -> Markup:

@@ -16,6 +16,7 @@ from typing import (
     Literal,
     ParamSpec,
     Protocol,
+    TypeAlias,
     TypedDict,
     TypeVar,
     Union,
@@ -30,6 +31,8 @@ from sopan.options.rules import Between, OneOf, Rule, check_values
 P = ParamSpec("P")
 OptionsT = TypeVar("OptionsT", bound="Options")
 Result = TypeVar("Result")
+Place: TypeAlias = str | Path
+"""A file or a folder."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 from sopan.errors import ConfigError
-from sopan.options.base import Option, Options, ProgressOptions
+from sopan.options.base import Option, Options, Place, ProgressOptions
 from sopan.options.data import ReadOptions, SplitOptions, TextOptions, TokenRule
 
 ExportFormat = Literal["word2vec", "projector", "savedmodel", "keras", "openvino", "onnx"]
@@ -18,13 +17,13 @@ GraphPrecision = Literal["float32", "bfloat16", "int8"]
 """What a graph computes in."""
 
 Data = Annotated[
-    str | Path,
+    Place,
     Option(
         "CSV, TSV, JSONL, Parquet (plain, .gz, .zst), a folder of class folders, or a name (imdb).",
         argument=True,
     ),
 ]
-Model = Annotated[str | Path, Option("A model folder, as `sopan train` writes.", argument=True)]
+Model = Annotated[Place, Option("A model folder, as `sopan train` writes.", argument=True)]
 
 
 # ---- labelled texts ------------------------------------------------------------------------------
@@ -41,9 +40,7 @@ class AuditOptions(ReadOptions, SplitOptions):
 class TuneOptions(ReadOptions, SplitOptions, ProgressOptions):
     """What steps are tuned and fitted on, and how."""
 
-    unlabelled: Annotated[
-        str | Path | None, Option("More texts, without labels, to learn from.", metavar="FILE")
-    ] = None
+    unlabelled: Annotated[Place | None, Option("More texts, without labels, to learn from.", "FILE")] = None
     budget: Annotated[str, Option("Tuning for each step: 60s, 2m, 5trials or all.")] = "60s"
     tokens: Annotated[
         TokenRule, Option("words: Unicode words of every script; sklearn: scikit-learn's rule.")
@@ -55,7 +52,7 @@ class CompareOptions(TuneOptions):
     """Train every step on the same texts, print the leaderboard, write a report."""
 
     data: Data
-    out: Annotated[str | Path | None, Option("Folder to write; runs/<name> unless given.")] = None
+    out: Annotated[Place | None, Option("Folder to write; runs/<name> unless given.")] = None
     _: KW_ONLY
     steps: Annotated[
         Sequence[str] | str | None,
@@ -77,12 +74,12 @@ class TrainOptions(TuneOptions):
 
     step: Annotated[str, Option("A step, maybe with a variant: bow, attention:local.", argument=True)]
     data: Data
-    out: Annotated[str | Path, Option("Model folder to write.")]
+    out: Annotated[Place, Option("Model folder to write.")]
     _: KW_ONLY
     checkpoint: Annotated[
-        str | Path | None, Option("Keep training in this folder; the same command goes on from there.")
+        Place | None, Option("Keep training in this folder; the same command goes on from there.")
     ] = None
-    logs: Annotated[str | Path | None, Option("Folder for TensorBoard's event files.")] = None
+    logs: Annotated[Place | None, Option("Folder for TensorBoard's event files.")] = None
 
 
 @dataclass(frozen=True)
@@ -108,10 +105,10 @@ class PredictOptions(TextOptions):
     """Classify one text, or stream a file of any size to a file of predictions."""
 
     model: Model
-    words: Annotated[str | None, Option("One text to classify.", metavar="[TEXT]", argument=True)] = None
+    words: Annotated[str | None, Option("One text to classify.", "[TEXT]", argument=True)] = None
     _: KW_ONLY
-    file: Annotated[str | Path | None, Option("A table of texts instead.")] = None
-    out: Annotated[str | Path | None, Option("Where to write them: .parquet, .csv or .jsonl.")] = None
+    file: Annotated[Place | None, Option("A table of texts instead.")] = None
+    out: Annotated[Place | None, Option("Where to write them: .parquet, .csv or .jsonl.")] = None
 
     def __post_init__(self) -> None:
         """Hold that there is one text, or a file and where to write."""
@@ -130,11 +127,9 @@ class ExplainOptions(Options):
     """
 
     model: Annotated[object, Option("A model folder, as `sopan train` writes.", argument=True)]
-    text: Annotated[str, Option("The text to explain.", metavar="TEXT", argument=True)]
+    text: Annotated[str, Option("The text to explain.", "TEXT", argument=True)]
     _: KW_ONLY
-    html: Annotated[str | Path | None, Option("Write a page, with attention to look into.", metavar="F")] = (
-        None
-    )
+    html: Annotated[Place | None, Option("Write a page, with attention to look into.", "F")] = None
 
 
 @dataclass(frozen=True)
@@ -142,8 +137,8 @@ class EmbedOptions(TextOptions):
     """Write one vector for each text: columns row and vector."""
 
     model: Model
-    file: Annotated[str | Path, Option("A table of texts.")]
-    out: Annotated[str | Path, Option("A .parquet file to write.")]
+    file: Annotated[Place, Option("A table of texts.")]
+    out: Annotated[Place, Option("A .parquet file to write.")]
 
 
 @dataclass(frozen=True)
@@ -151,14 +146,12 @@ class ExportOptions(TextOptions):
     """Write a model's word vectors, or its whole network, in another tool's format."""
 
     model: Model
-    out: Annotated[
-        str | Path, Option("File (word2vec, keras, onnx) or folder (projector, savedmodel, openvino).")
-    ]
+    out: Annotated[Place, Option("File (word2vec, keras, onnx) or folder (projector, savedmodel, openvino).")]
     _: KW_ONLY
     format: Annotated[
         ExportFormat, Option("Of word vectors: word2vec, projector. Else: savedmodel, keras, onnx, openvino.")
     ] = "word2vec"
-    texts: Annotated[str | Path | None, Option("Texts to check it on, and to calibrate int8.")] = None
+    texts: Annotated[Place | None, Option("Texts to check it on, and to calibrate int8.")] = None
     precision: Annotated[GraphPrecision, Option("Of openvino: float32, bfloat16 or int8.")] = "float32"
 
 
@@ -167,8 +160,8 @@ class ServeOptions(Options):
     """Serve a run's models, or one: page, API, metrics. Ctrl-C or SIGTERM finishes what waits, then stops."""
 
     target: Annotated[
-        str | Path,
-        Option("A folder that `sopan compare` wrote, or one model's.", metavar="RUN|MODEL", argument=True),
+        Place,
+        Option("A folder that `sopan compare` wrote, or one model's.", "RUN|MODEL", argument=True),
     ]
     _: KW_ONLY
     host: Annotated[str, Option("Address to listen at.")] = "127.0.0.1"
@@ -177,8 +170,6 @@ class ServeOptions(Options):
         None
     )
     language_model: Annotated[
-        str, Option("Language model for blanks; none: without one.", metavar="PRESET", flag="lm")
+        str, Option("Language model for blanks; none: without one.", "PRESET", flag="lm")
     ] = "sopan-mini"
-    allow_host: Annotated[
-        Sequence[str], Option("Another name of this server; may be repeated.", metavar="NAME")
-    ] = ()
+    allow_host: Annotated[Sequence[str], Option("Another name of this server; may be repeated.", "NAME")] = ()

@@ -9,13 +9,15 @@ from sopan.options.base import Option, Options
 
 TokenRule = Literal["words", "sklearn"]
 """How texts are cut into words: `words` of every script (UAX #29), or scikit-learn's `\\b\\w\\w+\\b`."""
+Label = Annotated[str | None, Option("Column of the label.", "C")]
+SplitColumn = Annotated[str | None, Option("Column that says train, val or test.", "COL")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextOptions(Options):
     """How to read a table of texts; the defaults infer what they can."""
 
-    text: Annotated[str | None, Option("Column of the text.", metavar="C")] = None
+    text: Annotated[str | None, Option("Column of the text.", "C")] = None
     header: Annotated[
         bool,
         Option(
@@ -32,8 +34,8 @@ class TextOptions(Options):
 class ReadOptions(TextOptions):
     """How to read a table of labelled texts."""
 
-    label: Annotated[str | None, Option("Column of the label.", metavar="C")] = None
-    split_column: Annotated[str | None, Option("Column that says train, val or test.", metavar="COL")] = None
+    label: Label = None
+    split_column: SplitColumn = None
 
 
 @dataclass(frozen=True, kw_only=True)

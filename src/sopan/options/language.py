@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 from sopan.errors import ConfigError
-from sopan.options.base import Option, Options, ProgressOptions, listed
-from sopan.options.data import ReadOptions, SeedOptions, SplitOptions, TextOptions
+from sopan.options.base import Option, Options, Place, ProgressOptions, listed
+from sopan.options.data import Label, ReadOptions, SeedOptions, SplitColumn, SplitOptions, TextOptions
 
 Objective = Literal["masked", "causal"]
 """Fill blanks, reading both sides; or predict the next piece, reading the left."""
@@ -26,10 +25,14 @@ Precision = Literal["float32", "bfloat16"]
 """What a network computes in while it is trained; its weights are float32."""
 
 Corpus = Annotated[
-    Sequence[str | Path],
+    Sequence[Place],
     Option("Files of texts: CSV, JSONL, Parquet, or one text a line.", argument=True),
 ]
-ModelOut = Annotated[str | Path, Option("Model folder to write.")]
+ModelOut = Annotated[Place, Option("Model folder to write.")]
+Vocabulary = Annotated[int | str, Option("How many pieces to find, or a vocab.txt or tokenizer.json.")]
+Width = Annotated[int, Option("Of the encoder.", at_least=1)]
+Depth = Annotated[int, Option("Blocks of the encoder.", at_least=1)]
+Heads = Annotated[int, Option("Of each block.", at_least=1)]
 Rows = Annotated[int, Option("Rows of a batch.", at_least=1)]
 Length = Annotated[int, Option("Pieces of a row.", at_least=16)]
 LearningRate = Annotated[float, Option("While it is stable.", at_least=1e-8, at_most=1)]
@@ -64,24 +67,20 @@ class LearnOptions(TextOptions, SeedOptions, ProgressOptions):
     xla: Annotated[bool | None, Option("Compile by XLA on TensorFlow; unless told, on a GPU only.")] = None
     held_out: HeldOut = 0.005
     look_every: Annotated[int, Option("Steps between measurements.", at_least=1)] = 500
-    work: Annotated[
-        str | Path | None, Option("Folder to go on from after a stop; OUT.work unless given.")
-    ] = None
+    work: Annotated[Place | None, Option("Folder to go on from after a stop; OUT.work unless given.")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewModelOptions(LearnOptions):
     """What a language model is that begins anew."""
 
-    vocabulary: Annotated[int | str, Option("How many pieces to find, or a vocab.txt or tokenizer.json.")] = (
-        12_000
-    )
+    vocabulary: Vocabulary = 12_000
     lowercase: Annotated[
         bool, Option("Fold to lower case.", off="cased", off_help="Keep upper and lower case apart.")
     ] = True
-    width: Annotated[int, Option("Of the encoder.", at_least=1)] = 256
-    depth: Annotated[int, Option("Blocks of the encoder.", at_least=1)] = 4
-    heads: Annotated[int, Option("Of each block.", at_least=1)] = 4
+    width: Width = 256
+    depth: Depth = 4
+    heads: Heads = 4
     max_length: Annotated[int, Option("Places that it knows.", at_least=16)] = 256
     dropout: Annotated[float, Option("While training.", at_least=0.0, at_most=0.95)] = 0.0
     length: Length = 128
@@ -92,14 +91,10 @@ class NewModelOptions(LearnOptions):
 class LabelledOptions(TextOptions, SplitOptions):
     """Labelled texts that language models are tested on."""
 
-    labelled: Annotated[
-        str | Path | None, Option("Labelled texts, to test on what was learnt.", metavar="DATA")
-    ] = None
-    labelled_text: Annotated[str | None, Option("Column of the text in the labelled data.", metavar="C")] = (
-        None
-    )
-    label: Annotated[str | None, Option("Column of the label.", metavar="C")] = None
-    split_column: Annotated[str | None, Option("Column that says train, val or test.", metavar="COL")] = None
+    labelled: Annotated[Place | None, Option("Labelled texts, to test on what was learnt.", "DATA")] = None
+    labelled_text: Annotated[str | None, Option("Column of the text in the labelled data.", "C")] = None
+    label: Label = None
+    split_column: SplitColumn = None
 
     @property
     def labelled_reading(self) -> ReadOptions:
@@ -131,7 +126,7 @@ class PretrainOptions(NewModelOptions):
 class AdaptOptions(LearnOptions, LabelledOptions):
     """Adapt a BERT to a text, new words included, and say honestly what that is worth."""
 
-    preset: Annotated[str | Path, Option("A preset, a folder or a hub id.", argument=True)]
+    preset: Annotated[Place, Option("A preset, a folder or a hub id.", argument=True)]
     corpus: Corpus
     out: ModelOut
     _: KW_ONLY
@@ -149,16 +144,14 @@ class CompareObjectivesOptions(NewModelOptions, LabelledOptions):
 
     corpus: Corpus
     _: KW_ONLY
-    vocabulary: Annotated[int | str, Option("How many pieces to find, or a vocab.txt or tokenizer.json.")] = (
-        8000
-    )
-    width: Annotated[int, Option("Of both encoders.", at_least=1)] = 128
-    depth: Annotated[int, Option("Blocks of both encoders.", at_least=1)] = 2
-    heads: Annotated[int, Option("Of each block.", at_least=1)] = 2
+    vocabulary: Vocabulary = 8000
+    width: Width = 128
+    depth: Depth = 2
+    heads: Heads = 2
     length: Length = 64
     rows: Rows = 64
     held_out: HeldOut = 0.01
-    work: Annotated[str | Path | None, Option("Folder to keep both models in, and to go on from.")] = None
+    work: Annotated[Place | None, Option("Folder to keep both models in, and to go on from.")] = None
 
 
 # ---- answering -----------------------------------------------------------------------------------
@@ -168,15 +161,15 @@ class CompareObjectivesOptions(NewModelOptions, LabelledOptions):
 class FillOptions(Options):
     """Fill blanks, several of them jointly; a masked model reads both sides, a causal one the left."""
 
-    text: Annotated[str, Option("A text with [MASK] for each blank.", metavar="TEXT", argument=True)]
+    text: Annotated[str, Option("A text with [MASK] for each blank.", "TEXT", argument=True)]
     _: KW_ONLY
     model: AnyModel = "sopan-mini"
     top: Annotated[int, Option("How many candidates and fillings.", at_least=1)] = 5
     pieces: Annotated[
-        int | Sequence[int] | str, Option("Pieces of the words, of all blanks or of each.", metavar="N[,N…]")
+        int | Sequence[int] | str, Option("Pieces of the words, of all blanks or of each.", "N[,N…]")
     ] = 1
     candidates: Annotated[
-        Sequence[str] | str, Option("Words to choose among, of any number of pieces.", metavar="W,W…")
+        Sequence[str] | str, Option("Words to choose among, of any number of pieces.", "W,W…")
     ] = ()
 
     @property
@@ -197,9 +190,9 @@ class FillOptions(Options):
 class ScoreOptions(TextOptions):
     """Score texts by (pseudo-)log-likelihood; with --json, a line for each text of a file."""
 
-    words: Annotated[str | None, Option("One text to score.", metavar="[TEXT]", argument=True)] = None
+    words: Annotated[str | None, Option("One text to score.", "[TEXT]", argument=True)] = None
     _: KW_ONLY
-    file: Annotated[str | Path | None, Option("A table of texts instead.")] = None
+    file: Annotated[Place | None, Option("A table of texts instead.")] = None
     model: AnyModel = "sopan-mini"
     method: Annotated[
         str | None,
@@ -220,7 +213,7 @@ class ScoreOptions(TextOptions):
 class GenerateOptions(SeedOptions):
     """Draw one piece after the other, the same ones for the same seed."""
 
-    prompt: Annotated[str, Option("How the text begins.", metavar="PROMPT", argument=True)]
+    prompt: Annotated[str, Option("How the text begins.", "PROMPT", argument=True)]
     _: KW_ONLY
     model: Annotated[object, Option("A causal language model: a preset or a folder.")] = "sopan-mini-causal"
     pieces: Annotated[int, Option("The most pieces to draw.", at_least=1)] = 50
@@ -247,11 +240,11 @@ class NeighborsOptions(Options):
     ]
     _: KW_ONLY
     contextual: Annotated[bool, Option("Compare words as they stand in --text and --in.")] = False
-    text: Annotated[str | None, Option("A text in which the word stands.", metavar="TEXT")] = None
+    text: Annotated[str | None, Option("A text in which the word stands.", "TEXT")] = None
     within: Annotated[
-        str | Path | None, Option("A table of texts to look for neighbours in.", metavar="FILE", flag="in")
+        Place | None, Option("A table of texts to look for neighbours in.", "FILE", flag="in")
     ] = None
-    column: Annotated[str | None, Option("Column of the text in --in.", metavar="C")] = None
+    column: Annotated[str | None, Option("Column of the text in --in.", "C")] = None
     layer: Annotated[
         int | None, Option("Of the model, 0 being the lowest; if none, the last.", at_least=0)
     ] = None

@@ -8,20 +8,17 @@ Texts and label names come from outside and are never trusted (see `sopan.compar
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
 import sopan
-from sopan.comparison import numbers
-from sopan.comparison.report import shown
+from sopan.comparison.report import digest, page_templates, template_source
 from sopan.text.display import escape_for_display
-from sopan.types import Json
+from sopan.usecases.explaining import AttentionEntry, ExplainedText, ExplainedWord
 
 LEVELS = 6
 """Shades of a colour, the strongest last."""
@@ -39,27 +36,15 @@ class Piece(NamedTuple):
     shade: str
 
 
-def explanation_page(found: Mapping[str, Json]) -> str:
+def explanation_page(found: ExplainedText) -> str:
     """Return the page as HTML.
 
     Args:
         found: what `sopan.usecases.explain` returns.
     """
-    pages = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [jinja2.PackageLoader("sopan.usecases", "page"), jinja2.PackageLoader("sopan.comparison", "page")]
-        ),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    pages.filters |= {"share": numbers.share, "signed": numbers.signed, "shown": shown}
-    pages.filters["visible"] = escape_for_display
-    pages.globals["plural"] = numbers.plural
-    assert pages.loader is not None
-    style = "".join(pages.loader.get_source(pages, name)[0] for name in ("style.css", "explanation.css"))
-    script = pages.loader.get_source(pages, "explanation.js")[0]
+    pages = page_templates("sopan.usecases", "sopan.comparison")
+    style = template_source(pages, "style.css", "explanation.css")
+    script = template_source(pages, "explanation.js")
     ranked = sorted(found["probabilities"].items(), key=lambda item: -item[1])
     return pages.get_template("explanation.html").render(
         **found,
@@ -69,12 +54,12 @@ def explanation_page(found: Mapping[str, Json]) -> str:
         script_data=_as_script(_for_script(found, [name for name, _ in ranked[:MOST_CLASSES]])),
         style=Markup(style),
         script=Markup(script),
-        style_digest=_digest(style),
-        script_digest=_digest(script),
+        style_digest=digest(style),
+        script_digest=digest(script),
     )
 
 
-def pieces(text: str, words: list[dict[str, Any]]) -> list[Piece]:
+def pieces(text: str, words: Sequence[ExplainedWord]) -> list[Piece]:
     """Cut a text into its words and what lies between; what two words share belongs to the later one's start.
 
     Args:
@@ -103,7 +88,7 @@ def shade_of(share: float, *, read: bool) -> str:
     return f"{'for' if share > 0 else 'against'}{level}" if level else ""
 
 
-def _for_script(found: Mapping[str, Json], classes: list[str]) -> dict[str, Json]:
+def _for_script(found: ExplainedText, classes: list[str]) -> dict[str, object]:
     """Pick what the script needs, columns before rows."""
     words = found["words"]
     columns = [found["classes"].index(name) for name in classes]
@@ -123,7 +108,7 @@ def _for_script(found: Mapping[str, Json], classes: list[str]) -> dict[str, Json
     }
 
 
-def _packed(attention: Mapping[str, Json]) -> dict[str, Json]:
+def _packed(attention: AttentionEntry) -> dict[str, object]:
     """Pack attention into a byte a weight, the square root of it, so that small ones are told apart too."""
     layers = [np.array(layer, np.float64) for layer in attention["layers"]]
     n = len(attention["words"])
@@ -139,11 +124,7 @@ def _packed(attention: Mapping[str, Json]) -> dict[str, Json]:
     return {"words": attention["words"][:kept], "left_out": n - kept, "layers": packed}
 
 
-def _as_script(data: Json) -> Markup:
+def _as_script(data: object) -> Markup:
     """Write JSON so that nothing in it can end the element that it stands in."""
     text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
-
-
-def _digest(source: str) -> str:
-    return base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, Protocol, TypedDict, runtime_checkable
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,16 +23,28 @@ from sopan.steps.base import Step
 from sopan.storage.atomic import check_replaceable, folder_lock, replacing_file
 from sopan.text.duplicates import fingerprint
 from sopan.text.read import read_corpus, stream_texts
-from sopan.text.vectors import load_word_vectors, save_projector, save_word2vec
+from sopan.text.vectors import WordVectors, load_word_vectors, save_projector, save_word2vec
 from sopan.training.checkpoint import CheckpointFile
 from sopan.training.recipe import Monitor
-from sopan.types import Json
+from sopan.types import Float32Array, Json
 from sopan.usecases.inputs import check_out, check_steps, clean_split, labelled_parts, with_unlabelled
 from sopan.usecases.language import load_language_model, numbered_texts
 from sopan.usecases.predicting import WrittenRows
 
 CHECK_TEXTS = 1000
 """An exported model must agree with ours on so many texts, if the file that is named has as many."""
+
+
+@runtime_checkable
+class HasWordVectors(Protocol):
+    """A step that represents words by vectors, and texts by vectors made of them."""
+
+    @property
+    def word_vectors(self) -> WordVectors:
+        """The vectors of its words."""
+
+    def transform(self, X: list[str]) -> Float32Array:
+        """Return a vector for each text, (N, D)."""
 
 
 class NearWord(TypedDict):
@@ -219,10 +231,10 @@ def _first_texts(options: ExportOptions) -> pa.LargeStringArray:
     return next(stream_texts(str(options.texts), options))["text"].slice(0, CHECK_TEXTS)
 
 
-def _embedding_model(model: str | Path) -> Any:
-    """Load a step that has `word_vectors`."""
+def _embedding_model(model: str | Path) -> HasWordVectors:
+    """Load a step that has word vectors."""
     estimator = load_model(model)
-    if not hasattr(estimator, "word_vectors"):
+    if not isinstance(estimator, HasWordVectors):
         raise ModelFolderError(
             f"a {estimator.name} model has no word vectors",
             where=str(model),
