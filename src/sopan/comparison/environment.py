@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from sopan.text.cores import cores
+from sopan.text.arrow import cores
 from sopan.types import Json
 
 LIBRARIES = (
