@@ -77,14 +77,14 @@ def products(lengths: Iterable[int], task: str) -> float:
 
 
 def sopan_fine_tune(path: str, n: int, precision: str) -> Work:
-    """Make our classifier's steps as `sopan.training.loop.train` does, on rectangles of like length."""
+    """Make our classifier's steps as `train_classifier` does, on rectangles of like length."""
     from sopan.steps.bert_network import build_classifier  # noqa: PLC0415
     from sopan.steps.bert_start import Start  # noqa: PLC0415
     from sopan.steps.layers import computing_in  # noqa: PLC0415
     from sopan.steps.presets import preset_bert  # noqa: PLC0415
     from sopan.text.batch import batches, bucket_lengths, plan, row_weights  # noqa: PLC0415
     from sopan.training.backend import make_stepper  # noqa: PLC0415
-    from sopan.training.loop import cross_entropy  # noqa: PLC0415
+    from sopan.training.classification import cross_entropy  # noqa: PLC0415
     from sopan.training.optimizer import WarmUpDecay, adamw  # noqa: PLC0415
     from sopan.training.recipe import Recipe  # noqa: PLC0415
 
@@ -118,9 +118,9 @@ def sopan_masked(path: str, n: int, precision: str) -> Work:
     from sopan.steps.presets import preset_bert  # noqa: PLC0415
     from sopan.text.piece_store import PieceStore  # noqa: PLC0415
     from sopan.training.backend import make_stepper  # noqa: PLC0415
-    from sopan.training.language import language_loss  # noqa: PLC0415
-    from sopan.training.language_batches import Batches, Task  # noqa: PLC0415
-    from sopan.training.language_recipe import LanguageRecipe, make_optimizer  # noqa: PLC0415
+    from sopan.training.language_modelling import Batches, PretrainingTask, language_loss  # noqa: PLC0415
+    from sopan.training.optimizer import make_optimizer  # noqa: PLC0415
+    from sopan.training.recipe import LanguageRecipe  # noqa: PLC0415
 
     reviews, start = Reviews(path, n), Start.of(preset_bert("sopan-mini"), DROPOUT)
     model = LanguageModel.make(start.config, start.wordpiece, seed=0, precision=precision)  # type: ignore[arg-type]
@@ -134,7 +134,7 @@ def sopan_masked(path: str, n: int, precision: str) -> Work:
         inside = np.ones(len(ids), bool)
         inside[offsets[:-1]] = inside[offsets[1:] - 1] = False  # `Batches` puts marks of its own
         bare = offsets - 2 * np.arange(len(offsets))
-        task = Task(length=LENGTH, rows=HEIGHT, mask_rate=MASKED)
+        task = PretrainingTask(length=LENGTH, rows=HEIGHT, mask_rate=MASKED)
         draw = Batches(PieceStore(ids[inside], bare), start.wordpiece, task, number + 1)
         pieces = 0
         with ThreadPoolExecutor(1) as ahead:

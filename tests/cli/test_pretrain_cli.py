@@ -17,7 +17,7 @@ from small_language import sentences
 from sopan.cli import main
 
 # Snapshots at every step, so that a kill at any moment leaves one to go on from.
-CODE = "import sopan.training.language as language; language.SNAPSHOT_SECONDS = 0.0; "
+CODE = "import sopan.training.loop as loop; loop.SNAPSHOT_SECONDS = 0.0; "
 MAIN = "from sopan.cli import main; main()"
 TINY = "--vocabulary=100 --width=16 --depth=1 --heads=2 --length=24"
 SIZES = (*TINY.split(" "), "--max-length=32", "--rows=4")

@@ -20,9 +20,9 @@ from sopan.steps.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import WordPiece
-from sopan.training.language import train_language
-from sopan.training.language_batches import Batches, Task
-from sopan.training.language_recipe import LanguageRecipe
+from sopan.training.language_modelling import train_language_model
+from sopan.training.language_modelling import Batches, PretrainingTask
+from sopan.training.recipe import LanguageRecipe
 assert keras.backend.backend() == os.environ["KERAS_BACKEND"]
 
 def make(dropout=0.0, precision="float32"):
@@ -33,12 +33,12 @@ def make(dropout=0.0, precision="float32"):
 def draw(causal=False, pairs="none"):
     wordpiece, rng = WordPiece.of(PIECES), np.random.default_rng(0)
     encoded = wordpiece.encode([" ".join(rng.choice(sentences(), 3)) for _ in range(60)])
-    task = Task(causal=causal, length=24, rows=6, mask_rate=0.3, pairs=pairs)
+    task = PretrainingTask(causal=causal, length=24, rows=6, mask_rate=0.3, pairs=pairs)
     return Batches(PieceStore(encoded.ids, encoded.offsets), wordpiece, task, 0)
 
 def losses(model, steps=3, **how):
     recipe = LanguageRecipe(steps, 3e-3, warm_up=1, decay=0.0, optimizer="adamw", judge_every=1)
-    looks = train_language(model.network, draw(), recipe, pieces_per_step=144, **how)
+    looks = train_language_model(model.network, draw(), recipe, **how)
     return [look.loss for look in looks]
 """
 MAKE = TINY + "np.savez(sys.argv[1], **make().weights())"
@@ -61,8 +61,8 @@ SHARED = (
 import jax
 from sopan.training.backend import make_stepper
 from sopan.training.devices import check_rows, make_shares
-from sopan.training.language import language_loss
-from sopan.training.language_recipe import make_optimizer
+from sopan.training.language_modelling import language_loss
+from sopan.training.optimizer import make_optimizer
 found = {"devices": len(jax.local_devices())}
 model = make(dropout=0.2)
 found["losses"] = losses(model, 4, shared=True)

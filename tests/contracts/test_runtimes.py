@@ -31,8 +31,7 @@ from sopan.runtime.program import (
 )
 from sopan.text.arrow import as_texts
 from sopan.text.batch import Batch, open_length
-from sopan.training.backend import make_forward
-from sopan.training.forward import read_all
+from sopan.training.backend import make_forward, read_all
 
 ODD = ["", "   \n\t", "?!… —", "qwrtz xyzzy", "Zażółć", "🙂🙂", "x" * 500, "soup " * 200, "gulls"]
 CASES = {

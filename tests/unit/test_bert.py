@@ -308,7 +308,7 @@ def test_a_limit_of_time_makes_fewer_steps_from_the_same_start(preset):
     told = []
     how = Adaptation(steps=1_000_000, seconds=0.5, rate=1e-3, precision="float32", seed=0)
     adapted(taken_up(preset), as_texts(RHYMES), how, Monitor(on_progress=told.append))
-    assert all(progress.epochs < 100_000 for progress in told)
+    assert all(progress.total < 100_000 for progress in told)
 
 
 def test_unlabelled_texts_are_read_where_there_are_some_and_trials_share_it(preset):

@@ -8,7 +8,7 @@ import pytest
 from sopan.errors import ConfigError, DataError
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import SPECIALS, WordPiece
-from sopan.training.language_batches import Batches, Task
+from sopan.training.language_modelling import Batches, PretrainingTask
 
 PIECES = [*SPECIALS, *(f"w{i}" for i in range(60)), *(f"##x{i}" for i in range(40))]
 WORDPIECE = WordPiece.of(PIECES)
@@ -24,7 +24,7 @@ def store(n=60, seed=0):
 
 
 def task(**more):
-    return Task(**{"length": 32, "rows": 4, **more})
+    return PretrainingTask(**{"length": 32, "rows": 4, **more})
 
 
 def flat(batch):
@@ -147,4 +147,4 @@ def test_a_corpus_that_fills_no_batch_is_refused():
 )
 def test_tasks_that_cannot_be_are_refused(settings):
     with pytest.raises(ConfigError):
-        Task(**settings)
+        PretrainingTask(**settings)

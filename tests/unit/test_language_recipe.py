@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from small_language import untrained
 
-from sopan.training.language_recipe import LanguageRecipe, WarmUpStableDecay, make_optimizer
+from sopan.training.optimizer import WarmUpStableDecay, make_optimizer
+from sopan.training.recipe import LanguageRecipe
 
 RECIPE = LanguageRecipe(12, learning_rate=3e-3, warm_up=3, decay=0.25)
 

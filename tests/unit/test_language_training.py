@@ -14,13 +14,12 @@ from sopan.steps.language_model import LanguageModel
 from sopan.text.packing import Rows
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import WordPiece
-from sopan.training import language
+from sopan.training import loop
 from sopan.training.backend import make_stepper
 from sopan.training.checkpoint import CheckpointFile
-from sopan.training.language import language_loss, train_language
-from sopan.training.language_batches import Batches, Task
-from sopan.training.language_recipe import LanguageRecipe, make_optimizer
-from sopan.training.recipe import DivergedError, Monitor
+from sopan.training.language_modelling import Batches, PretrainingTask, language_loss, train_language_model
+from sopan.training.optimizer import make_optimizer
+from sopan.training.recipe import DivergedError, LanguageRecipe, Monitor
 
 WORDPIECE = WordPiece.of(PIECES)
 RECIPE = LanguageRecipe(12, learning_rate=3e-3, warm_up=3, decay=0.25, judge_every=4)
@@ -45,7 +44,7 @@ class StoppedError(Exception):
 
 def stop_after(steps):
     def told(progress):
-        if progress.epoch == steps:
+        if progress.done == steps:
             raise StoppedError
 
     return told
@@ -54,8 +53,8 @@ def stop_after(steps):
 @pytest.fixture
 def at_every_step(monkeypatch):
     """Snapshots and progress at each step, and the moment before a step's snapshot is where it dies."""
-    monkeypatch.setattr(language, "SNAPSHOT_SECONDS", 0.0)
-    monkeypatch.setattr(language, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "SNAPSHOT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "PROGRESS_SECONDS", 0.0)
 
 
 def run(task, recipe, monitor=None, *, dropout=0.1, identity="it"):
@@ -68,11 +67,10 @@ def run(task, recipe, monitor=None, *, dropout=0.1, identity="it"):
         inputs, _ = draw(0)
         return {"sum": float(np.abs(model.logits(Rows(*inputs[:4]), inputs[4])).sum())}
 
-    looks = train_language(
+    looks = train_language_model(
         model.network,
         draw,
         recipe,
-        pieces_per_step=task.rows * task.length,
         identity=identity,
         judge=judge,
         on_look=told.append,
@@ -95,7 +93,7 @@ def same_bits(one, other):
     [("adamw", False, 2), ("adamw", True, 1), ("muon", False, 1), ("muon", True, 2)],
 )
 def test_a_stopped_run_goes_on_to_the_very_bits(tmp_path, at_every_step, optimizer, causal, accumulate):
-    task = Task(causal=causal, length=24, rows=4)
+    task = PretrainingTask(causal=causal, length=24, rows=4)
     recipe = replace(RECIPE, optimizer=optimizer, accumulate=accumulate)
     whole, looks, told = run(task, recipe)
     assert [look.step for look in looks] == [4, 8, 12]
@@ -104,7 +102,7 @@ def test_a_stopped_run_goes_on_to_the_very_bits(tmp_path, at_every_step, optimiz
     with pytest.raises(StoppedError):
         run(task, recipe, Monitor(stop_after(7), kept))
     # The snapshot is of the batch before: with accumulation, in the midst of a step.
-    assert kept.read().position["batch"] == 7 * accumulate - 1
+    assert kept.read().position["at"]["batch"] == 7 * accumulate - 1
     resumed, looks_again, told_again = run(task, recipe, Monitor(checkpoint=kept))
     same_bits(whole, resumed)
     assert looks == looks_again
@@ -113,7 +111,7 @@ def test_a_stopped_run_goes_on_to_the_very_bits(tmp_path, at_every_step, optimiz
 
 
 def test_pairs_go_on_too(tmp_path, at_every_step):
-    task = Task(length=24, rows=4, pairs="order")
+    task = PretrainingTask(length=24, rows=4, pairs="order")
     whole, looks, _ = run(task, RECIPE)
     assert "order/kernel" in whole
     kept = CheckpointFile(tmp_path / "run.safetensors")
@@ -125,13 +123,13 @@ def test_pairs_go_on_too(tmp_path, at_every_step):
 
 
 def test_a_run_may_be_made_longer_while_its_rate_is_stable(tmp_path, at_every_step):
-    task = Task(length=24, rows=4)
+    task = PretrainingTask(length=24, rows=4)
     longer = replace(RECIPE, steps=16)
     whole, looks, _ = run(task, longer)
     kept = CheckpointFile(tmp_path / "run.safetensors")
     with pytest.raises(StoppedError):
         run(task, RECIPE, Monitor(stop_after(9), kept))
-    assert kept.read().position["batch"] == 8 < RECIPE.stable_until
+    assert kept.read().position["at"]["batch"] == 8 < RECIPE.stable_until
     resumed, looks_again, _ = run(task, longer, Monitor(checkpoint=kept))
     same_bits(whole, resumed)
     assert looks == looks_again
@@ -141,8 +139,8 @@ def test_a_run_may_be_made_longer_while_its_rate_is_stable(tmp_path, at_every_st
 def finished(tmp_path_factory):
     """Where a finished run is kept."""
     kept = CheckpointFile(tmp_path_factory.mktemp("run") / "run.safetensors")
-    whole, looks, _ = run(Task(length=24, rows=4), RECIPE, Monitor(checkpoint=kept))
-    again, looks_again, told = run(Task(length=24, rows=4), RECIPE, Monitor(checkpoint=kept))
+    whole, looks, _ = run(PretrainingTask(length=24, rows=4), RECIPE, Monitor(checkpoint=kept))
+    again, looks_again, told = run(PretrainingTask(length=24, rows=4), RECIPE, Monitor(checkpoint=kept))
     same_bits(whole, again)
     assert (looks_again, told) == (looks, []), "the same command again finds what was found"
     return kept
@@ -151,7 +149,7 @@ def finished(tmp_path_factory):
 @pytest.mark.parametrize("other", [{"steps": 16}, {"steps": 10}, {"decay": 0.5}, {"decay": 0.1}])
 def test_once_the_rate_falls_the_length_is_settled(finished, other):
     with pytest.raises(ConfigError, match="the rate has begun to fall, towards step 12"):
-        run(Task(length=24, rows=4), replace(RECIPE, **other), Monitor(checkpoint=finished))
+        run(PretrainingTask(length=24, rows=4), replace(RECIPE, **other), Monitor(checkpoint=finished))
 
 
 @pytest.mark.parametrize(
@@ -167,14 +165,14 @@ def test_once_the_rate_falls_the_length_is_settled(finished, other):
 )
 def test_another_recipe_is_another_run(finished, other):
     with pytest.raises(ConfigError, match="another run"):
-        run(Task(length=24, rows=4), replace(RECIPE, **other), Monitor(checkpoint=finished))
+        run(PretrainingTask(length=24, rows=4), replace(RECIPE, **other), Monitor(checkpoint=finished))
 
 
 def test_other_data_or_another_network_are_another_run(finished):
     with pytest.raises(ConfigError, match="another run"):
-        run(Task(length=24, rows=4), RECIPE, Monitor(checkpoint=finished), identity="other")
+        run(PretrainingTask(length=24, rows=4), RECIPE, Monitor(checkpoint=finished), identity="other")
     with pytest.raises(ConfigError, match="another run"):
-        run(Task(length=24, rows=4, pairs="next"), RECIPE, Monitor(checkpoint=finished))
+        run(PretrainingTask(length=24, rows=4, pairs="next"), RECIPE, Monitor(checkpoint=finished))
 
 
 # ---- The loss --------------------------------------------------------------------------------
@@ -202,14 +200,14 @@ def test_a_loss_that_is_no_number_ends_the_run_at_its_step(tmp_path):
     kept = CheckpointFile(tmp_path / "run.safetensors")
     recipe = replace(RECIPE, learning_rate=1e30, warm_up=0, accumulate=2)
     with pytest.raises(DivergedError, match=r"the loss was (nan|inf) at step \d+") as caught:
-        run(Task(length=24, rows=4), recipe, Monitor(checkpoint=kept))
+        run(PretrainingTask(length=24, rows=4), recipe, Monitor(checkpoint=kept))
     assert 1 < int(str(caught.value).split("step ")[1].split(":")[0].split()[0].rstrip(".;,")) <= 12
     assert "lower the learning rate" in caught.value.next_step
 
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_a_model_learns(causal):
-    task = Task(causal=causal, length=24, rows=8)
+    task = PretrainingTask(causal=causal, length=24, rows=8)
     recipe = LanguageRecipe(80, learning_rate=1e-2, warm_up=5, judge_every=10)
     _, looks, _ = run(task, recipe, dropout=0.0)
     assert looks[-1].loss < looks[0].loss - 0.3
@@ -224,7 +222,7 @@ def test_two_small_batches_make_the_step_of_one_large_one(optimizer, agree):
 
     Muon makes every direction of a matrix count alike, those in which there is little but rounding too.
     """
-    task = Task(length=24, rows=4, causal=False, mask_rate=0.25, whole_words=False)
+    task = PretrainingTask(length=24, rows=4, causal=False, mask_rate=0.25, whole_words=False)
     draw = batches(task)
     halves = [draw(0), draw(1)]
     assert all(weights.all() for _, (_, weights) in halves)
@@ -257,7 +255,7 @@ def test_two_small_batches_make_the_step_of_one_large_one(optimizer, agree):
 
 
 def test_the_weights_stay_until_all_parts_are_in():
-    model, draw = make_model(), batches(Task(length=24, rows=4))
+    model, draw = make_model(), batches(PretrainingTask(length=24, rows=4))
     recipe = LanguageRecipe(10, accumulate=3, warm_up=1)
     stepper = make_stepper(model.network, language_loss, make_optimizer(recipe))
     before = model.weights()

@@ -15,13 +15,12 @@ from sopan.text.packing import Sequences, fill_rows
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import WordPiece
 from sopan.training.checkpoint import CheckpointFile
-from sopan.training.language_batches import Batches, Task
-from sopan.training.language_recipe import LanguageRecipe
-from sopan.training.recipe import Monitor
+from sopan.training.language_modelling import Batches, PretrainingTask
+from sopan.training.recipe import LanguageRecipe, Monitor
 
 WORDPIECE = WordPiece.of(PIECES)
 CONFIG = bert_config(width=16, depth=1, heads=2, inner=32, max_length=24, dropout=0.0, attention_dropout=0.0)
-SETTINGS = Pretraining(Task(length=24, rows=4), LanguageRecipe(6, warm_up=2, judge_every=3))
+SETTINGS = Pretraining(PretrainingTask(length=24, rows=4), LanguageRecipe(6, warm_up=2, judge_every=3))
 
 
 def store(n=80, seed=0):
@@ -121,7 +120,7 @@ def test_word_vectors_start_with_the_usual_spread_and_words_of_a_kind_together()
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_what_measures_counts_as_slow_python_does(causal):
-    model, task = untrained(causal=causal), Task(causal=causal, length=24, rows=7)
+    model, task = untrained(causal=causal), PretrainingTask(causal=causal, length=24, rows=7)
     measured = make_judge(model, store(10), task)()
     batches = Batches(store(10), WORDPIECE, replace(task, rows=1), seed=0)
     losses, right = [], []
@@ -139,4 +138,4 @@ def test_what_measures_counts_as_slow_python_does(causal):
 
 def test_where_nothing_can_be_asked_nothing_is_measured():
     unknown = PieceStore(np.full(20, WORDPIECE.specials["[UNK]"], np.uint16), np.array([0, 20]))
-    assert make_judge(untrained(), unknown, Task(length=24, rows=1))() == {}
+    assert make_judge(untrained(), unknown, PretrainingTask(length=24, rows=1))() == {}

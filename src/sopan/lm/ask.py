@@ -12,10 +12,9 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 
 from sopan.errors import ConfigError
-from sopan.text.batch import plan
+from sopan.text.batch import READ_TEXTS, plan
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import WordPiece
-from sopan.training.forward import READ_TEXTS, READ_WORDS
 from sopan.types import Float32Array, Int32Array, Int64Array
 
 LENGTHS = tuple(step << shift for shift in range(3, 14) for step in (2, 3))
@@ -145,7 +144,7 @@ def _answer(model: AnyLanguageModel, questions: list[Question]) -> Iterator[tupl
     lengths = np.array([len(question.ids) for question in questions], np.int64)
     asked = max(len(question.at) for question in questions)
     most = max(1, min(READ_TEXTS, MOST_LOGITS // (asked * len(model.wordpiece))))
-    for members, height, length in plan(lengths, LENGTHS, words=READ_WORDS, most=most):
+    for members, height, length in plan(lengths, LENGTHS, most=most):
         chosen = [questions[index] for index in members]
         rows = fill_rectangle([question.ids for question in chosen], height, length)
         at = np.zeros(height * (1 if asked == 1 else length), np.int32)  # few sizes, as of the rectangles

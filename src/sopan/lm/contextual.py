@@ -23,7 +23,6 @@ from sopan.text.batch import plan
 from sopan.text.packing import MARKS, Rows
 from sopan.text.wordpiece import Pieces
 from sopan.training.backend import make_forward
-from sopan.training.forward import READ_TEXTS, READ_WORDS
 from sopan.types import Float32Array, Int64Array, Json
 
 TEXTS_AT_ONCE = 256
@@ -204,7 +203,7 @@ def _read_group(
         parts += [(index, window) for window in windows(len(pieces.ids), room, room // 4)]
     hidden = [np.empty((len(pieces.ids), model.config.width), np.float32) for _, _, pieces in group]
     lengths = np.array([window.stop - window.start + MARKS for _, window in parts], np.int64)
-    for members, height, length in plan(lengths, LENGTHS, words=READ_WORDS, most=READ_TEXTS):
+    for members, height, length in plan(lengths, LENGTHS):
         chosen = [parts[member] for member in members]
         ids = [framed(model, group[index][2].ids[window.start : window.stop]) for index, window in chosen]
         found = states(fill_rectangle(ids, height, length))

@@ -19,10 +19,8 @@ from sopan.text.packing import Rows
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import WordPiece
 from sopan.training.devices import choose_xla
-from sopan.training.language import Judge, Look, train_language
-from sopan.training.language_batches import Batches, Task
-from sopan.training.language_recipe import LanguageRecipe
-from sopan.training.recipe import Monitor
+from sopan.training.language_modelling import Batches, Judge, Look, PretrainingTask, train_language_model
+from sopan.training.recipe import LanguageRecipe, Monitor
 from sopan.types import Encoded, Float32Array
 
 CBOW_PIECES = 20_000_000
@@ -46,7 +44,7 @@ class Pretraining:
         xla: whether XLA compiles a step on TensorFlow; None: where there is a GPU.
     """
 
-    task: Task
+    task: PretrainingTask
     recipe: LanguageRecipe
     start: Start = "cbow"
     precision: Precision = "float32"
@@ -104,11 +102,10 @@ def pretrain(
         model.network.get_layer("words").embeddings.assign(vectors)
     judge = None if held_out is None else make_judge(model, held_out, task)
     about = repr((asdict(task), settings.start, settings.precision, seed, len(store.offsets)))
-    looks = train_language(
+    looks = train_language_model(
         model.network,
         batches,
         settings.recipe,
-        pieces_per_step=task.rows * task.length,
         identity=f"{about} {int(store.offsets[-1])}{identity}",
         judge=judge,
         on_look=on_look,
@@ -135,13 +132,13 @@ def start_vectors(store: PieceStore, vocabulary: int, width: int, seed: int) -> 
     return np.where(seen, vectors * np.float32(VECTOR_SPREAD / max(spread, 1e-9)), drawn)
 
 
-def make_judge(model: LanguageModel, held_out: PieceStore, task: Task) -> Judge:
+def make_judge(model: LanguageModel, held_out: PieceStore, task: PretrainingTask) -> Judge:
     """Return what measures a model on held-out documents, always on the same blanks.
 
     It gives `loss` in nats, `accuracy`, and `perplexity`, e to the loss: over blanks of a masked model
     a pseudo-perplexity; and nothing where no piece could be asked.
     """
-    single = Task(**{**asdict(task), "rows": 1})
+    single = PretrainingTask(**{**asdict(task), "rows": 1})
     batches = Batches(held_out, model.wordpiece, single, seed=0)
     drawn = [batches(number) for number in range(min(JUDGE_ROWS, batches.batches_an_epoch))]
     drawn = [batch for batch in drawn if batch[1][1].any()]

@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
 from sopan.errors import ConfigError, DataError
 from sopan.text.arrow import Texts, as_texts
-from sopan.training.recipe import Monitor, Trained
+from sopan.training.recipe import Monitor, TrainingReport
 from sopan.types import Evidence, FloatArray, Prediction, StepOutput, StepState
 
 T = TypeVar("T")
@@ -133,7 +133,7 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
                 number and balance.
         """
 
-    def training(self) -> Trained | None:
+    def training(self) -> TrainingReport | None:
         """Tell how training in epochs went, where there was any and it is still known."""
         return None
 

@@ -23,10 +23,8 @@ from sopan.steps.language_model import LanguageModel
 from sopan.text.batch import MULTIPLE
 from sopan.text.piece_store import PieceStore
 from sopan.text.wordpiece import SPECIALS, WordPiece
-from sopan.training.language import train_language
-from sopan.training.language_batches import Batches, Task
-from sopan.training.language_recipe import LanguageRecipe
-from sopan.training.recipe import Monitor
+from sopan.training.language_modelling import Batches, PretrainingTask, train_language_model
+from sopan.training.recipe import LanguageRecipe, Monitor
 from sopan.types import Encoded
 
 SCRATCH = "scratch"
@@ -134,7 +132,7 @@ def adapted(start: Start, texts: pa.LargeStringArray, how: Adaptation, monitor: 
     store = PieceStore(encoded.ids, encoded.offsets)
     length = min(LENGTH, start.config.max_length)
     rows = max(1, min(ROWS, len(store.ids) // (2 * length)))
-    task = Task(causal=start.config.causal, length=length, rows=rows)
+    task = PretrainingTask(causal=start.config.causal, length=length, rows=rows)
     try:
         batches = Batches(store, wordpiece, task, how.seed)
     except DataError:
@@ -158,8 +156,7 @@ def _learn(
     """Make so many steps; return the seconds spent at each look."""
     warm_up = max(1, steps // 10)
     recipe = LanguageRecipe(steps, how.rate, warm_up=warm_up, decay=0.9, judge_every=every)
-    pieces = batches.task.rows * batches.task.length
-    looks = train_language(model.network, batches, recipe, pieces_per_step=pieces, monitor=monitor)
+    looks = train_language_model(model.network, batches, recipe, monitor=monitor)
     return [look.seconds for look in looks]
 
 

@@ -10,7 +10,7 @@ one window; `bert` may read a long one in several.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, get_args
@@ -34,11 +34,9 @@ from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import Clipped, bucket_lengths
 from sopan.text.intake import Intake, read_through
 from sopan.text.windows import Windows
-from sopan.training.backend import make_forward
-from sopan.training.forward import read_all
-from sopan.training.loop import train
-from sopan.training.recipe import Examples, Monitor, Recipe, Trained
-from sopan.training.score import scorer
+from sopan.training.backend import Forward, make_forward, read_all
+from sopan.training.classification import Examples, Validation, scorer, train_classifier
+from sopan.training.recipe import Monitor, Recipe, TrainingReport
 from sopan.types import Float32Array, FloatArray, StepOutput
 
 
@@ -97,7 +95,7 @@ class NetworkStep(Step):
     def _set_network(self, network: keras.Model) -> None:
         self.network_ = network
         self._programs: dict[Output, Program | None] = {}
-        self._forwards: dict[Output, Callable[..., tuple[np.ndarray, ...]]] = {}
+        self._forwards: dict[Output, Forward] = {}
 
     def _set_buckets(self, windows: Windows, most: int | None = None) -> None:
         """Choose the lengths of rectangles by the windows of the training texts.
@@ -118,7 +116,7 @@ class NetworkStep(Step):
     ) -> None:
         """Train the network on windows, each with its text's label; those of a text share its weight."""
         weights = np.asarray(self._weights(labels) / windows.counts, np.float32)
-        self.trained_ = train(
+        self.trained_ = train_classifier(
             self.network_,
             Examples(windows.clipped, labels[windows.of], weights[windows.of]),
             self.recipe(),
@@ -133,14 +131,14 @@ class NetworkStep(Step):
         of_class = compute_class_weight(self.class_weight, classes=np.unique(labels), y=labels)
         return np.asarray(of_class[labels], np.float32)
 
-    def _judge(self, validation: Labels) -> Any:
+    def _judge(self, validation: Labels) -> Validation:
         texts, names = validation
         windows = self.windows(as_texts(texts))
         place = {name: index for index, name in enumerate(self.classes_.tolist())}
         score = scorer(np.array([place[name] for name in np.asarray(names).tolist()]))
         return windows.clipped, lambda logits: score(self.intake.pooled(logits, windows))
 
-    def training(self) -> Trained | None:
+    def training(self) -> TrainingReport | None:
         """See `Step.training`; a saved model no longer knows."""
         return getattr(self, "trained_", None)
 

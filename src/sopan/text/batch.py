@@ -24,6 +24,8 @@ LENGTHS = 12
 """How many lengths of rectangles there are."""
 MULTIPLE = 8
 """Lengths are multiples of this, the width of a vector register in float32."""
+READ_WORDS, READ_TEXTS = 16_384, 256
+"""Words of a rectangle, padding included, and texts, at most, where nothing is learnt."""
 NEAR = 1.3
 """A longer rectangle takes in shorter texts if it is at most so many times as long."""
 
@@ -144,8 +146,8 @@ def plan(
     lengths: Int64Array,
     buckets: tuple[int, ...],
     *,
-    words: int,
-    most: int,
+    words: int = READ_WORDS,
+    most: int = READ_TEXTS,
     rng: np.random.Generator | None = None,
 ) -> list[tuple[Int64Array, int, int]]:
     """Share N texts out into rectangles of about equally many words.

@@ -16,12 +16,17 @@ from typing import Any, NamedTuple, TypeAlias
 import keras
 import numpy as np
 
+from sopan.text.batch import Clipped, batches, plan
 from sopan.training.devices import make_shares
+from sopan.types import FloatArray
 
-Arrays: TypeAlias = tuple[Any, ...]
-"""NumPy arrays, or tensors of the backend."""
-Loss: TypeAlias = Callable[[Any, Arrays], Any]
+Tensor: TypeAlias = Any
+"""A tensor of the backend, or a NumPy array in its place."""
+Arrays: TypeAlias = tuple[Tensor, ...]
+Loss: TypeAlias = Callable[[Any, Arrays], Tensor]
 """From a network's outputs and a batch's targets to one number, in `keras.ops`."""
+Forward: TypeAlias = Callable[..., tuple[np.ndarray, ...]]
+"""From NumPy inputs to some outputs of a network, as NumPy arrays."""
 
 
 class Stepper(NamedTuple):
@@ -64,8 +69,8 @@ def make_stepper(
     return _torch_stepper(network, loss, optimizer)
 
 
-def make_forward(network: keras.Model, outputs: Sequence[str]) -> Callable[..., tuple[np.ndarray, ...]]:
-    """Return a function from NumPy inputs to the named outputs as NumPy arrays, without dropout.
+def make_forward(network: keras.Model, outputs: Sequence[str]) -> Forward:
+    """Return a function from NumPy inputs to the named outputs, without dropout.
 
     Args:
         network: gives a dict of tensors.
@@ -79,26 +84,36 @@ def make_forward(network: keras.Model, outputs: Sequence[str]) -> Callable[..., 
     return forward
 
 
+def read_all(forward: Forward, clipped: Clipped, buckets: tuple[int, ...], width: int) -> FloatArray:
+    """Apply the first output of a forward pass to N texts: (N, `width`) float64, in their order."""
+    found = np.zeros((len(clipped.lengths), width))
+    for batch in batches(clipped, plan(clipped.lengths, buckets)):
+        found[batch.rows] = forward(batch.ids, batch.mask)[0][: len(batch.rows)]
+    return found
+
+
 # ---- TensorFlow: the variables change in place; one program takes every shape ----------------------------
 
 
-def _signature(arrays: Arrays) -> tuple[Any, ...]:
+def _signature(arrays: Arrays) -> tuple[object, ...]:
     import tensorflow as tf  # noqa: PLC0415
 
     return tuple(tf.TensorSpec([None] * np.ndim(array), np.asarray(array).dtype) for array in arrays)
 
 
-def _tensorflow_stepper(network: keras.Model, loss: Loss, optimizer: Any, xla: bool) -> Stepper:
+def _tensorflow_stepper(
+    network: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer, xla: bool
+) -> Stepper:
     import tensorflow as tf  # noqa: PLC0415
 
-    def step(inputs: Arrays, targets: Arrays) -> Any:
+    def step(inputs: Arrays, targets: Arrays) -> Tensor:
         with tf.GradientTape() as tape:
             value = loss(network(list(inputs), training=True), targets)
         variables = network.trainable_variables
         optimizer.apply(tape.gradient(value, variables), variables)
         return value
 
-    compiled: list[Callable[..., Any]] = []
+    compiled: list[Callable[..., Tensor]] = []
 
     def run(inputs: Arrays, targets: Arrays) -> float:
         if not compiled:
@@ -128,18 +143,24 @@ def _tensorflow_forward(network: keras.Model, outputs: tuple[str, ...]) -> Calla
 
 # ---- JAX: the variables travel through a pure function, and come home when asked -------------------------
 
+Tensors: TypeAlias = Sequence[Tensor]
+State: TypeAlias = tuple[Tensors, ...]
+"""Of the weights that learn, of the network's other variables, of the optimiser's."""
 
-def _jax_stepper(network: keras.Model, loss: Loss, optimizer: Any, shared: bool) -> Stepper:
+
+def _jax_stepper(
+    network: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer, shared: bool
+) -> Stepper:
     import jax  # noqa: PLC0415
 
     shares = make_shares() if shared else None
     on_each = None if shares is None else shares.on_each
 
-    def value_of(trained: Any, fixed: Any, inputs: Arrays, targets: Arrays) -> Any:
+    def value_of(trained: Tensors, fixed: Tensors, inputs: Arrays, targets: Arrays) -> tuple[Tensor, Tensors]:
         found, fixed = network.stateless_call(trained, fixed, list(inputs), training=True)
         return loss(found, targets), fixed
 
-    def step(state: Any, inputs: Arrays, targets: Arrays) -> Any:
+    def step(state: State, inputs: Arrays, targets: Arrays) -> tuple[Tensor, State]:
         trained, fixed, memory = state
         (value, fixed), gradients = jax.value_and_grad(value_of, has_aux=True)(
             trained, fixed, inputs, targets
@@ -149,11 +170,11 @@ def _jax_stepper(network: keras.Model, loss: Loss, optimizer: Any, shared: bool)
 
     compiled = jax.jit(step, donate_argnums=0, out_shardings=on_each)
     groups = (network.trainable_variables, network.non_trainable_variables, optimizer.variables)
-    state: list[Any] = []
+    state: list[State] = []
 
     def renew() -> None:
-        copied = [[jax.numpy.array(variable.value) for variable in group] for group in groups]
-        state[:] = [tuple(copied) if on_each is None else jax.device_put(tuple(copied), on_each)]
+        copied = tuple([jax.numpy.array(variable.value) for variable in group] for group in groups)
+        state[:] = [copied if on_each is None else jax.device_put(copied, on_each)]
 
     def settle() -> None:
         for group, values in zip(groups, state[0], strict=True):
@@ -174,7 +195,7 @@ def _jax_stepper(network: keras.Model, loss: Loss, optimizer: Any, shared: bool)
 def _jax_forward(network: keras.Model, outputs: tuple[str, ...]) -> Callable[[Arrays], Arrays]:
     import jax  # noqa: PLC0415
 
-    def forward(trained: Any, fixed: Any, inputs: Arrays) -> Arrays:
+    def forward(trained: Tensors, fixed: Tensors, inputs: Arrays) -> Arrays:
         found, _ = network.stateless_call(trained, fixed, list(inputs), training=False)
         return tuple(found[name] for name in outputs)
 
@@ -192,7 +213,7 @@ def _jax_forward(network: keras.Model, outputs: tuple[str, ...]) -> Callable[[Ar
 # ---- PyTorch: as written, step by step -------------------------------------------------------------------
 
 
-def _torch_stepper(network: keras.Model, loss: Loss, optimizer: Any) -> Stepper:
+def _torch_stepper(network: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer) -> Stepper:
     import torch  # noqa: PLC0415
 
     def run(inputs: Arrays, targets: Arrays) -> float:

@@ -18,18 +18,18 @@ _COMPILES = {"jax": True, "torch": False}
 """Backends that leave no choice."""
 
 
-def choose_xla(asked: bool | None) -> bool:
-    """Return whether XLA compiles a step: as asked, else where there is a GPU.
+def choose_xla(wanted: bool | None) -> bool:
+    """Return whether XLA compiles a step: as wanted, or where there is a GPU if that is None.
 
     On CPUs TensorFlow's own kernels are faster than what XLA makes.
 
     Raises:
-        ConfigError: the backend does not do as asked.
+        ConfigError: the backend has no such choice.
     """
     backend = keras.backend.backend()
     if backend not in _COMPILES:
-        return _count_gpus() > 0 if asked is None else asked
-    if asked not in (None, _COMPILES[backend]):
+        return _count_gpus() > 0 if wanted is None else wanted
+    if wanted not in (None, _COMPILES[backend]):
         raise ConfigError(
             f"{backend} {'always' if _COMPILES[backend] else 'never'} compiles by XLA",
             next_step="leave the choice out, or run with KERAS_BACKEND=tensorflow",
@@ -73,7 +73,7 @@ class Shares:
         self.on_each = NamedSharding(mesh, PartitionSpec())
         self.by_rows = NamedSharding(mesh, PartitionSpec("rows"))
 
-    def batch(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
+    def batch(self, arrays: Sequence[np.ndarray]) -> tuple[Any, ...]:
         """Share arrays out by their first axis, filled up with zeros until it divides.
 
         In a batch of a language model zeros ask for nothing: their weight is 0 too. Places in B · T stay

@@ -1,232 +1,329 @@
-"""The training loop of every neural classifier.
+"""The training loop of every network here. What is learnt is a `Task`'s affair.
 
-    each epoch: a seeded permutation -> batches of like length -> a step each -> the validation score
-    keep the best epoch; stop when no epoch gets better; go on after a stop as if there had been none
+    until the task is done:  batches -> a step of the optimiser each -> an evaluation
 
-All chance is drawn anew from (seed, epoch, batch) or lives in the network's own seeded variables, so that
-a position and the variables are all that a snapshot needs.
+A run may be stopped at any moment and goes on from its last snapshot to the very bits that it would have
+reached undisturbed: all chance is drawn anew for each batch or lives in the network's own seeded variables,
+so that a position and the variables are all that a snapshot needs.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
-from typing import Any, NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import keras
 import numpy as np
 from keras import ops
 
-from sopan.text.batch import Batch, Clipped, batches, drop_words, padding_share, plan, row_weights
-from sopan.training.backend import Arrays, Stepper, make_forward, make_stepper
-from sopan.training.forward import read_all
-from sopan.training.optimizer import WarmUpDecay, adamw
-from sopan.training.recipe import (
-    DivergedError,
-    Epoch,
-    Examples,
-    Monitor,
-    Position,
-    Recipe,
-    Score,
-    Snapshot,
-    Trained,
-)
-from sopan.training.snapshot import Variables, run_digest
-from sopan.training.watch import Watch
+from sopan.errors import ConfigError
+from sopan.training.backend import Arrays, Loss, Stepper, make_stepper
+from sopan.training.recipe import DivergedError, Monitor, Progress, Snapshot
 
 SNAPSHOT_SECONDS = 60.0
-"""A snapshot is kept so often, and at the end of every epoch."""
+"""A snapshot is kept so often, and after every evaluation."""
+PROGRESS_SECONDS = 0.5
+"""Progress is reported at most so often."""
+SMOOTHING = 0.95
+"""How much the reported loss leans on the past."""
 
 
-def cross_entropy(label_smoothing: float) -> Any:
-    """Return the weighted mean cross-entropy of a batch as a loss of `make_stepper`.
+class Evaluation(Protocol):
+    """What an evaluation found: a NamedTuple of JSON values."""
 
-    The targets are class indices (B,) int32 and weights (B,) float32.
-    """
+    def __iter__(self) -> Iterator[Any]:
+        """Return the values in the order in which the class takes them."""
 
-    def loss(outputs: Any, targets: Arrays) -> Any:
-        labels, weights = targets
-        logits = ops.cast(outputs["logits"], "float32")
-        truth = ops.one_hot(labels, logits.shape[-1])
-        truth = truth * (1 - label_smoothing) + label_smoothing / logits.shape[-1]
-        each = -ops.sum(truth * ops.log_softmax(logits), axis=-1)
-        return ops.sum(each * weights) / ops.sum(weights)
+    @property
+    def score(self) -> float | None:
+        """The one number that is shown while training goes on."""
 
-    return loss
+    def scalars(self) -> Mapping[str, float]:
+        """Return what TensorBoard draws, by name."""
 
 
-class _Run(NamedTuple):
-    """What does not change while a run goes on."""
-
-    network: keras.Model
-    optimizer: keras.optimizers.Optimizer
-    stepper: Stepper
-    examples: Examples
-    recipe: Recipe
-    buckets: tuple[int, ...]
-    seed: int
-    epochs: int
+EvaluationT = TypeVar("EvaluationT", bound=Evaluation)
 
 
-def train(
-    network: keras.Model,
-    examples: Examples,
-    recipe: Recipe,
-    buckets: tuple[int, ...],
-    *,
-    seed: int,
-    validation: tuple[Clipped, Score] | None = None,
-    monitor: Monitor | None = None,
-) -> Trained:
-    """Train a classifier; afterwards the network holds the weights of the best epoch.
+class TrainingBatch(NamedTuple):
+    """What one step learns from.
 
     Args:
-        network: from `[ids (B, T), mask (B, T)]` to a dict with `logits` (B, C).
-        examples: what to learn from.
-        recipe: how.
-        buckets: lengths of rectangles.
-        seed: decides the order of texts and which words are hidden.
-        validation: texts to stop by, and how to score their logits; without them the last epoch counts.
+        inputs: of the network, as NumPy arrays.
+        targets: of the loss, likewise.
+        words: how many it has, for the record.
+    """
+
+    inputs: Arrays
+    targets: Arrays
+    words: int
+
+
+@dataclass(slots=True)
+class Position(Generic[EvaluationT]):
+    """Where a run is: changes as it goes, and is written into snapshots.
+
+    Args:
+        batch: so many batches were learnt.
+        since: so many of them since the last evaluation.
+        loss: mean over these.
+        words: so many were read.
+        seconds: spent on learning.
+        best: which evaluation's weights are kept; -1: none.
+        evaluations: what each found.
+    """
+
+    batch: int = 0
+    since: int = 0
+    loss: float = 0.0
+    words: int = 0
+    seconds: float = 0.0
+    best: int = -1
+    evaluations: list[EvaluationT] = field(default_factory=list)
+
+
+class Task(ABC, Generic[EvaluationT]):
+    """What a network learns: which batches, which loss, how it is judged, and when it is done."""
+
+    evaluation: ClassVar[type[Any]]
+    """The class of what `evaluate` returns."""
+    unit: ClassVar[str]
+    """What `progress` counts."""
+    loss: Loss
+    """What is made small."""
+
+    @abstractmethod
+    def batches(self, at: Position[EvaluationT]) -> Iterator[TrainingBatch]:
+        """Return the batches that are left until the next evaluation; a position decides them."""
+
+    @abstractmethod
+    def evaluate(self, at: Position[EvaluationT]) -> EvaluationT:
+        """Judge the network."""
+
+    @abstractmethod
+    def is_done(self, at: Position[EvaluationT]) -> bool:
+        """Tell whether nothing is left to learn, or nothing gained by it."""
+
+    @abstractmethod
+    def progress(self, at: Position[EvaluationT]) -> tuple[int, int, int]:
+        """Return which unit this is, of how many, and how many batches are left at most."""
+
+    @abstractmethod
+    def place(self, at: Position[EvaluationT]) -> str:
+        """Name the batch that comes next, for an error."""
+
+    @abstractmethod
+    def identity(self) -> Iterable[bytes]:
+        """Yield all that decides how a run goes, but for the network and the machine."""
+
+    def is_best(self, at: Position[EvaluationT]) -> bool:
+        """Tell whether the last evaluation is the best, so that its weights count if none is better."""
+        return False
+
+    def notes(self) -> dict[str, int]:
+        """Return what may differ between a run and its continuation, under `check_notes`."""
+        return {}
+
+    def check_notes(self, notes: Mapping[str, int], at: Position[EvaluationT]) -> None:
+        """Hold that a run with these notes can be continued from a position.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+
+
+def train_network(
+    network: keras.Model,
+    task: Task[EvaluationT],
+    optimizer: keras.optimizers.Optimizer,
+    *,
+    monitor: Monitor | None = None,
+    xla: bool = False,
+    shared: bool = False,
+) -> tuple[Position[EvaluationT], KeyboardInterrupt | DivergedError | None]:
+    """Train a network, or go on with a run that was kept.
+
+    Args:
+        network: afterwards holds the weights of the best evaluation, or the last ones if none is the best.
+        task: what is learnt.
+        optimizer: with its schedule.
         monitor: who watches, and where snapshots are kept. A snapshot there is gone on from.
+        xla, shared: see `make_stepper`.
+
+    Returns:
+        How the run went, and what ended it early, if there were best weights to go back to.
 
     Raises:
-        DivergedError: the loss became infinite or NaN in the first epoch.
+        DivergedError: the loss became infinite or NaN.
         ConfigError: the snapshot is of another run.
-        KeyboardInterrupt: Ctrl-C, before the first epoch was over.
+        KeyboardInterrupt: Ctrl-C.
     """
-    monitor = monitor or Monitor()
-    first = _planned(examples, recipe, buckets, seed, 0)
-    epochs = max(recipe.epochs, math.ceil(recipe.min_steps / len(first)))
-    schedule = WarmUpDecay(recipe.learning_rate, epochs * len(first), recipe.warm_up, recipe.decay)
-    optimizer = adamw(schedule, recipe.weight_decay, recipe.rates)
-    stepper = make_stepper(network, cross_entropy(recipe.label_smoothing), optimizer)
-    run = _Run(network, optimizer, stepper, examples, recipe, buckets, seed, epochs)
-    keeper = _Keeper(run, monitor, validation)
-    interrupted, diverged = False, ""
+    stepper = make_stepper(network, task.loss, optimizer, xla=xla, shared=shared)
+    run = _Run(network, task, optimizer, stepper, monitor or Monitor())
+    stopped: KeyboardInterrupt | DivergedError | None = None
     try:
-        _learn(run, keeper, Watch(monitor, epochs, len(first)), validation)
-    except KeyboardInterrupt:
-        if keeper.position.best_epoch < 0:
+        with ThreadPoolExecutor(1) as ahead:  # the next batch is made while this one is learnt
+            while not task.is_done(run.at):
+                batches = task.batches(run.at)
+                waiting = ahead.submit(next, batches, None)
+                while (batch := waiting.result()) is not None:
+                    waiting = ahead.submit(next, batches, None)
+                    run.learn(batch)
+                run.evaluate()
+    except (KeyboardInterrupt, DivergedError) as error:
+        if run.at.best < 0:
             raise
-        interrupted = True
-    except DivergedError as error:
-        if keeper.position.best_epoch < 0:
-            raise
-        diverged = error.what
-    keeper.restore_best()
-    padding = padding_share(examples.texts.lengths, first)
-    position = keeper.position
-    return Trained(tuple(position.epochs), position.best_epoch, padding, interrupted, diverged)
+        stopped = error
+    if run.best_weights:
+        network.set_weights(run.best_weights)
+    return run.at, stopped
 
 
-def _planned(
-    examples: Examples, recipe: Recipe, buckets: tuple[int, ...], seed: int, epoch: int
-) -> list[tuple[Any, int, int]]:
-    rng = np.random.default_rng([seed, epoch])
-    lengths = examples.texts.lengths
-    return plan(lengths, buckets, words=recipe.batch_words, most=recipe.batch_texts, rng=rng)
+class _Run(Generic[EvaluationT]):
+    """One run: where it is, its best weights, its snapshots."""
 
-
-def _learn(run: _Run, keeper: _Keeper, watch: Watch, validation: tuple[Clipped, Score] | None) -> None:
-    """Go through the epochs that are left."""
-    position, forward = keeper.position, make_forward(run.network, ["logits"])
-    stretch = math.ceil(run.epochs / run.recipe.epochs)  # epochs of few batches: patience with more of them
-    patience = run.recipe.patience * stretch
-    while position.epoch < run.epochs and position.epoch - position.best_epoch <= patience:
-        planned = _planned(run.examples, run.recipe, run.buckets, run.seed, position.epoch)
-        for batch in batches(run.examples.texts, planned[position.batch :]):
-            loss = run.stepper.step(*_prepared(run, position, batch))
-            _check(loss, position)
-            position.batch, position.step = position.batch + 1, position.step + 1
-            position.loss += (loss - position.loss) / position.batch
-            watch.step(position, int(batch.mask.sum()), loss)
-            keeper.now_and_then()
-        run.stepper.settle()
-        score, log_loss = math.nan, math.nan
-        if validation is not None:
-            score, log_loss = validation[1](
-                read_all(forward, validation[0], run.buckets, run.network.output["logits"].shape[-1])
-            )
-        position.epochs.append(Epoch(position.loss, score, log_loss))
-        keeper.end_of_epoch()
-        watch.epoch(position)
-
-
-def _prepared(run: _Run, position: Position, batch: Batch) -> tuple[Arrays, Arrays]:
-    """Hide words, look labels and weights up: inputs and targets of one step."""
-    labels = np.zeros(len(batch.ids), np.int32)
-    labels[: len(batch.rows)] = run.examples.labels[batch.rows]
-    weights = row_weights(batch, run.examples.weights)
-    if run.recipe.word_dropout:
-        rng = np.random.default_rng([run.seed, position.epoch, position.batch])
-        batch = drop_words(batch, run.recipe.word_dropout, rng)
-    return (batch.ids, batch.mask), (labels, weights)
-
-
-def _check(loss: float, position: Position) -> None:
-    if not math.isfinite(loss):
-        place = f"step {position.step + 1} (epoch {position.epoch + 1}, batch {position.batch + 1})"
-        raise DivergedError(f"the loss was {loss} at {place}", next_step="lower learning_rate")
-
-
-class _Keeper:
-    """Holds the position and the best weights of a run, and keeps snapshots."""
-
-    def __init__(self, run: _Run, monitor: Monitor, validation: tuple[Clipped, Score] | None):
-        self.run = run
+    def __init__(
+        self,
+        network: keras.Model,
+        task: Task[EvaluationT],
+        optimizer: keras.optimizers.Optimizer,
+        stepper: Stepper,
+        monitor: Monitor,
+    ):
+        self.network, self.task, self.stepper = network, task, stepper
         self.checkpoint = monitor.checkpoint
-        self.judged = validation is not None
-        self.position = Position()
-        self.best: list[np.ndarray] = []
-        self._last = time.monotonic()
-        self._variables = Variables(run.network, run.optimizer, run.stepper)
-        self._identity = "" if self.checkpoint is None else _identity(run, validation)
+        self.at: Position[EvaluationT] = Position()
+        self.best_weights: list[np.ndarray] = []
+        self._variables = [*network.variables, *optimizer.variables]
+        self._identity = "" if self.checkpoint is None else _digest(network, task)
         self._resume()
+        self._watch = _Watch(task, self.at, monitor)
+        self._written = time.monotonic()
 
-    def now_and_then(self) -> None:
-        if self.checkpoint is not None and time.monotonic() - self._last >= SNAPSHOT_SECONDS:
+    def learn(self, batch: TrainingBatch) -> None:
+        """Make one step of the optimiser."""
+        at, started = self.at, time.monotonic()
+        loss = self.stepper.step(batch.inputs, batch.targets)
+        if not math.isfinite(loss):
+            where = f"the loss was {loss} at {self.task.place(at)}"
+            raise DivergedError(where, next_step="lower the learning rate")
+        at.batch, at.since, at.words = at.batch + 1, at.since + 1, at.words + batch.words
+        at.loss += (loss - at.loss) / at.since
+        at.seconds += time.monotonic() - started
+        self._watch.step(loss)
+        if time.monotonic() - self._written >= SNAPSHOT_SECONDS:
             self._write()
 
-    def end_of_epoch(self) -> None:
-        """Note whether the epoch was the best; step into the next."""
-        position = self.position
-        scores = [(epoch.score, -epoch.log_loss) for epoch in position.epochs]
-        if not self.judged or position.best_epoch < 0 or scores[-1] > scores[position.best_epoch]:
-            position.best_epoch = position.epoch
-            self.best = [np.array(array) for array in self.run.network.get_weights()]
-        position.epoch, position.batch, position.loss = position.epoch + 1, 0, 0.0
-        if self.checkpoint is not None:
-            self._write()
-
-    def restore_best(self) -> None:
-        self.run.network.set_weights(self.best)
+    def evaluate(self) -> None:
+        """Judge the network, and keep its weights if they are the best."""
+        at = self.at
+        self.stepper.settle()
+        at.evaluations.append(self.task.evaluate(at))
+        if self.task.is_best(at):
+            at.best = len(at.evaluations) - 1
+            self.best_weights = [np.array(array) for array in self.network.get_weights()]
+        at.since, at.loss = 0, 0.0
+        self._write()
+        self._watch.evaluation()
 
     def _write(self) -> None:
-        assert self.checkpoint is not None
-        arrays = self._variables.arrays()
-        arrays |= {f"best.{i}": array for i, array in enumerate(self.best)}
-        self.checkpoint.write(Snapshot(arrays, {"run": self._identity} | self.position.as_json()))
-        self._last = time.monotonic()
+        if self.checkpoint is None:
+            return
+        self.stepper.settle()
+        arrays = {f"now.{i}": np.array(ops.convert_to_numpy(v.value)) for i, v in enumerate(self._variables)}
+        arrays |= {f"best.{i}": array for i, array in enumerate(self.best_weights)}
+        position = {**asdict(self.at), "evaluations": [list(found) for found in self.at.evaluations]}
+        notes = self.task.notes()
+        self.checkpoint.write(Snapshot(arrays, {"run": self._identity, "notes": notes, "at": position}))
+        self._written = time.monotonic()
 
     def _resume(self) -> None:
         snapshot = self.checkpoint.read() if self.checkpoint else None
         if snapshot is None:
             return
-        self._variables.go_on(snapshot, self._identity)
-        position = {name: value for name, value in snapshot.position.items() if name != "run"}
-        self.position = Position.of_json(position)
-        self.best = [
-            snapshot.arrays[f"best.{i}"]
-            for i in range(len(self.run.network.weights))
-            if self.position.best_epoch >= 0
-        ]
+        if snapshot.position["run"] != self._identity:
+            raise ConfigError(
+                "the checkpoint is of another run: its texts, settings, seed or versions differ",
+                next_step="run the command as it was, or name another folder",
+            )
+        found = snapshot.position["at"]
+        evaluations = [self.task.evaluation(*values) for values in found["evaluations"]]
+        self.at = Position(**{**found, "evaluations": evaluations})
+        self.task.check_notes(snapshot.position["notes"], self.at)
+        for i, variable in enumerate(self._variables):
+            variable.assign(snapshot.arrays[f"now.{i}"])
+        self.stepper.renew()
+        kept = len(self.network.weights) if self.at.best >= 0 else 0
+        self.best_weights = [snapshot.arrays[f"best.{i}"] for i in range(kept)]
 
 
-def _identity(run: _Run, validation: tuple[Clipped, Score] | None) -> str:
-    """Return a digest of all that decides how a run goes, but for the machine."""
-    parts = [run.examples.texts] + ([validation[0]] if validation else [])
-    arrays: list[np.ndarray] = [array for part in parts for array in (part.encoded.ids, part.encoded.offsets)]
-    arrays += [run.examples.labels, run.examples.weights]
-    settings = (run.recipe, run.buckets, run.seed, run.epochs)
-    return run_digest(run.network, settings, *(array.tobytes() for array in arrays))
+def _digest(network: keras.Model, task: Task[EvaluationT]) -> str:
+    """Return a digest of a network's shapes, the versions at work, and what decides a task."""
+    shapes = [tuple(variable.shape) for variable in network.variables]
+    digest = hashlib.sha256(repr((keras.__version__, keras.backend.backend(), shapes)).encode())
+    for part in task.identity():
+        digest.update(part)
+    return digest.hexdigest()
+
+
+class _Watch(Generic[EvaluationT]):
+    """Reports how a run goes: to whoever watches, and to TensorBoard."""
+
+    def __init__(self, task: Task[EvaluationT], at: Position[EvaluationT], monitor: Monitor):
+        self._task, self._at, self._monitor = task, at, monitor
+        self._loss = 0.0
+        self._batch, self._words = at.batch, at.words
+        self._reported = self._since = time.monotonic()
+        self._writer = None
+        if monitor.logs is not None:
+            import tensorflow as tf  # noqa: PLC0415  # TensorBoard's file format, whatever the backend
+
+            self._writer = tf.summary.create_file_writer(str(monitor.logs))
+
+    def step(self, loss: float) -> None:
+        """Note one step."""
+        keep = SMOOTHING if self._at.batch > self._batch + 1 else 0.0
+        self._loss = keep * self._loss + (1 - keep) * loss
+        self._log("train/loss", loss)
+        if time.monotonic() - self._reported >= PROGRESS_SECONDS:
+            self._report()
+
+    def evaluation(self) -> None:
+        """Note the evaluation that was appended to the position."""
+        for name, value in self._at.evaluations[-1].scalars().items():
+            self._log(f"validation/{name}", value)
+        self._report()
+        if self._writer is not None:
+            self._writer.flush()
+
+    def _report(self) -> None:
+        at, now = self._at, time.monotonic()
+        seconds = max(1e-9, now - self._since)
+        speed, each = (at.words - self._words) / seconds, seconds / max(1, at.batch - self._batch)
+        done, total, left = self._task.progress(at)
+        score = at.evaluations[-1].score if at.evaluations else None
+        self._monitor.on_progress(
+            Progress(done, total, self._loss, speed, left * each, score, self._task.unit)
+        )
+        self._reported = now
+
+    def _log(self, name: str, value: float) -> None:
+        if self._writer is not None:
+            import tensorflow as tf  # noqa: PLC0415
+
+            with self._writer.as_default():
+                tf.summary.write(name, tf.constant(value, tf.float32), self._at.batch, _scalars())
+
+
+def _scalars() -> Any:
+    """Return what marks a value as a scalar; TensorBoard itself, whose helper does this, need not be here."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    kind = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
+    return tf.compat.v1.SummaryMetadata(plugin_data=kind)

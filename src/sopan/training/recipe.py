@@ -1,19 +1,21 @@
-"""What training is told and what it tells: its settings, its examples, its progress and its outcome."""
+"""Training without Keras: the settings, who watches a run, what a snapshot holds, and what comes out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy.typing as npt
 
 from sopan.errors import SopanError
-from sopan.text.batch import Clipped
-from sopan.types import Float32Array, FloatArray, Int64Array, Json
+from sopan.options.language import OptimizerName
 
 Decay: TypeAlias = Literal["cosine", "linear"]
+
+
+# ---- Settings ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,34 +54,57 @@ class Recipe:
     rates: tuple[tuple[str, float], ...] = ()
 
 
-class Examples(NamedTuple):
-    """N texts to learn from, or to stop by.
+@dataclass(frozen=True, slots=True)
+class LanguageRecipe:
+    """How a language model is trained.
+
+    The rate rises, stays, and falls in the last part ("warm-up, stable, decay"; Hu et al. 2024, "MiniCPM",
+    section 4): until it falls, how long the run will be does not matter, so that it can be made longer.
 
     Args:
-        texts: as the network reads them.
-        labels: (N,) class indices.
-        weights: (N,) float32, what each counts.
+        steps: of the optimiser.
+        learning_rate: while it is stable.
+        warm_up: steps in which it rises.
+        decay: share of the steps, the last ones, in which it falls to 0.
+        weight_decay: decoupled; biases, norms and vectors are spared.
+        optimizer: `adamw` (Loshchilov & Hutter 2019), or `muon`, which makes each matrix's step orthogonal
+            (Jordan et al. 2024; scaled as Liu et al. 2025 do, to the rates of AdamW); vectors go to Adam.
+        accumulate: batches whose gradients are added up for one change of the weights.
+        judge_every: steps between evaluations on held-out text.
     """
 
-    texts: Clipped
-    labels: Int64Array
-    weights: Float32Array
+    steps: int
+    learning_rate: float = 1e-3
+    warm_up: int = 100
+    decay: float = 0.2
+    weight_decay: float = 0.01
+    optimizer: OptimizerName = "adamw"
+    accumulate: int = 1
+    judge_every: int = 500
+
+    @property
+    def stable_until(self) -> int:
+        """The step at which the rate begins to fall."""
+        return self.steps - round(self.decay * self.steps)
+
+
+# ---- While a run goes on -----------------------------------------------------------------------
 
 
 class Progress(NamedTuple):
     """How far training is.
 
     Args:
-        epoch, epochs: the current one, from 1, and how many there will be at most.
-        unit: what is counted so: epochs, or steps where a run has no epochs.
+        done, total: of what `unit` counts: the current epoch, from 1, or how many steps were made.
         loss: of the last batches, averaged.
-        words_per_second: without padding.
-        seconds_left: if all epochs are needed.
-        validation: the last epoch's score, or None before the first.
+        words_per_second: a language model's with padding, a classifier's without.
+        seconds_left: if the run goes to its end.
+        validation: the last evaluation's score, or None before the first.
+        unit: `epoch` or `step`.
     """
 
-    epoch: int
-    epochs: int
+    done: int
+    total: int
     loss: float
     words_per_second: float
     seconds_left: float
@@ -91,7 +116,7 @@ class Progress(NamedTuple):
         minutes, seconds = divmod(round(self.seconds_left), 60)
         score = "" if self.validation is None else f", {self.validation:.4f} on validation"
         pace = f"loss {self.loss:.3f}, {self.words_per_second:,.0f} words/s, {minutes}:{seconds:02} left"
-        return f"{self.unit} {self.epoch} of {self.epochs}: {pace}{score}"
+        return f"{self.unit} {self.done} of {self.total}: {pace}{score}"
 
 
 class Snapshot(NamedTuple):
@@ -99,11 +124,11 @@ class Snapshot(NamedTuple):
 
     Args:
         arrays: by name: the variables of network and optimiser, and the best weights so far.
-        position: where it was, and what it had found.
+        position: where it was, and what it had found, as JSON values.
     """
 
     arrays: Mapping[str, npt.NDArray[Any]]
-    position: dict[str, Json]
+    position: dict[str, Any]
 
 
 class Checkpoint(Protocol):
@@ -121,7 +146,7 @@ class Monitor:
     """Who watches a training run.
 
     Args:
-        on_progress: told about twice a second.
+        on_progress: called about twice a second.
         checkpoint: where to keep snapshots, and to go on from.
         logs: folder for TensorBoard's event files.
     """
@@ -131,17 +156,30 @@ class Monitor:
     logs: Path | None = None
 
 
+class DivergedError(SopanError):
+    """The loss was no longer a number before anything worth keeping was learnt."""
+
+
+# ---- What comes out ----------------------------------------------------------------------------
+
+
 class Epoch(NamedTuple):
-    """What one epoch came to: mean loss; score and log-loss on validation texts, or NaN."""
+    """What one epoch came to: mean loss; score and log-loss on validation texts, None if there are none."""
 
     loss: float
-    score: float
-    log_loss: float
+    score: float | None
+    log_loss: float | None
+
+    def scalars(self) -> dict[str, float]:
+        """Return what TensorBoard draws, by name."""
+        if self.score is None or self.log_loss is None:
+            return {}
+        return {"score": self.score, "log_loss": self.log_loss}
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
-    """The outcome of a run; the network holds the weights of the best epoch.
+class TrainingReport:
+    """How the training of a classifier went; the network holds the weights of the best epoch.
 
     Args:
         epochs: what each came to.
@@ -157,44 +195,12 @@ class Trained:
     interrupted: bool = False
     diverged: str = ""
 
-    def as_json(self) -> dict[str, Json]:
-        """Return it as JSON values; a score that there is not is None."""
-        plain = [[value if value == value else None for value in epoch] for epoch in self.epochs]  # noqa: PLR0124
-        named = [dict(zip(Epoch._fields, epoch, strict=True)) for epoch in plain]
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values, the best epoch counted from 1."""
         return {
-            "epochs": named,
+            "epochs": [epoch._asdict() for epoch in self.epochs],
             "best_epoch": self.best_epoch + 1,
             "padding": self.padding,
             "interrupted": self.interrupted,
             "diverged": self.diverged,
         }
-
-
-class DivergedError(SopanError):
-    """The loss was no longer a number before anything worth keeping was learnt."""
-
-
-@dataclass(slots=True)
-class Position:
-    """Where a run is: changes as it goes, and is written into snapshots."""
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    loss: float = 0.0
-    best_epoch: int = -1
-    epochs: list[Epoch] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Json]:
-        """Return the position as JSON values."""
-        plain = {name: getattr(self, name) for name in ("epoch", "batch", "step", "loss", "best_epoch")}
-        return plain | {"epochs": [list(epoch) for epoch in self.epochs]}
-
-    @classmethod
-    def of_json(cls, value: Mapping[str, Json]) -> Position:
-        """Take back what `as_json` gave."""
-        return cls(**{**value, "epochs": [Epoch(*epoch) for epoch in value["epochs"]]})
-
-
-Score = Callable[[FloatArray], tuple[float, float]]
-"""From validation logits (N, C) to a score to maximise and the log-loss that decides between equals."""

@@ -26,10 +26,8 @@ from sopan.text.piece_store import PieceStore, write_store
 from sopan.text.wordpiece import WordPiece
 from sopan.training.checkpoint import CheckpointFile
 from sopan.training.devices import check_rows, choose_xla, idle_gpus
-from sopan.training.language import Look
-from sopan.training.language_batches import Batches, Task
-from sopan.training.language_recipe import LanguageRecipe
-from sopan.training.recipe import Monitor
+from sopan.training.language_modelling import Batches, Look, PretrainingTask
+from sopan.training.recipe import LanguageRecipe, Monitor
 from sopan.types import Json
 from sopan.usecases.corpus import CorpusReading
 from sopan.usecases.inputs import check_out
@@ -112,7 +110,7 @@ def chosen_settings(
     """
     room = config.max_length - length
     shift = max(room, 0) if options.shift is None else options.shift
-    task = Task(
+    task = PretrainingTask(
         causal=config.causal,
         length=length,
         rows=options.rows,

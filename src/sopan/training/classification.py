@@ -1,0 +1,203 @@
+"""The training of every neural classifier: batches of texts of like length, early stopping.
+
+    each epoch: a seeded permutation -> batches -> a step each -> the validation score
+
+The best epoch is kept, and training stops when no epoch gets better.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeAlias
+
+import keras
+import numpy as np
+from keras import ops
+from scipy.special import log_softmax
+from sklearn.metrics import f1_score
+
+from sopan.text.batch import Batch, Clipped, batches, drop_words, padding_share, plan, row_weights
+from sopan.text.labels import IMBALANCED, imbalance
+from sopan.training.backend import Arrays, Loss, Tensor, make_forward, read_all
+from sopan.training.loop import Position, Task, TrainingBatch, train_network
+from sopan.training.optimizer import WarmUpDecay, adamw
+from sopan.training.recipe import DivergedError, Epoch, Monitor, Recipe, TrainingReport
+from sopan.types import Float32Array, FloatArray, Int64Array
+
+Score: TypeAlias = Callable[[FloatArray], tuple[float, float]]
+"""From validation logits (N, C) to a score to maximise and the log-loss that decides between equals."""
+Validation: TypeAlias = tuple[Clipped, Score]
+"""Texts to stop by, and how to score their logits."""
+
+
+class Examples(NamedTuple):
+    """N texts to learn from.
+
+    Args:
+        texts: as the network reads them.
+        labels: (N,) class indices.
+        weights: (N,) float32, what each counts.
+    """
+
+    texts: Clipped
+    labels: Int64Array
+    weights: Float32Array
+
+
+def cross_entropy(label_smoothing: float) -> Loss:
+    """Return the weighted mean cross-entropy of a batch as a loss of `make_stepper`.
+
+    The targets are class indices (B,) int32 and weights (B,) float32.
+    """
+
+    def loss(outputs: dict[str, Tensor], targets: Arrays) -> Tensor:
+        labels, weights = targets
+        logits = ops.cast(outputs["logits"], "float32")
+        truth = ops.one_hot(labels, logits.shape[-1])
+        truth = truth * (1 - label_smoothing) + label_smoothing / logits.shape[-1]
+        each = -ops.sum(truth * ops.log_softmax(logits), axis=-1)
+        return ops.sum(each * weights) / ops.sum(weights)
+
+    return loss
+
+
+def scorer(labels: Int64Array) -> Score:
+    """Return how to score the logits (N, C) of validation texts with these labels (N,).
+
+    Accuracy, or macro-F1 where the classes are imbalanced; and the log-loss.
+    """
+    imbalanced = imbalance(np.bincount(labels)) > IMBALANCED
+
+    def score(logits: FloatArray) -> tuple[float, float]:
+        best = logits.argmax(axis=1)
+        reached = f1_score(labels, best, average="macro") if imbalanced else (best == labels).mean()
+        log_loss = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean()
+        return float(reached), float(log_loss)
+
+    return score
+
+
+def train_classifier(
+    network: keras.Model,
+    examples: Examples,
+    recipe: Recipe,
+    buckets: tuple[int, ...],
+    *,
+    seed: int,
+    validation: Validation | None = None,
+    monitor: Monitor | None = None,
+) -> TrainingReport:
+    """Train a classifier; afterwards the network holds the weights of the best epoch.
+
+    Args:
+        network: from `[ids (B, T), mask (B, T)]` to a dict with `logits` (B, C).
+        examples: what to learn from.
+        recipe: how.
+        buckets: lengths of rectangles.
+        seed: decides the order of texts and which words are hidden.
+        validation: what to stop by; without it the last epoch counts.
+        monitor: who watches, and where snapshots are kept. A snapshot there is gone on from.
+
+    Raises:
+        DivergedError: the loss became infinite or NaN in the first epoch.
+        ConfigError: the snapshot is of another run.
+        KeyboardInterrupt: Ctrl-C, before the first epoch was over.
+    """
+    task = Classification(network, examples, recipe, buckets, seed, validation)
+    steps = task.epochs * len(task.first)
+    schedule = WarmUpDecay(recipe.learning_rate, steps, recipe.warm_up, recipe.decay)
+    optimizer = adamw(schedule, recipe.weight_decay, recipe.rates)
+    at, stopped = train_network(network, task, optimizer, monitor=monitor)
+    return TrainingReport(
+        epochs=tuple(at.evaluations),
+        best_epoch=at.best,
+        padding=padding_share(examples.texts.lengths, task.first),
+        interrupted=isinstance(stopped, KeyboardInterrupt),
+        diverged=stopped.what if isinstance(stopped, DivergedError) else "",
+    )
+
+
+class Classification(Task[Epoch]):
+    """Learning to tell classes apart; see `train_classifier` for the arguments."""
+
+    evaluation, unit = Epoch, "epoch"
+
+    def __init__(
+        self,
+        network: keras.Model,
+        examples: Examples,
+        recipe: Recipe,
+        buckets: tuple[int, ...],
+        seed: int,
+        validation: Validation | None,
+    ):
+        self.examples, self.recipe, self.buckets, self.seed = examples, recipe, buckets, seed
+        self.validation = validation
+        self.first = self.plan(0)
+        self.epochs = max(recipe.epochs, math.ceil(recipe.min_steps / len(self.first)))
+        self.patience = recipe.patience * math.ceil(self.epochs / recipe.epochs)  # of epochs of few batches
+        self.loss = cross_entropy(recipe.label_smoothing)
+        self._forward, self._classes = make_forward(network, ["logits"]), network.output["logits"].shape[-1]
+
+    def plan(self, epoch: int) -> list[tuple[Int64Array, int, int]]:
+        """Return the rectangles of an epoch in their order."""
+        rng = np.random.default_rng([self.seed, epoch])
+        sizes = {"words": self.recipe.batch_words, "most": self.recipe.batch_texts}
+        return plan(self.examples.texts.lengths, self.buckets, **sizes, rng=rng)
+
+    def batches(self, at: Position[Epoch]) -> Iterator[TrainingBatch]:
+        """Return the batches that are left of the epoch."""
+        epoch, start = len(at.evaluations), at.since
+        left = batches(self.examples.texts, self.plan(epoch)[start:])
+        return (self._prepared(batch, [self.seed, epoch, number]) for number, batch in enumerate(left, start))
+
+    def _prepared(self, batch: Batch, seed: list[int]) -> TrainingBatch:
+        """Hide words, look labels and weights up."""
+        labels = np.zeros(len(batch.ids), np.int32)
+        labels[: len(batch.rows)] = self.examples.labels[batch.rows]
+        weights = row_weights(batch, self.examples.weights)
+        if self.recipe.word_dropout:
+            batch = drop_words(batch, self.recipe.word_dropout, np.random.default_rng(seed))
+        return TrainingBatch((batch.ids, batch.mask), (labels, weights), int(batch.mask.sum()))
+
+    def evaluate(self, at: Position[Epoch]) -> Epoch:
+        """Score the validation texts."""
+        if self.validation is None:
+            return Epoch(at.loss, None, None)
+        texts, score = self.validation
+        return Epoch(at.loss, *score(read_all(self._forward, texts, self.buckets, self._classes)))
+
+    def is_best(self, at: Position[Epoch]) -> bool:
+        """Tell whether the last epoch has the best score, or there is none to go by."""
+        if self.validation is None or at.best < 0:
+            return True
+        return _rank(at.evaluations[-1]) > _rank(at.evaluations[at.best])
+
+    def is_done(self, at: Position[Epoch]) -> bool:
+        """Tell whether all epochs are over, or too many since the best."""
+        done = len(at.evaluations)
+        return done >= self.epochs or done - at.best > self.patience
+
+    def progress(self, at: Position[Epoch]) -> tuple[int, int, int]:
+        """Return which epoch this is, of how many, and how many batches are left at most."""
+        done = len(at.evaluations)
+        return min(done + 1, self.epochs), self.epochs, (self.epochs - done) * len(self.first) - at.since
+
+    def place(self, at: Position[Epoch]) -> str:
+        """Name the batch that comes next."""
+        return f"step {at.batch + 1} (epoch {len(at.evaluations) + 1}, batch {at.since + 1})"
+
+    def identity(self) -> Iterator[bytes]:
+        """Yield settings, texts, labels and weights."""
+        yield repr((self.recipe, self.buckets, self.seed, self.epochs)).encode()
+        for texts in [self.examples.texts, *([self.validation[0]] if self.validation else [])]:
+            yield texts.encoded.ids.tobytes()
+            yield texts.encoded.offsets.tobytes()
+        yield self.examples.labels.tobytes()
+        yield self.examples.weights.tobytes()
+
+
+def _rank(epoch: Epoch) -> tuple[float, float]:
+    """Return what an epoch is compared by: its score, and the log-loss among equals."""
+    return epoch.score or 0.0, -(epoch.log_loss or 0.0)
