@@ -217,7 +217,7 @@ def test_a_corpus_that_fills_no_batch_is_refused(desk, monkeypatch, capsys) -> N
 def test_a_stale_vocabulary_is_not_taken_for_another_corpus(desk, monkeypatch, capsys) -> None:
     """The vocabulary in the work folder is the corpus' own: a run on other texts finds its own pieces."""
     from sopan.options.language import NewModelOptions
-    from sopan.usecases.corpus import CorpusReading
+    from sopan.usecases.inputs import CorpusReading
     from sopan.usecases.pretraining import find_vocabulary
 
     options = NewModelOptions(vocabulary=100)

@@ -26,8 +26,7 @@ from sopan.storage.atomic import folder_lock
 from sopan.text.read import read_corpus
 from sopan.text.wordpiece import WordPiece
 from sopan.types import BoolArray, Json
-from sopan.usecases.corpus import CorpusReading
-from sopan.usecases.inputs import check_out, clean_split, labelled_parts
+from sopan.usecases.inputs import CorpusReading, check_out, clean_split, labelled_parts
 from sopan.usecases.pretraining import (
     TrainingAccount,
     Workplace,

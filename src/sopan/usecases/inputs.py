@@ -1,26 +1,35 @@
-"""What several use cases do first: split a corpus, read further texts, check steps and folders."""
+"""What several use cases do first: check steps and folders, read and split texts, stream corpora."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import replace
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sopan.errors import ConfigError, DataError
 from sopan.options.base import listed
 from sopan.options.classify import TuneOptions
-from sopan.options.data import SplitOptions, TokenRule
+from sopan.options.data import SplitOptions, TextOptions, TokenRule
 from sopan.runtime.network import NETWORKS
 from sopan.steps import STEPS, check_backend, step_class
 from sopan.text.audit import Audit, audit_corpus, remove_leaks
-from sopan.text.read import read_texts
+from sopan.text.duplicates import canonical
+from sopan.text.read import read_texts, stream_texts
 from sopan.text.split import check_parts, dedupe_unlabelled, make_split
 from sopan.types import Corpus, Labelled, Split
+
+if TYPE_CHECKING:  # brings the library tokenizers in
+    from sopan.text.wordpiece import WordPiece
+
+TRAINED_ON = 200_000
+"""Documents that a vocabulary is made from, at most: the first ones of each file, in equal shares."""
 
 
 class CleanSplit(NamedTuple):
@@ -109,3 +118,85 @@ def check_steps(steps: Sequence[str] | str) -> tuple[str, ...]:
     if twice:
         raise ConfigError(f"the step {min(twice)} is named twice")
     return tuple(steps)
+
+
+# ---- corpora of language models ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusReading:
+    """A corpus of files, and which part of it is held out.
+
+    Args:
+        paths: CSV, TSV, JSONL, Parquet or text files, plain or compressed; each row or line is a document.
+        reading: how to read them; its `text` names the column.
+        held_out: share of the documents that teach nothing; which ones, their own text decides, so that two
+            equal documents are on the same side.
+        barred: texts that stand on neither side, as texts of an exam; spaces and case make no difference.
+    """
+
+    paths: tuple[str, ...]
+    reading: TextOptions = TextOptions()
+    held_out: float = 0.005
+    barred: pa.LargeStringArray | None = None
+
+    def __post_init__(self) -> None:
+        if not self.paths:
+            raise ConfigError("no corpus was named")
+        if not 0 <= self.held_out <= 0.5:
+            raise ConfigError(f"a share of {self.held_out} cannot be held out", next_step="0.005 is usual")
+
+    def batches(self, *, held_out: bool) -> Iterator[pa.LargeStringArray]:
+        """Stream the documents of one side, some thousands at a time."""
+        barred = None if self.barred is None else _folded(self.barred)
+        for path in self.paths:
+            for batch in stream_texts(path, self.reading):
+                texts = batch.column("text")
+                if barred is not None:
+                    known = pc.is_in(_folded(texts), value_set=barred)
+                    texts = texts.filter(pc.invert(known))
+                mine = [_apart(text, self.held_out) == held_out for text in texts.to_pylist()]
+                yield texts.filter(pa.array(mine, pa.bool_()))
+
+    def texts(self, most: int = TRAINED_ON) -> Iterator[str]:
+        """Stream the documents that teach, at most so many, in equal shares of the files."""
+        share = -(-most // len(self.paths))
+        for path in self.paths:
+            one, left = replace(self, paths=(path,)), share
+            for batch in one.batches(held_out=False):
+                yield from batch.slice(0, left).to_pylist()
+                left -= len(batch)
+                if left <= 0:
+                    break
+
+    def about(self, wordpiece: WordPiece) -> dict[str, object]:
+        """Return what tells a store of this corpus from others."""
+        pieces = zlib.crc32("\n".join(wordpiece.pieces).encode())
+        rules = [*wordpiece.rules, pieces]
+        return {**self.made_of(), "rules": rules}
+
+    def made_of(self) -> dict[str, object]:
+        """Return what tells this corpus from others, without a look into the files.
+
+        Raises:
+            DataError: a file is missing.
+        """
+        files = []
+        for path in self.paths:
+            try:
+                status = Path(path).stat()
+            except OSError as error:
+                raise DataError(f"cannot be read ({error.strerror})", where=path) from error
+            files.append([path, status.st_size, status.st_mtime_ns])
+        barred = None if self.barred is None else zlib.crc32("\n".join(self.barred.to_pylist()).encode())
+        return {"files": files, "text": self.reading.text, "held_out": self.held_out, "barred": barred}
+
+
+def _folded(texts: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Return texts in canonical form and lower case: an uncased model reads no others."""
+    return pc.utf8_lower(canonical(texts))
+
+
+def _apart(text: str, share: float) -> bool:
+    """Say whether a document is held out."""
+    return zlib.crc32(text.encode()) < share * 2**32

@@ -29,8 +29,7 @@ from sopan.training.devices import check_rows, choose_xla, idle_gpus
 from sopan.training.language_modelling import Batches, Look, PretrainingTask
 from sopan.training.recipe import LanguageRecipe, Monitor
 from sopan.types import Json
-from sopan.usecases.corpus import CorpusReading
-from sopan.usecases.inputs import check_out
+from sopan.usecases.inputs import CorpusReading, check_out
 
 
 class TrainingAccount(TypedDict):
