@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup setup-dev setup-bench setup-peers demo test gates check bench bench-smoke lock clean
+.PHONY: help setup setup-dev setup-bench setup-peers demo test gates check bench bench-smoke wheel-check lock clean
 
 help:
 	@echo "make demo   set up, fetch real reviews, compare the steps, write a report"
@@ -67,6 +67,10 @@ bench: setup-bench
 
 bench-smoke: setup-bench
 	$(BIN)/python bench/run.py --smoke
+
+# Build the wheel, install it without extras into a fresh environment, and use it there.
+wheel-check: setup-dev
+	$(BIN)/python recipes/check_wheel.py
 
 # Hash-locked, for every platform and Python that we support, without an index address. Whole, hence --no-deps.
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
