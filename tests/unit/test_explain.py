@@ -31,7 +31,7 @@ from sopan.fit.explain import (
 from sopan.steps import make_step
 from sopan.text.tokenize import tokenize
 from sopan.usecases import explain
-from sopan.usecases.explanation_page import explanation_page, pieces, shade_of
+from sopan.usecases.explanation_page import explanation_page, shade_of, stretches
 
 TEXT = "A warm film,\nbut lost: warm!"
 
@@ -297,7 +297,7 @@ def test_the_page_holds_every_character_of_the_text_and_no_markup_of_its():
 
 @pytest.mark.parametrize("text", [TEXT, "我爱北京 and 北京", "", "zzz", NASTY])
 def test_the_pieces_make_the_text(bow, text):
-    cut = pieces(text, explain(bow, text)["words"])
+    cut = stretches(text, explain(bow, text)["words"])
     assert "".join(piece.text for piece in cut).replace("⟨U+202E⟩", "\u202e") == text
 
 

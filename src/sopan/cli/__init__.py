@@ -41,12 +41,12 @@ from sopan.options.language import (
 
 COMMANDS = (
     Command("compare", CompareOptions, show="show:comparison"),
-    Command("audit", AuditOptions, show="show:audit"),
+    Command("audit", AuditOptions, show="show:findings"),
     Command("train", TrainOptions, show="show:training"),
     Command("evaluate", EvaluateOptions, show="show:evaluation"),
     Command("predict", PredictOptions, show="show:prediction"),
     Command("explain", ExplainOptions, show="show:explanation"),
-    Command("neighbors", NeighborsOptions, show="show_language:neighbors"),
+    Command("neighbors", NeighborsOptions, show="show_language:near_words"),
     Command("embed", EmbedOptions, show="show:embedding"),
     Command("export", ExportOptions, show="show:files"),
     Command("data", FetchOptions, "sopan.usecases:fetch_data", show="show:entries"),
@@ -69,20 +69,22 @@ app = typer.Typer(
 for command in COMMANDS:
     command.add_to(app)
 
-lm = typer.Typer(help="Hold language models side by side.", rich_markup_mode=None, no_args_is_help=True)
-lm.callback()(lambda: None)
+lm_app = typer.Typer(help="Hold language models side by side.", rich_markup_mode=None, no_args_is_help=True)
+lm_app.callback()(lambda: None)
 Command(
     "compare", CompareObjectivesOptions, "sopan.usecases:compare_objectives", show="show_language:objectives"
-).add_to(lm)
-app.add_typer(lm, name="lm")
+).add_to(lm_app)
+app.add_typer(lm_app, name="lm")
 
-presets = typer.Typer(
+presets_app = typer.Typer(
     help="List the ready-made BERTs, or fetch one.", rich_markup_mode=None, invoke_without_command=True
 )
-listing = Command("presets", ListPresetsOptions, "sopan.usecases:list_presets", show="show_language:presets")
-presets.callback()(listing.function(group=True))
-Command("get", GetPresetOptions, "sopan.usecases:get_preset", show="show:entries").add_to(presets)
-app.add_typer(presets, name="presets")
+listing = Command(
+    "presets", ListPresetsOptions, "sopan.usecases:list_presets", show="show_language:preset_list"
+)
+presets_app.callback()(listing.function(group=True))
+Command("get", GetPresetOptions, "sopan.usecases:get_preset", show="show:entries").add_to(presets_app)
+app.add_typer(presets_app, name="presets")
 
 
 @app.callback(invoke_without_command=True)

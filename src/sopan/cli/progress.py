@@ -6,18 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import Progress as Bars
-from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from sopan.options.base import LookEntry, Message, Progress
+from sopan.options.base import LookEntry, Message, ProgressCallback
 
 
 @contextmanager
-def show_progress() -> Iterator[Progress]:
+def show_progress() -> Iterator[ProgressCallback]:
     """Show a line for each part of the work (how far, best so far, time taken), and one for each look."""
     columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.fields[part]:<10}"), TimeElapsedColumn())
     console = Console(stderr=True, highlight=False)
-    bars = Bars(*columns, TextColumn("{task.description}"), console=console)
+    bars = Progress(*columns, TextColumn("{task.description}"), console=console)
     tasks: dict[str, TaskID] = {}
     scores: dict[str, list[float]] = {}
 

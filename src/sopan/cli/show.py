@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sopan.text.audit_report import AuditReport
     from sopan.types import Json
     from sopan.usecases.explaining import ExplainedText, ExplainedWord, TopWord
-    from sopan.usecases.predicting import TextPrediction, WrittenRows
+    from sopan.usecases.predicting import PredictedText, WrittenRows
 
 FOR = ((0.6, "bold white on blue"), (0.25, "bold bright_blue"), (0.08, "bright_blue"))
 AGAINST = ((0.6, "bold black on yellow"), (0.25, "bold yellow"), (0.08, "yellow"))
@@ -51,7 +51,7 @@ def comparison(found: Comparison, _: CompareOptions) -> None:
     out.print(Text(f"\n{written}"))
 
 
-def audit(found: AuditReport, _: AuditOptions) -> None:
+def findings(found: AuditReport, _: AuditOptions) -> None:
     """Print what an audit found."""
     out.print(audit_table(found))
 
@@ -85,7 +85,7 @@ def _scores(scores: dict[str, Json], title: str) -> None:
 # ---- predictions, files, entries -----------------------------------------------------------------
 
 
-def prediction(found: TextPrediction | WrittenRows, _: Options) -> None:
+def prediction(found: PredictedText | WrittenRows, _: Options) -> None:
     """Print one text's classes, most probable first, and what the model did not read; or where a file is."""
     if "out" in found:
         print(f"{found['rows']:,} predictions in {found['out']}")

@@ -148,7 +148,7 @@ def generated(found: Generated, _: Options) -> None:
     out.print(Text.assemble((escape_for_display(found.prompt), "bold"), rest))
 
 
-def neighbors(found: Sequence[NearWord], _: Options) -> None:
+def near_words(found: Sequence[NearWord], _: Options) -> None:
     """Print each word's cosine, and where it was found in context its sentence, the word standing out."""
     for one in found:
         if "sentence" not in one:
@@ -160,7 +160,7 @@ def neighbors(found: Sequence[NearWord], _: Options) -> None:
         out.print(line + Text.assemble(before, (word, "bold"), behind))
 
 
-def presets(found: Sequence[PresetEntry], _: Options) -> None:
+def preset_list(found: Sequence[PresetEntry], _: Options) -> None:
     """Print each preset's name, size, whether it is here, and what it is."""
     for preset in found:
         here = "here" if preset["folder"] else "get"

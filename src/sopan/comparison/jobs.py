@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 from sopan import errors
 from sopan.errors import SopanError
-from sopan.options.base import Progress
+from sopan.options.base import ProgressCallback
 from sopan.types import BoolArray, FloatArray, Json
 
 COMMAND = """
@@ -63,7 +63,9 @@ class Worker:
                 text=True,
             )
 
-    def run(self, settings: dict[str, Json], progress: Progress, measured: Callable[[], None]) -> Outcome:
+    def run(
+        self, settings: dict[str, Json], progress: ProgressCallback, measured: Callable[[], None]
+    ) -> Outcome:
         """Let it begin, and wait for its outcome.
 
         Ctrl-C reaches the worker too. It then stops tuning and goes on with its best setting; one that has
@@ -103,7 +105,7 @@ class Worker:
         with suppress(BrokenPipeError):
             self._process.communicate()
 
-    def _listen(self, progress: Progress, measured: Callable[[], None]) -> SopanError | None:
+    def _listen(self, progress: ProgressCallback, measured: Callable[[], None]) -> SopanError | None:
         """Pass the worker's messages on until it ends; return the error that it named, if any."""
         assert self._process.stdout is not None
         failure, interrupts = None, 0
@@ -150,7 +152,7 @@ class Workers:
         for worker in self._started.values():
             worker.end()
 
-    def run(self, step: str, settings: dict[str, Json], progress: Progress) -> Outcome:
+    def run(self, step: str, settings: dict[str, Json], progress: ProgressCallback) -> Outcome:
         """Run a step; see `Worker.run`."""
         following = self._steps[self._steps.index(step) + 1 :][:1]
 

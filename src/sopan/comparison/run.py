@@ -26,7 +26,7 @@ from sopan.comparison.worker import write_part
 from sopan.errors import MissingExtraError, needs_extra
 from sopan.fit.intervals import accuracy_interval
 from sopan.fit.tune import Budget, tuning_metric
-from sopan.options.base import Progress
+from sopan.options.base import ProgressCallback
 from sopan.options.data import TokenRule
 from sopan.storage.atomic import write_atomic
 from sopan.storage.strict_json import dump_json
@@ -68,7 +68,7 @@ def run_comparison(
     unlabelled: pa.LargeStringArray | None,
     plan: Plan,
     out: Path,
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> tuple[dict[str, Json], pa.Table]:
     """Compare the plan's steps on one split; models go to `out/models`.
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sopan.options.language import Precision, Start
+from sopan.options.language import InitialVectors, Precision
 from sopan.steps.embedding import CbowSettings, train_word_vectors
 from sopan.steps.encoder_config import EncoderConfig
 from sopan.steps.language_model import LanguageModel
@@ -46,7 +46,7 @@ class Pretraining:
 
     task: PretrainingTask
     recipe: LanguageRecipe
-    start: Start = "cbow"
+    start: InitialVectors = "cbow"
     precision: Precision = "float32"
     seed: int = 0
     xla: bool | None = None

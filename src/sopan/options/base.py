@@ -190,7 +190,7 @@ class Message(TypedDict, total=False):
     look: LookEntry
 
 
-Progress = Callable[[str, Message], None]
+ProgressCallback = Callable[[str, Message], None]
 """Told which part of the work goes on (a step's name, `read`, `audit`, …) and what is to be said of it."""
 
 
@@ -202,7 +202,7 @@ def no_progress(part: str, message: Message) -> None:
 class ProgressOptions(Options):
     """Whom to tell how far the work is: from Python a function, on the command line standard error."""
 
-    progress: Progress = field(default=no_progress, compare=False, repr=False)
+    progress: ProgressCallback = field(default=no_progress, compare=False, repr=False)
 
 
 # ---- functions of options ------------------------------------------------------------------------

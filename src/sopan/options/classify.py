@@ -16,14 +16,14 @@ ExportFormat = Literal["word2vec", "projector", "savedmodel", "keras", "openvino
 GraphPrecision = Literal["float32", "bfloat16", "int8"]
 """What a graph computes in."""
 
-Data = Annotated[
+_Data = Annotated[
     Place,
     Option(
         "CSV, TSV, JSONL, Parquet (plain, .gz, .zst), a folder of class folders, or a name (imdb).",
         argument=True,
     ),
 ]
-Model = Annotated[Place, Option("A model folder, as `sopan train` writes.", argument=True)]
+_Model = Annotated[Place, Option("A model folder, as `sopan train` writes.", argument=True)]
 
 
 # ---- labelled texts ------------------------------------------------------------------------------
@@ -33,7 +33,7 @@ Model = Annotated[Place, Option("A model folder, as `sopan train` writes.", argu
 class AuditOptions(ReadOptions, SplitOptions):
     """Look for duplicates, leaks between splits, conflicting labels, empties and imbalance."""
 
-    data: Data
+    data: _Data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class TuneOptions(ReadOptions, SplitOptions, ProgressOptions):
 class CompareOptions(TuneOptions):
     """Train every step on the same texts, print the leaderboard, write a report."""
 
-    data: Data
+    data: _Data
     out: Annotated[Place | None, Option("Folder to write; runs/<name> unless given.")] = None
     _: KW_ONLY
     steps: Annotated[
@@ -73,7 +73,7 @@ class TrainOptions(TuneOptions):
     """Tune and fit one step, measure it on the test part, and write a model folder."""
 
     step: Annotated[str, Option("A step, maybe with a variant: bow, attention:local.", argument=True)]
-    data: Data
+    data: _Data
     out: Annotated[Place, Option("Model folder to write.")]
     _: KW_ONLY
     checkpoint: Annotated[
@@ -86,8 +86,8 @@ class TrainOptions(TuneOptions):
 class EvaluateOptions(ReadOptions):
     """Measure a saved model on every labelled text of DATA."""
 
-    model: Model
-    data: Data
+    model: _Model
+    data: _Data
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class FetchOptions(Options):
 class PredictOptions(TextOptions):
     """Classify one text, or stream a file of any size to a file of predictions."""
 
-    model: Model
+    model: _Model
     words: Annotated[str | None, Option("One text to classify.", "[TEXT]", argument=True)] = None
     _: KW_ONLY
     file: Annotated[Place | None, Option("A table of texts instead.")] = None
@@ -136,7 +136,7 @@ class ExplainOptions(Options):
 class EmbedOptions(TextOptions):
     """Write one vector for each text: columns row and vector."""
 
-    model: Model
+    model: _Model
     file: Annotated[Place, Option("A table of texts.")]
     out: Annotated[Place, Option("A .parquet file to write.")]
 
@@ -145,7 +145,7 @@ class EmbedOptions(TextOptions):
 class ExportOptions(TextOptions):
     """Write a model's word vectors, or its whole network, in another tool's format."""
 
-    model: Model
+    model: _Model
     out: Annotated[Place, Option("File (word2vec, keras, onnx) or folder (projector, savedmodel, openvino).")]
     _: KW_ONLY
     format: Annotated[

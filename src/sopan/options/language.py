@@ -18,26 +18,26 @@ PairTask = Literal["none", "next", "order"]
 
 OptimizerName = Literal["adamw", "muon"]
 
-Start = Literal["random", "cbow"]
+InitialVectors = Literal["random", "cbow"]
 """Where the vectors of pieces begin."""
 
 Precision = Literal["float32", "bfloat16"]
 """What a network computes in while it is trained; its weights are float32."""
 
-Corpus = Annotated[
+_Corpus = Annotated[
     Sequence[Place],
     Option("Files of texts: CSV, JSONL, Parquet, or one text a line.", argument=True),
 ]
-ModelOut = Annotated[Place, Option("Model folder to write.")]
-Vocabulary = Annotated[int | str, Option("How many pieces to find, or a vocab.txt or tokenizer.json.")]
-Width = Annotated[int, Option("Of the encoder.", at_least=1)]
-Depth = Annotated[int, Option("Blocks of the encoder.", at_least=1)]
-Heads = Annotated[int, Option("Of each block.", at_least=1)]
-Rows = Annotated[int, Option("Rows of a batch.", at_least=1)]
-Length = Annotated[int, Option("Pieces of a row.", at_least=16)]
-LearningRate = Annotated[float, Option("While it is stable.", at_least=1e-8, at_most=1)]
-HeldOut = Annotated[float, Option("Share of the texts to measure on.")]
-AnyModel = Annotated[object, Option("A preset, a folder of a BERT, or a BERT's name on the hub.")]
+_ModelOut = Annotated[Place, Option("Model folder to write.")]
+_Vocabulary = Annotated[int | str, Option("How many pieces to find, or a vocab.txt or tokenizer.json.")]
+_Width = Annotated[int, Option("Of the encoder.", at_least=1)]
+_Depth = Annotated[int, Option("Blocks of the encoder.", at_least=1)]
+_Heads = Annotated[int, Option("Of each block.", at_least=1)]
+_Rows = Annotated[int, Option("Rows of a batch.", at_least=1)]
+_Length = Annotated[int, Option("Pieces of a row.", at_least=16)]
+_LearningRate = Annotated[float, Option("While it is stable.", at_least=1e-8, at_most=1)]
+_HeldOut = Annotated[float, Option("Share of the texts to measure on.")]
+_AnyModel = Annotated[object, Option("A preset, a folder of a BERT, or a BERT's name on the hub.")]
 """From Python, a `LanguageModel` that is loaded, too."""
 
 
@@ -48,11 +48,11 @@ AnyModel = Annotated[object, Option("A preset, a folder of a BERT, or a BERT's n
 class LearnOptions(TextOptions, SeedOptions, ProgressOptions):
     """How a language model learns from a corpus."""
 
-    rows: Rows = 32
+    rows: _Rows = 32
     accumulate: Annotated[int, Option("Batches of a step.", at_least=1)] = 1
     steps: Annotated[int | None, Option("Of the optimiser; else --epochs counts.", at_least=1)] = None
     epochs: Annotated[float, Option("Passes over the corpus.")] = 1.0
-    learning_rate: LearningRate = 1e-3
+    learning_rate: _LearningRate = 1e-3
     warm_up: Annotated[int, Option("Steps in which the rate rises.", at_least=0)] = 100
     decay: Annotated[
         float, Option("Share of the steps, the last ones, in which it falls.", at_least=0, at_most=1)
@@ -65,7 +65,7 @@ class LearnOptions(TextOptions, SeedOptions, ProgressOptions):
     whole_words: Annotated[bool, Option("Hide whole words, or single pieces.")] = True
     precision: Annotated[Precision, Option("float32 or bfloat16.")] = "float32"
     xla: Annotated[bool | None, Option("Compile by XLA on TensorFlow; unless told, on a GPU only.")] = None
-    held_out: HeldOut = 0.005
+    held_out: _HeldOut = 0.005
     look_every: Annotated[int, Option("Steps between measurements.", at_least=1)] = 500
     work: Annotated[Place | None, Option("Folder to go on from after a stop; OUT.work unless given.")] = None
 
@@ -74,17 +74,17 @@ class LearnOptions(TextOptions, SeedOptions, ProgressOptions):
 class NewModelOptions(LearnOptions):
     """What a language model is that begins anew."""
 
-    vocabulary: Vocabulary = 12_000
+    vocabulary: _Vocabulary = 12_000
     lowercase: Annotated[
         bool, Option("Fold to lower case.", off="cased", off_help="Keep upper and lower case apart.")
     ] = True
-    width: Width = 256
-    depth: Depth = 4
-    heads: Heads = 4
+    width: _Width = 256
+    depth: _Depth = 4
+    heads: _Heads = 4
     max_length: Annotated[int, Option("Places that it knows.", at_least=16)] = 256
     dropout: Annotated[float, Option("While training.", at_least=0.0, at_most=0.95)] = 0.0
-    length: Length = 128
-    start: Annotated[Start, Option("Word vectors begin as cbow learns them, or random.")] = "cbow"
+    length: _Length = 128
+    start: Annotated[InitialVectors, Option("Word vectors begin as cbow learns them, or random.")] = "cbow"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +113,8 @@ class LabelledOptions(TextOptions, SplitOptions):
 class PretrainOptions(NewModelOptions):
     """Pre-train a language model on any text; the same command goes on where a stopped one was."""
 
-    corpus: Corpus
-    out: ModelOut
+    corpus: _Corpus
+    out: _ModelOut
     _: KW_ONLY
     objective: Annotated[Objective, Option("masked: fill blanks; causal: predict the next piece.")] = "masked"
     pairs: Annotated[
@@ -127,30 +127,30 @@ class AdaptOptions(LearnOptions, LabelledOptions):
     """Adapt a BERT to a text, new words included, and say honestly what that is worth."""
 
     preset: Annotated[Place, Option("A preset, a folder or a hub id.", argument=True)]
-    corpus: Corpus
-    out: ModelOut
+    corpus: _Corpus
+    out: _ModelOut
     _: KW_ONLY
     words: Annotated[int, Option("Frequent words that become pieces, at most.", at_least=0)] = 1000
     length: Annotated[
         int | None, Option("Pieces of a row; 128 unless given, or as many as the preset reads.", at_least=16)
     ] = None
-    learning_rate: LearningRate = 3e-4
-    held_out: HeldOut = 0.01
+    learning_rate: _LearningRate = 3e-4
+    held_out: _HeldOut = 0.01
 
 
 @dataclass(frozen=True)
 class CompareObjectivesOptions(NewModelOptions, LabelledOptions):
     """Train a masked and a causal model of one size on one text; let both fill the same blanks."""
 
-    corpus: Corpus
+    corpus: _Corpus
     _: KW_ONLY
-    vocabulary: Vocabulary = 8000
-    width: Width = 128
-    depth: Depth = 2
-    heads: Heads = 2
-    length: Length = 64
-    rows: Rows = 64
-    held_out: HeldOut = 0.01
+    vocabulary: _Vocabulary = 8000
+    width: _Width = 128
+    depth: _Depth = 2
+    heads: _Heads = 2
+    length: _Length = 64
+    rows: _Rows = 64
+    held_out: _HeldOut = 0.01
     work: Annotated[Place | None, Option("Folder to keep both models in, and to go on from.")] = None
 
 
@@ -163,7 +163,7 @@ class FillOptions(Options):
 
     text: Annotated[str, Option("A text with [MASK] for each blank.", "TEXT", argument=True)]
     _: KW_ONLY
-    model: AnyModel = "sopan-mini"
+    model: _AnyModel = "sopan-mini"
     top: Annotated[int, Option("How many candidates and fillings.", at_least=1)] = 5
     pieces: Annotated[
         int | Sequence[int] | str, Option("Pieces of the words, of all blanks or of each.", "N[,N…]")
@@ -193,7 +193,7 @@ class ScoreOptions(TextOptions):
     words: Annotated[str | None, Option("One text to score.", "[TEXT]", argument=True)] = None
     _: KW_ONLY
     file: Annotated[Place | None, Option("A table of texts instead.")] = None
-    model: AnyModel = "sopan-mini"
+    model: _AnyModel = "sopan-mini"
     method: Annotated[
         str | None,
         Option(

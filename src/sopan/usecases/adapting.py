@@ -35,7 +35,7 @@ from sopan.usecases.pretraining import (
     look_entry,
     new_encoder,
     publish,
-    train,
+    train_language_model,
     with_steps,
 )
 
@@ -96,7 +96,7 @@ def adapt(options: AdaptOptions) -> Adapted:
         store, apart = place.stores(documents, begin.wordpiece, progress)
         settings = with_steps(settings, store, begin.wordpiece, options)
         blanks = _held_out_blanks(documents, before.wordpiece, options.seed)
-        found = train(
+        found = train_language_model(
             place, store, apart, begin.wordpiece, begin.config, settings, begin=begin, progress=progress
         )
         account = publish(found, options.out, settings, documents.paths)
@@ -147,7 +147,7 @@ def compare_objectives(options: CompareObjectivesOptions) -> Objectives:
         for objective, (config, given) in chosen.items():
             settings = with_steps(given, store, wordpiece, options)
             place = Workplace(folder / objective)
-            found = train(place, store, apart, wordpiece, config, settings, progress=progress)
+            found = train_language_model(place, store, apart, wordpiece, config, settings, progress=progress)
             models[objective] = found.model
             looks[objective] = [look_entry(look) for look in found.looks]
             if exam is not None:

@@ -24,11 +24,11 @@ LEVELS = 6
 """Shades of a colour, the strongest last."""
 MOST_WEIGHTS = 2_000_000
 """Attention weights that a page carries, one byte each; of longer texts it shows the first words' only."""
-MOST_CLASSES = 20
+COLOURING_CLASSES = 20
 """So many of the most probable classes can colour the words."""
 
 
-class Piece(NamedTuple):
+class Stretch(NamedTuple):
     """A stretch of the text: of one word (its index), or of what is none (None)."""
 
     text: str
@@ -50,8 +50,8 @@ def explanation_page(found: ExplainedText) -> str:
         **found,
         sopan=sopan.__version__,
         ranked=ranked,
-        pieces=pieces(found["text"], found["words"]),
-        script_data=_as_script(_for_script(found, [name for name, _ in ranked[:MOST_CLASSES]])),
+        pieces=stretches(found["text"], found["words"]),
+        script_data=_as_script(_for_script(found, [name for name, _ in ranked[:COLOURING_CLASSES]])),
         style=Markup(style),
         script=Markup(script),
         style_digest=digest(style),
@@ -59,7 +59,7 @@ def explanation_page(found: ExplainedText) -> str:
     )
 
 
-def pieces(text: str, words: Sequence[ExplainedWord]) -> list[Piece]:
+def stretches(text: str, words: Sequence[ExplainedWord]) -> list[Stretch]:
     """Cut a text into its words and what lies between; what two words share belongs to the later one's start.
 
     Args:
@@ -71,12 +71,12 @@ def pieces(text: str, words: Sequence[ExplainedWord]) -> list[Piece]:
     for i, word in enumerate(words):
         end = min(word["end"], words[i + 1]["start"]) if i + 1 < len(words) else word["end"]
         if word["start"] > at:
-            cut.append(Piece(escape_for_display(text[at : word["start"]]), None, ""))
+            cut.append(Stretch(escape_for_display(text[at : word["start"]]), None, ""))
         shade = shade_of(word["support"] / strongest if strongest else 0.0, read=word["read"])
-        cut.append(Piece(escape_for_display(text[word["start"] : end]), i, shade))
+        cut.append(Stretch(escape_for_display(text[word["start"] : end]), i, shade))
         at = end
     if at < len(text):
-        cut.append(Piece(escape_for_display(text[at:]), None, ""))
+        cut.append(Stretch(escape_for_display(text[at:]), None, ""))
     return cut
 
 

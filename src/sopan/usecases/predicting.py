@@ -11,7 +11,7 @@ from sopan.options.classify import PredictOptions
 
 
 @final
-class TextPrediction(TypedDict):
+class PredictedText(TypedDict):
     """The classes of one text."""
 
     predicted: str
@@ -29,7 +29,7 @@ class WrittenRows(TypedDict):
 
 
 @takes(PredictOptions)
-def predict(options: PredictOptions) -> TextPrediction | WrittenRows:
+def predict(options: PredictOptions) -> PredictedText | WrittenRows:
     """Classify one text, or stream predictions for a file of any size to a `.parquet`, `.csv` or `.jsonl`.
 
     Raises:

@@ -16,8 +16,8 @@ from sopan.lm.card import describe_model
 from sopan.lm.hugging_face import FILES, save_hugging_face
 from sopan.lm.pretrain import Pretrained, Pretraining
 from sopan.lm.pretrain import pretrain as run_pretraining
-from sopan.options.base import LookEntry, Progress, takes
-from sopan.options.language import LearnOptions, NewModelOptions, PairTask, PretrainOptions, Start
+from sopan.options.base import LookEntry, ProgressCallback, takes
+from sopan.options.language import InitialVectors, LearnOptions, NewModelOptions, PairTask, PretrainOptions
 from sopan.steps.encoder_config import EncoderConfig, bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.storage.atomic import check_replaceable, folder_lock, write_atomic
@@ -64,7 +64,9 @@ def pretrain(options: PretrainOptions) -> TrainingAccount:
         wordpiece = find_vocabulary(documents, options, place.folder)
         store, apart = place.stores(documents, wordpiece, options.progress)
         settings = with_steps(settings, store, wordpiece, options)
-        found = train(place, store, apart, wordpiece, config, settings, progress=options.progress)
+        found = train_language_model(
+            place, store, apart, wordpiece, config, settings, progress=options.progress
+        )
         return publish(found, options.out, settings, documents.paths)
 
 
@@ -92,7 +94,7 @@ def chosen_settings(
     *,
     length: int,
     pairs: PairTask = "none",
-    start: Start = "random",
+    start: InitialVectors = "random",
 ) -> Pretraining:
     """Check settings as a user gives them, before any text is read.
 
@@ -170,7 +172,7 @@ class Workplace:
         return cls(check_out(Path(f"{out}.work") if work is None else work))
 
     def stores(
-        self, corpus: CorpusReading, wordpiece: WordPiece, progress: Progress
+        self, corpus: CorpusReading, wordpiece: WordPiece, progress: ProgressCallback
     ) -> tuple[PieceStore, PieceStore | None]:
         """Cut the corpus into pieces on the disk, or open what was cut: what teaches, what measures."""
         about = corpus.about(wordpiece)
@@ -189,7 +191,7 @@ class Workplace:
         return CheckpointFile(self.folder / "run.safetensors")
 
 
-def train(
+def train_language_model(
     place: Workplace,
     store: PieceStore,
     apart: PieceStore | None,
@@ -198,7 +200,7 @@ def train(
     settings: Pretraining,
     *,
     begin: LanguageModel | None = None,
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> Pretrained:
     """Train a language model in a workplace, or go on with what is kept there."""
     if idle := idle_gpus():
