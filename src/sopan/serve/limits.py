@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import re
 from collections.abc import Callable, Coroutine
@@ -12,6 +11,8 @@ from typing import Any, ClassVar
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
+
+from sopan.storage.strict_json import JsonError, parse_json
 
 MOST_BYTES = 256 << 10
 MOST_TEXTS = 32
@@ -150,15 +151,9 @@ def strict_json(content: bytes) -> Any:
     if text.count("[") + text.count("{") > DEEPEST and _depth(text) > DEEPEST:
         raise not_json(f"it has more than {DEEPEST} levels")
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_constant,
-            parse_int=_integer,
-            parse_float=_float,
-        )
-    except (ValueError, RecursionError) as error:
-        raise not_json("it cannot be read") from error
+        value = parse_json(text, parse_int=_integer, parse_float=_float)
+    except JsonError as error:
+        raise not_json(error.reason) from error
     if _SUSPICIOUS.search(text):
         _check_characters(value)
     return value
@@ -174,17 +169,6 @@ def _depth(text: str) -> int:
         elif mark in "]}":
             level -= 1
     return deepest
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise not_json("a key stands twice in an object")
-    return found
-
-
-def _constant(name: str) -> Any:
-    raise not_json("NaN and Infinity are no numbers of JSON")
 
 
 def _integer(digits: str) -> int:

@@ -28,7 +28,7 @@ from sopan.steps.bert_layout import (
 from sopan.steps.encoder_config import EncoderConfig, bert_config
 from sopan.steps.stored_tensors import KERAS_HUB, stored_tensors
 from sopan.storage.strict_json import read_json
-from sopan.storage.tensors import Stored
+from sopan.storage.tensors import StoredTensor
 from sopan.text.piece_rules import Accents
 from sopan.text.wordpiece import WordPiece
 from sopan.types import Float32Array
@@ -247,7 +247,7 @@ def _from_keras_hub(folder: Path) -> WordPiece:
 
 
 def _weights(
-    tensors: Mapping[str, Stored], config: EncoderConfig, vocabulary: int
+    tensors: Mapping[str, StoredTensor], config: EncoderConfig, vocabulary: int
 ) -> tuple[dict[str, Float32Array], bool, tuple[str, ...], tuple[str, ...]]:
     """Return the weights, whether there is a pooler, the heads that are missing, and unused names."""
     names = [plain_name(name) for name in tensors]

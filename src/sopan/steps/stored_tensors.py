@@ -15,7 +15,7 @@ import numpy as np
 from sopan.errors import ModelFolderError
 from sopan.steps.bert_layout import google_name, keras_hub_name
 from sopan.storage.strict_json import read_json
-from sopan.storage.tensors import Stored, open_safetensors, unreadable
+from sopan.storage.tensors import StoredTensor, open_safetensors, unreadable
 from sopan.training.quiet import quiet
 from sopan.types import Array
 
@@ -24,7 +24,7 @@ KERAS_HUB = "model.weights.h5"
 _KINDS = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
 
 
-def stored_tensors(folder: Path) -> dict[str, Stored]:
+def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     """Find a folder's tensors, under Hugging Face's names.
 
     Raises:
@@ -55,7 +55,7 @@ def stored_tensors(folder: Path) -> dict[str, Stored]:
     )
 
 
-def _sharded(index: Path, read: Callable[[Path], dict[str, Stored]]) -> dict[str, Stored]:
+def _sharded(index: Path, read: Callable[[Path], dict[str, StoredTensor]]) -> dict[str, StoredTensor]:
     """Follow an index to the files beside it; each tensor is taken from the file that the index names."""
     listed = read_json(index).get("weight_map")
     if not isinstance(listed, dict) or not all(isinstance(file, str) for file in listed.values()):
@@ -75,7 +75,7 @@ def _not_installed(path: Path, what: str, library: str, install: str) -> ModelFo
     return ModelFolderError(f"is {what}, and {library} is not installed", where=str(path), next_step=install)
 
 
-def _pytorch(path: Path) -> dict[str, Stored]:
+def _pytorch(path: Path) -> dict[str, StoredTensor]:
     """Read what PyTorch wrote, its weights only: nothing in the file is executed."""
     try:
         import torch  # noqa: PLC0415
@@ -94,13 +94,13 @@ def _pytorch(path: Path) -> dict[str, Stored]:
         return lambda: np.asarray(tensor.detach().float().numpy())
 
     return {
-        str(name): Stored(tuple(tensor.shape), kinds.get(tensor.dtype, str(tensor.dtype)), fetch(tensor))
-        for name, tensor in tensors.items()
-        if isinstance(tensor, torch.Tensor)
+        str(name): StoredTensor(tuple(found.shape), kinds.get(found.dtype, str(found.dtype)), fetch(found))
+        for name, found in tensors.items()
+        if isinstance(found, torch.Tensor)
     }
 
 
-def _checkpoint(prefix: Path) -> dict[str, Stored]:
+def _checkpoint(prefix: Path) -> dict[str, StoredTensor]:
     """Read a TensorFlow 1 checkpoint; what the optimiser kept is passed over."""
     try:
         with quiet():
@@ -114,7 +114,7 @@ def _checkpoint(prefix: Path) -> dict[str, Stored]:
     except Exception as error:  # TensorFlow's errors share no narrower base with ValueError and the like
         raise unreadable(prefix, error) from error
 
-    def stored(name: str) -> Stored:
+    def stored(name: str) -> StoredTensor:
         turned = name.endswith("/kernel")
         shape, kind = tuple(shapes[name]), dtypes[name].name
 
@@ -122,7 +122,7 @@ def _checkpoint(prefix: Path) -> dict[str, Stored]:
             array = np.asarray(reader.get_tensor(name))
             return array.T if turned else array
 
-        return Stored(shape[::-1] if turned else shape, _KINDS.get(kind, kind), fetch)
+        return StoredTensor(shape[::-1] if turned else shape, _KINDS.get(kind, kind), fetch)
 
     return {
         google_name(name): stored(name)
@@ -131,14 +131,14 @@ def _checkpoint(prefix: Path) -> dict[str, Stored]:
     }
 
 
-def _keras_hub(folder: Path) -> dict[str, Stored]:
+def _keras_hub(folder: Path) -> dict[str, StoredTensor]:
     """Read what KerasHub wrote: the encoder, and the head that fills blanks from a file of its own."""
     try:
         import h5py  # type: ignore[import-untyped]  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise _not_installed(folder / KERAS_HUB, "KerasHub's format", "h5py", "pip install h5py") from error
 
-    def stored(dataset: h5py.Dataset, name: str) -> Stored:
+    def stored(dataset: h5py.Dataset, name: str) -> StoredTensor:
         turned = name.endswith(".weight") and not name.endswith("_embeddings.weight")
         shape, kind = _heads_side_by_side(dataset.shape, name), dataset.dtype.name
 
@@ -146,9 +146,9 @@ def _keras_hub(folder: Path) -> dict[str, Stored]:
             array = np.asarray(dataset).reshape(shape)
             return array.T if turned else array
 
-        return Stored(shape[::-1] if turned else shape, _KINDS.get(kind, kind), fetch)
+        return StoredTensor(shape[::-1] if turned else shape, _KINDS.get(kind, kind), fetch)
 
-    found: dict[str, Stored] = {}
+    found: dict[str, StoredTensor] = {}
     for path in (folder / KERAS_HUB, folder / "task.weights.h5"):
         names: list[str] = []
         try:

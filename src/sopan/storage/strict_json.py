@@ -14,6 +14,14 @@ LARGEST_JSON = 1 << 26
 """Bytes of a file that `read_json` takes."""
 
 
+class JsonError(ValueError):
+    """A text is no strict JSON; `reason` says why without repeating any of it."""
+
+    def __init__(self, what: str, reason: str = "it cannot be read"):
+        super().__init__(what)
+        self.reason = reason
+
+
 def parse_json(
     text: str,
     *,
@@ -27,7 +35,7 @@ def parse_json(
         parse_int, parse_float: make a number of its digits, as for `json.loads`.
 
     Raises:
-        ValueError: why it cannot be read, in one phrase.
+        JsonError: why it cannot be read, in one phrase.
     """
     try:
         return json.loads(
@@ -39,9 +47,9 @@ def parse_json(
         )
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
-        raise ValueError(f"not valid JSON: {error.msg} at {place}") from error
+        raise JsonError(f"not valid JSON: {error.msg} at {place}") from error
     except RecursionError as error:
-        raise ValueError("JSON nested too deeply") from error
+        raise JsonError("JSON nested too deeply") from error
 
 
 def parse_object(content: bytes | memoryview[Any], where: Path) -> dict[str, Any]:
@@ -107,9 +115,9 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
         repeated = [repr(key) for key, count in Counter(key for key, _ in pairs).items() if count > 1]
-        raise ValueError(f"the key {', '.join(repeated)} is given twice")
+        raise JsonError(f"the key {', '.join(repeated)} is given twice", "a key stands twice in an object")
     return value
 
 
 def _refuse_constant(name: str) -> Never:
-    raise ValueError(f"{name} is not JSON")
+    raise JsonError(f"{name} is not JSON", "NaN and Infinity are no numbers of JSON")

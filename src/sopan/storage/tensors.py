@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from safetensors.numpy import save_file
 from sopan.errors import ModelFolderError, damaged
 from sopan.storage.manifest import Buffer
 from sopan.storage.strict_json import parse_object
-from sopan.types import Json
+from sopan.types import Array, Arrays
 
 DTYPES = {
     "BOOL": "bool",
@@ -34,28 +34,29 @@ DTYPES = {
 }
 """The kinds of array a step may keep, under the names of the format."""
 
-KINDS = ("F16", "BF16", "F32", "F64")
+WEIGHT_KINDS = ("F16", "BF16", "F32", "F64")
 """The kinds of number that a weight may be made of, under the names of safetensors."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredTensor:
     """A tensor that is not read yet; `np.asarray` reads it, as float32.
 
     Args:
         shape: its shape.
-        kind: one of `KINDS`, or another name where it holds something else.
+        kind: one of `WEIGHT_KINDS`, or another name where it holds something else.
         fetch: reads it.
     """
 
     shape: tuple[int, ...]
     kind: str
-    fetch: Callable[[], npt.NDArray[Any]]
+    fetch: Callable[[], Array]
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        if self.kind not in KINDS:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
+        if self.kind not in WEIGHT_KINDS:
             raise ModelFolderError(
-                f"a weight is stored as {self.kind}", next_step=f"kinds that can be read: {', '.join(KINDS)}"
+                f"a weight is stored as {self.kind}",
+                next_step=f"kinds that can be read: {', '.join(WEIGHT_KINDS)}",
             )
         array = np.asarray(self.fetch(), np.float32 if dtype is None else dtype)
         if not np.isfinite(array).all():
@@ -63,7 +64,7 @@ class Stored:
         return array
 
 
-def write_tensors(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> None:
+def write_tensors(arrays: Arrays, path: Path) -> None:
     """Write named arrays.
 
     Raises:
@@ -81,7 +82,7 @@ def write_tensors(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> None:
     path.chmod(path.parent.stat().st_mode & 0o666)  # the library lets nobody else read it
 
 
-def read_tensors(content: Buffer, where: Path) -> dict[str, npt.NDArray[Any]]:
+def read_tensors(content: Buffer, where: Path) -> dict[str, Array]:
     """Return named arrays as views of `content`.
 
     Args:
@@ -98,41 +99,38 @@ def read_tensors(content: Buffer, where: Path) -> dict[str, npt.NDArray[Any]]:
     header.pop("__metadata__", None)
     data = content[8 + length :]
     arrays, end = {}, 0
-    for name, entry in sorted(header.items(), key=_begin):
-        shape, dtype, (begin, end_of_entry) = _layout(entry, name, where)
-        if begin != end or end_of_entry - begin != math.prod(shape) * dtype.itemsize:
-            raise damaged(where, f"the place of the array {name!r} does not fit its shape")
-        end = end_of_entry
+    for place in sorted(_place(name, entry, where) for name, entry in header.items()):
+        if place.begin != end or place.end - end != math.prod(place.shape) * place.dtype.itemsize:
+            raise damaged(where, f"the place of the array {place.name!r} does not fit its shape")
+        end = place.end
         if end > len(data):
             break
-        arrays[name] = np.frombuffer(data[begin:end], dtype).reshape(shape)
+        arrays[place.name] = np.frombuffer(data[place.begin : end], place.dtype).reshape(place.shape)
     if end != len(data):
-        raise damaged(where, f"its header tells of {end:,} bytes and the file holds {len(data):,}")
+        raise damaged(where, f"its header describes {end:,} bytes and the file holds {len(data):,}")
     return arrays
 
 
-def _begin(item: tuple[str, Json]) -> tuple[int, int]:
-    """Order arrays by their place in the file; `_layout` refuses what has none."""
-    try:
-        begin, end = item[1]["data_offsets"]
-        return int(begin), int(end)
-    except (TypeError, KeyError, ValueError):
-        return -1, -1
+class _Place(NamedTuple):
+    """Where an array of the header lies in the data."""
+
+    begin: int
+    end: int
+    name: str
+    dtype: np.dtype[np.generic]
+    shape: list[int]
 
 
-def _layout(entry: Json, name: str, where: Path) -> tuple[list[int], np.dtype[Any], tuple[int, int]]:
-    """Check one entry of the header and return the array's shape, dtype and place."""
-    try:
-        shape, (begin, end) = list(entry["shape"]), entry["data_offsets"]
-        dtype = np.dtype(DTYPES[entry["dtype"]])
-    except (TypeError, KeyError, ValueError) as error:
-        raise damaged(where, f"the array {name!r} is not described as the format asks") from error
-    if any(type(number) is not int or number < 0 for number in (*shape, begin, end)):
-        raise damaged(where, f"the array {name!r} has a size that is not a whole number")
-    return shape, dtype, (begin, end)
+def _place(name: str, entry: object, where: Path) -> _Place:
+    """Check one entry of the header."""
+    match entry:
+        case {"dtype": str(kind), "shape": [*shape], "data_offsets": [begin, end]} if kind in DTYPES:
+            if all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
+                return _Place(begin, end, name, np.dtype(DTYPES[kind]), shape)
+    raise damaged(where, f"the array {name!r} is not described as the format asks")
 
 
-def open_safetensors(path: Path) -> dict[str, Stored]:
+def open_safetensors(path: Path) -> dict[str, StoredTensor]:
     """Open one file; the library checks its header against the file's size."""
     try:
         opened: Any = safe_open(path, framework="numpy")
@@ -140,11 +138,11 @@ def open_safetensors(path: Path) -> dict[str, Stored]:
     except (SafetensorError, OSError) as error:
         raise unreadable(path, error) from error
 
-    def fetch(name: str) -> Callable[[], npt.NDArray[Any]]:
+    def fetch(name: str) -> Callable[[], Array]:
         return lambda: np.asarray(opened.get_tensor(name))
 
     return {
-        name: Stored(tuple(found.get_shape()), str(found.get_dtype()), fetch(name))
+        name: StoredTensor(tuple(found.get_shape()), str(found.get_dtype()), fetch(name))
         for name, found in slices.items()
     }
 
