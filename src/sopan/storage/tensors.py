@@ -54,10 +54,8 @@ class StoredTensor:
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         if self.kind not in WEIGHT_KINDS:
-            raise ModelFolderError(
-                f"a weight is stored as {self.kind}",
-                next_step=f"kinds that can be read: {', '.join(WEIGHT_KINDS)}",
-            )
+            known = f"kinds that can be read: {', '.join(WEIGHT_KINDS)}"
+            raise ModelFolderError(f"a weight is stored as {self.kind}", next_step=known)
         array = np.asarray(self.fetch(), np.float32 if dtype is None else dtype)
         if not np.isfinite(array).all():
             raise ModelFolderError("a weight is NaN or infinite", next_step="fetch the folder anew")
