@@ -37,7 +37,7 @@ class Reviews:
 
     def pieces(self) -> Any:
         """Return the windows (N, at most `LENGTH`) that the texts are read in."""
-        from sopan.text.windows import cut_windows  # noqa: PLC0415
+        from sopan.text.intake import cut_windows  # noqa: PLC0415
 
         pieces = wordpiece()
         marks = {"cls": pieces.id_of("[CLS]"), "sep": pieces.id_of("[SEP]")}
@@ -116,7 +116,7 @@ def sopan_masked(path: str, n: int, precision: str) -> Work:
     from sopan.steps.bert_start import Start  # noqa: PLC0415
     from sopan.steps.language_model import LanguageModel  # noqa: PLC0415
     from sopan.steps.presets import preset_bert  # noqa: PLC0415
-    from sopan.text.piece_store import PieceStore  # noqa: PLC0415
+    from sopan.text.packing import PieceStore  # noqa: PLC0415
     from sopan.training.backend import make_stepper  # noqa: PLC0415
     from sopan.training.language_modelling import Batches, PretrainingTask, language_loss  # noqa: PLC0415
     from sopan.training.optimizer import make_optimizer  # noqa: PLC0415

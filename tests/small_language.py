@@ -15,7 +15,7 @@ from keras import ops
 
 from sopan.steps.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
-from sopan.text.masking import mask_pieces, next_pieces
+from sopan.text.objectives import mask_pieces, next_pieces
 from sopan.text.packing import Sequences, fill_rows
 from sopan.text.wordpiece import SPECIALS, WordPiece
 from sopan.training.backend import make_stepper

@@ -18,7 +18,7 @@ import keras, numpy as np
 from small_language import PIECES, sentences
 from sopan.steps.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
-from sopan.text.piece_store import PieceStore
+from sopan.text.packing import PieceStore
 from sopan.text.wordpiece import WordPiece
 from sopan.training.language_modelling import train_language_model
 from sopan.training.language_modelling import Batches, PretrainingTask

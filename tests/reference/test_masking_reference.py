@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sopan.text.masking import HIDDEN, REPLACED, mask_pieces
+from sopan.text.objectives import HIDDEN, REPLACED, mask_pieces
 from sopan.text.packing import Rows
 
 VOCABULARY, MASK = 60, 4

@@ -16,8 +16,7 @@ from sopan.errors import ConfigError, DataError
 from sopan.lm.adapt import LEAST_COUNT, grow, new_words
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.text.arrow import as_texts
-from sopan.text.packing import Sequences, fill_rows
-from sopan.text.piece_store import IDS
+from sopan.text.packing import IDS, Sequences, fill_rows
 from sopan.text.wordpiece import WordPiece
 
 TINY = {"steps": 3, "rows": 2}

@@ -13,7 +13,7 @@ from sopan.errors import ConfigError
 from sopan.options.language import PretrainOptions
 from sopan.steps.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
-from sopan.text.piece_store import PieceStore
+from sopan.text.packing import PieceStore
 from sopan.text.wordpiece import WordPiece
 from sopan.training import devices
 from sopan.training.language_modelling import Batches, PretrainingTask, train_language_model

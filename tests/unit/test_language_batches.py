@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sopan.errors import ConfigError, DataError
-from sopan.text.piece_store import PieceStore
+from sopan.text.packing import PieceStore
 from sopan.text.wordpiece import SPECIALS, WordPiece
 from sopan.training.language_modelling import Batches, PretrainingTask
 

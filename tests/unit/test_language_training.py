@@ -11,8 +11,7 @@ from small_language import PIECES, sentences
 from sopan.errors import ConfigError
 from sopan.steps.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
-from sopan.text.packing import Rows
-from sopan.text.piece_store import PieceStore
+from sopan.text.packing import PieceStore, Rows
 from sopan.text.wordpiece import WordPiece
 from sopan.training import loop
 from sopan.training.backend import make_stepper

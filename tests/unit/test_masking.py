@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sopan.text.masking import mask_pieces, next_pieces
+from sopan.text.objectives import mask_pieces, next_pieces
 from sopan.text.packing import Rows, cut_sequences, fill_rows, pack
 
 CLS, SEP, MASK, FIRST, V = 2, 3, 4, 5, 105

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sopan.text.packing import LEAST, MARKS, Sequences, cut_sequences, fill_rows, pack
+from sopan.text.packing import LEAST, Sequences, cut_sequences, fill_rows, pack
+from sopan.text.wordpiece import MARKS
 
 CLS, SEP = 101, 102
 

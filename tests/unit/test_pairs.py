@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sopan.text.objectives import SHORTEST, make_pairs
 from sopan.text.packing import Rows, Sequences, fill_rows
-from sopan.text.pairs import SHORTEST, make_pairs
 
 CLS, SEP = 1, 2
 LENGTH = 48

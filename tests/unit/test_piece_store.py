@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from sopan.text.arrow import as_texts
-from sopan.text.piece_store import ABOUT, IDS, OFFSETS, open_store, write_store
+from sopan.text.packing import ABOUT, IDS, OFFSETS, open_store, write_store
 from sopan.text.wordpiece import SPECIALS, WordPiece
 
 LETTERS = [*"abcdefghij", *(f"##{letter}" for letter in "abcdefghij")]

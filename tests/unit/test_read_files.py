@@ -18,9 +18,9 @@ import zstandard
 
 from sopan.errors import ConfigError, DataError
 from sopan.options.data import ReadOptions, TextOptions
+from sopan.text.formats import ROW
 from sopan.text.parquet import ParquetTable, write_parquet
 from sopan.text.read import check_unchanged, read_corpus, read_texts, stream_texts
-from sopan.text.table import ROW
 
 ROWS = [("a warm and funny film", "good"), ("two dull hours", "bad")] * 3
 CSV = "text,label\n" + "".join(f"{text},{label}\n" for text, label in ROWS)

@@ -11,7 +11,7 @@ import pytest
 
 from sopan.errors import DataError
 from sopan.options.data import ReadOptions, TextOptions
-from sopan.text.files import printable
+from sopan.text.display import printable
 from sopan.text.read import read_corpus, read_texts, stream_texts
 
 
@@ -164,8 +164,8 @@ def test_class_with_one_example(tmp_path):
 
 
 def test_display_escapes_what_would_mislead():
-    assert printable("safe\u202etxt.exe") == "safe\\u202etxt.exe"
-    assert printable("zero\u200bwidth\x07") == "zero\\u200bwidth\\x07"
+    assert printable("safe\u202etxt.exe") == "safe⟨U+202E⟩txt.exe"
+    assert printable("zero\u200bwidth\x07") == "zero⟨U+200B⟩width⟨U+0007⟩"
     assert printable("two\nlines") == "two lines"
     assert printable("x" * 100) == "x" * 60 + "…"
     assert printable("আমি বাংলায় গান গাই") == "আমি বাংলায় গান গাই"

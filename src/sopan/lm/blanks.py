@@ -20,8 +20,7 @@ import numpy as np
 
 from sopan.errors import DataError
 from sopan.lm.ask import AnyLanguageModel, Question, answers, framed, log_softmax
-from sopan.text.packing import MARKS
-from sopan.text.wordpiece import MASK, Pieces
+from sopan.text.wordpiece import MARKS, MASK, Pieces
 from sopan.types import Float32Array, FloatArray, Int32Array, Int64Array
 
 Words = tuple[Int32Array, ...]

@@ -20,8 +20,8 @@ from sopan.errors import ConfigError, DataError
 from sopan.lm.ask import LENGTHS, Window, fill_rectangle, framed, windows
 from sopan.steps.language_model import LanguageModel
 from sopan.text.batch import plan
-from sopan.text.packing import MARKS, Rows
-from sopan.text.wordpiece import Pieces
+from sopan.text.packing import Rows
+from sopan.text.wordpiece import MARKS, Pieces
 from sopan.training.backend import make_forward
 from sopan.types import Float32Array, Int64Array, Json
 

@@ -15,8 +15,7 @@ from sopan.options.language import InitialVectors, Precision
 from sopan.steps.embedding import CbowSettings, train_word_vectors
 from sopan.steps.encoder_config import EncoderConfig
 from sopan.steps.language_model import LanguageModel
-from sopan.text.packing import Rows
-from sopan.text.piece_store import PieceStore
+from sopan.text.packing import PieceStore, Rows
 from sopan.text.wordpiece import WordPiece
 from sopan.training.devices import choose_xla
 from sopan.training.language_modelling import Batches, Judge, Look, PretrainingTask, train_language_model

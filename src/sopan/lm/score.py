@@ -23,8 +23,7 @@ import numpy as np
 
 from sopan.errors import ConfigError
 from sopan.lm.ask import AT_ONCE, AnyLanguageModel, Question, answers, check_head, framed, windows
-from sopan.text.packing import MARKS
-from sopan.text.wordpiece import CLS, MASK, PAD, SEP, UNK, Pieces
+from sopan.text.wordpiece import CLS, MARKS, MASK, PAD, SEP, UNK, Pieces
 from sopan.types import BoolArray, FloatArray, Int64Array, Json
 
 Method = Literal["word-l2r", "original", "causal"]

@@ -35,9 +35,8 @@ from sopan.steps.layers import computing_in, get_weights, set_weights
 from sopan.steps.network import NETWORK_RULES, NetworkStep
 from sopan.steps.settings import TEXT_RULES, check_settings, weighed_too
 from sopan.text.arrow import Texts, as_texts
-from sopan.text.intake import PieceIntake
+from sopan.text.intake import LongTexts, PieceIntake, Pool, kept_pieces, room_of
 from sopan.text.vectors import WordVectors
-from sopan.text.windows import LongTexts, Pool, kept_pieces, room_of
 from sopan.text.wordpiece import WordPiece
 from sopan.training.quiet import quiet
 from sopan.training.recipe import Monitor, Recipe
@@ -52,7 +51,7 @@ class Bert(NetworkStep):
         preset: the language model to start from: a name, a folder or a hub id. `scratch`: a random one, with
             pieces found in the texts at hand.
         max_length: pieces of a window, `[CLS]` and `[SEP]` included; no more than the preset has places.
-        long_texts: what is read of a text that one window does not hold; see `sopan.text.windows`.
+        long_texts: what is read of a text that one window does not hold; see `sopan.text.intake`.
         max_windows: of a text that is read in `windows`.
         pool: how the logits of a text's windows become the text's.
         summary: what becomes of the pieces: the first one through BERT's pooler, or their mean.

@@ -21,7 +21,7 @@ from sopan.steps.integrated_gradients import integrated_gradients, slopes_of
 from sopan.steps.network import NetworkStep
 from sopan.text.arrow import as_texts
 from sopan.text.batch import MULTIPLE, batches
-from sopan.text.windows import Pool, Windows
+from sopan.text.intake import Pool, Windows
 from sopan.text.wordpiece import MASK, Pieces, WordPiece
 from sopan.types import Evidence, Float32Array, FloatArray, Int64Array, Tokens
 

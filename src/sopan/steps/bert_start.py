@@ -21,7 +21,7 @@ from sopan.steps.bert_folder import BertFolder
 from sopan.steps.encoder_config import EncoderConfig, bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.text.batch import MULTIPLE
-from sopan.text.piece_store import PieceStore
+from sopan.text.packing import PieceStore
 from sopan.text.wordpiece import SPECIALS, WordPiece
 from sopan.training.language_modelling import Batches, PretrainingTask, train_language_model
 from sopan.training.recipe import LanguageRecipe, Monitor

@@ -32,8 +32,7 @@ from sopan.steps.layers import get_weights, set_weights
 from sopan.steps.linear import ClassWeight
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import Clipped, bucket_lengths
-from sopan.text.intake import Intake, read_through
-from sopan.text.windows import Windows
+from sopan.text.intake import Intake, Windows, read_through
 from sopan.training.backend import Forward, make_forward, read_all
 from sopan.training.classification import Examples, Validation, scorer, train_classifier
 from sopan.training.recipe import Monitor, Recipe, TrainingReport

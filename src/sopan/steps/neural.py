@@ -30,10 +30,9 @@ from sopan.steps.network import NETWORK_RULES, NetworkStep
 from sopan.steps.settings import VECTOR_RULES, check_settings
 from sopan.text.arrow import Texts, as_texts, cores
 from sopan.text.batch import FIRST_WORD, clip
-from sopan.text.intake import WordIntake
+from sopan.text.intake import Windows, WordIntake
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
-from sopan.text.windows import Windows
 from sopan.training.quiet import quiet
 from sopan.training.recipe import Monitor, Recipe
 from sopan.types import Evidence, Float32Array, StepState

@@ -51,3 +51,8 @@ def _rest_of(marks: int) -> str:
 def _is_visible(character: str) -> bool:
     """Say whether a joiner next to this has something to join."""
     return character > "\x7f" and unicodedata.category(character)[0] in "LMSN"
+
+
+def printable(text: str, width: int = 60) -> str:
+    """Return the start of a text on one line, with what cannot be seen made visible."""
+    return escape_for_display(re.sub(r"\s+", " ", text[:width].strip())) + ("…" if len(text) > width else "")

@@ -7,7 +7,6 @@ file edited while it is read is met in one place, before a single row has been b
 from __future__ import annotations
 
 import codecs
-import re
 import stat
 import tempfile
 import zipfile
@@ -210,13 +209,3 @@ def _refuse_wide(file: PlainFile) -> None:
         raise DataError(
             f"the file is in {guess.upper()}, not UTF-8", where=file.name, next_step=f"use --encoding {guess}"
         )
-
-
-# ---- what is printed of a row ------------------------------------------------------------
-
-
-def printable(text: str, width: int = 60) -> str:
-    """Return the start of a text with control, zero-width and direction characters escaped."""
-    head = re.sub(r"\s+", " ", text[:width].strip())
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in head)
-    return safe + ("…" if len(text) > width else "")

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from sopan.errors import DataError
 from sopan.storage.atomic import atomic_file
-from sopan.text.table import LINE, ROW, Table, duplicates
+from sopan.text.formats import LINE, ROW, Table, duplicates
 from sopan.types import Reject
 
 _NOTES = b"sopan.notes"

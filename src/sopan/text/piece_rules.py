@@ -1,10 +1,14 @@
-"""The normal form of WordPiece: what becomes of a text before it is cut into words."""
+"""WordPiece's rules: what becomes of a text before it is cut into words, and how its pieces are found."""
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from tempfile import TemporaryFile
 from typing import Literal, NamedTuple
 
-from tokenizers import Regex, normalizers
+from tokenizers import Regex, Tokenizer, normalizers, trainers
 
 from sopan.text.unicode import LINE_BREAK
 
@@ -65,3 +69,49 @@ def try_out(normalizer: normalizers.Normalizer | None) -> Rules:
         clean=normalizer.normalize_str("\t") == " ",
         ideographs=normalizer.normalize_str("我") == " 我 ",
     )
+
+
+def learn_pieces(
+    tokenizer: Tokenizer, texts: Iterable[str], size: int, *, specials: Sequence[str], continues: str
+) -> tuple[str, ...]:
+    """Find the pieces that serve N texts best.
+
+    Args:
+        tokenizer: brings texts into their normal form and cuts them into words; its model is trained.
+        texts: read once, one after the other; they need not fit into memory: a temporary file keeps them.
+        size: V, at most.
+        specials: pieces that stand for no text; they come first.
+        continues: begins a piece that is not the first of its word.
+
+    Returns:
+        In id order: the special pieces, single characters, then the others as they were found.
+    """
+    counts: Counter[str] = Counter()
+    with TemporaryFile("w+", encoding="utf-8", newline="\n") as kept:
+        for text in texts:
+            form = tokenizer.normalizer.normalize_str(text).replace("\n", " ")
+            counts.update(form)
+            kept.write(f"{form}\n")
+        kept.seek(0)
+        letters = sorted(filter(str.strip, counts), key=lambda letter: (-counts[letter], letter))
+        alphabet = sorted(letters[: min(1000, size // 4)])
+        inner = [f"{continues}{letter}" for letter in alphabet if not _stands_alone(letter)]
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=size,
+            special_tokens=[*specials, *alphabet, *inner],
+            continuing_subword_prefix=continues,
+            initial_alphabet=alphabet,
+            limit_alphabet=len(alphabet),  # no character but these
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(kept, trainer)
+    pieces = tokenizer.get_vocab(with_added_tokens=False)
+    return tuple(sorted(pieces, key=pieces.__getitem__))
+
+
+def _stands_alone(letter: str) -> bool:
+    """Say that BERT's rule makes a character a word of its own: punctuation and Chinese ones."""
+    if letter.isascii():
+        return not letter.isalnum()
+    chinese = "\u3400" <= letter <= "\u9fff" or "\uf900" <= letter <= "\ufaff" or letter >= "\U00020000"
+    return chinese or unicodedata.category(letter).startswith("P")

@@ -16,16 +16,13 @@ import pyarrow as pa
 from sopan.errors import DataError
 from sopan.options.data import ReadOptions, TextOptions
 from sopan.storage.manifest import sha256_of
-from sopan.text.columns import Roles, choose_columns
+from sopan.text.columns import MAX_TEXT_CHARS, Roles, choose_columns, cut_long, judge, loss_notes, usable_rows
 from sopan.text.datasets import fetch, named
 from sopan.text.delimited import DelimitedTable
 from sopan.text.files import PlainFile, plain_file
-from sopan.text.folder import FolderTable
-from sopan.text.jsonlines import JsonLinesTable, LinesTable
+from sopan.text.formats import ROW, FolderTable, JsonLinesTable, LinesTable, Table
 from sopan.text.labels import encode_labels, normalise_split
 from sopan.text.parquet import ParquetTable
-from sopan.text.rows import MAX_TEXT_CHARS, cut_long, judge, loss_notes, usable_rows
-from sopan.text.table import ROW, Table
 from sopan.types import Corpus, Reject, Source
 
 __all__ = ["MAX_TEXT_CHARS", "TextStream", "check_unchanged", "read_corpus", "read_texts", "stream_texts"]

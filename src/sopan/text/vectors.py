@@ -21,7 +21,8 @@ import numpy as np
 from sopan.errors import DataError, InputError, did_you_mean
 from sopan.options.data import TokenRule
 from sopan.storage.atomic import replacing_file
-from sopan.text.files import plain_file, printable
+from sopan.text.display import printable
+from sopan.text.files import plain_file
 from sopan.text.vocab import Vocabulary
 from sopan.types import Float32Array
 

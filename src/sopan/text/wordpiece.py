@@ -22,12 +22,13 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from sopan.errors import ConfigError, DataError
 from sopan.text.arrow import Texts, as_texts
-from sopan.text.piece_learning import learn_pieces
-from sopan.text.piece_rules import Accents, Rules, try_out
+from sopan.text.piece_rules import Accents, Rules, learn_pieces, try_out
 from sopan.types import Encoded, Int32Array, Int64Array
 
 PAD, UNK, CLS, SEP, MASK = SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 """Pieces that stand for no text; a vocabulary that we train begins with them."""
+MARKS = 2
+"""`[CLS]` and `[SEP]`, around what a network reads at once."""
 CONTINUES = "##"
 """Begins a piece that is not the first of its word."""
 

@@ -16,10 +16,8 @@ from keras import ops
 
 from sopan.errors import ConfigError, DataError
 from sopan.options.language import PairTask
-from sopan.text.masking import mask_pieces, next_pieces
-from sopan.text.packing import Rows, Sequences, cut_sequences, fill_rows, pack
-from sopan.text.pairs import Pairs, make_pairs
-from sopan.text.piece_store import PieceStore
+from sopan.text.objectives import Pairs, make_pairs, mask_pieces, next_pieces
+from sopan.text.packing import PieceStore, Rows, Sequences, cut_sequences, fill_rows, pack
 from sopan.text.wordpiece import CLS, MASK, SEP, SPECIALS, WordPiece
 from sopan.training.backend import Arrays, Tensor
 from sopan.training.loop import Position, Task, TrainingBatch, train_network

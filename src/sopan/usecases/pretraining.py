@@ -21,8 +21,7 @@ from sopan.options.language import InitialVectors, LearnOptions, NewModelOptions
 from sopan.steps.encoder_config import EncoderConfig, bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.storage.atomic import check_replaceable, folder_lock, write_atomic
-from sopan.text.packing import LEAST
-from sopan.text.piece_store import PieceStore, write_store
+from sopan.text.packing import LEAST, PieceStore, write_store
 from sopan.text.wordpiece import WordPiece
 from sopan.training.checkpoint import CheckpointFile
 from sopan.training.devices import check_rows, choose_xla, idle_gpus

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sopan.text.batch import kept_words
-from sopan.text.intake import Intake, PieceIntake, WordIntake
+from sopan.text.intake import Intake, PieceIntake, WordIntake, kept_pieces, room_of
 from sopan.text.tokenize import tokenize
-from sopan.text.windows import kept_pieces, room_of
 from sopan.text.wordpiece import SPECIALS
 from sopan.types import BoolArray, Tokens
 
