@@ -1,4 +1,4 @@
-"""What a value may be, an option's or a step's setting: one of some names, or a number within bounds."""
+"""What a value may be, an option's or a step's setting: one of some names, a number within bounds, or two."""
 
 from __future__ import annotations
 
@@ -64,6 +64,24 @@ class Between:
         if self.least <= number <= self.most:
             return None
         return f"the nearest that can is {self.least if number < self.least else self.most:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Two lengths from 1 to `most`, the shorter first, or None."""
+
+    most: int
+
+    def remedy(self, value: object) -> str | None:
+        """Say what to give instead, or None if the value is fine."""
+        if value is None:
+            return None
+        if not isinstance(value, tuple | list) or len(value) != 2:
+            return "give two lengths, such as (1, 2), or None"
+        if not all(isinstance(end, Integral) and not isinstance(end, bool) for end in value):
+            return "give two whole numbers, such as (1, 2)"
+        near = sorted(min(max(int(end), 1), self.most) for end in value)
+        return None if near == list(value) else f"the nearest that can is {tuple(near)}"
 
 
 def check_values(values: Mapping[str, object], rules: Mapping[str, Rule]) -> None:

@@ -24,16 +24,14 @@ from numbers import Integral
 from typing import Any, ClassVar, Literal, get_args
 
 import keras
-import numpy as np
-import numpy.typing as npt
 from keras import ops
 
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.steps.attend import attend, dot
+from sopan.steps.base import Settings
 from sopan.steps.layers import Seeds, dense
-from sopan.steps.neural import NeuralStep
-from sopan.steps.settings import settings_to_try
-from sopan.types import Tensor
+from sopan.steps.neural import NEURAL_RULES, NeuralStep, settings_to_try
+from sopan.types import Int64Array, Tensor
 
 Look = Literal["global", "local-m", "local-p"]
 Scoring = Literal["dot", "general", "additive"]
@@ -146,7 +144,7 @@ class Attention(NeuralStep):
     """
 
     name: ClassVar[str] = "attention"
-    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+    variants: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "global": {"look": "global"},
         "local": {"look": "local-p"},
         "local-m": {"look": "local-m"},
@@ -162,6 +160,7 @@ class Attention(NeuralStep):
     weight_decay: float = 0.01
 
     rules: ClassVar[Mapping[str, Rule]] = {
+        **NEURAL_RULES,
         "look": OneOf(get_args(Look)),
         "scoring": OneOf(get_args(Scoring)),
         "reads": Between(Integral, 1, 64),
@@ -197,6 +196,6 @@ class Attention(NeuralStep):
         return keras.Model([vectors, mask], outputs, name="body")
 
     @classmethod
-    def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
+    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
         """List settings, the best guess first."""
         return settings_to_try(class_counts, {"look": "local-p"})

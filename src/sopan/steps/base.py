@@ -1,7 +1,7 @@
 """What every step is: a scikit-learn classifier of texts that can be written to a folder.
 
-A step turns N texts into logits (N, C). Everything above it (tuning, calibration,
-comparison, serving) knows steps only by the `Step` class below.
+A step turns N texts into logits (N, C). Everything above it (tuning, calibration, comparison, serving) knows
+steps only by the class `Step`.
 """
 
 from __future__ import annotations
@@ -9,25 +9,40 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, ClassVar, Self, TypeAlias, TypeVar, cast
+from numbers import Integral
+from typing import ClassVar, Self, TypeAlias, TypeVar, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.utils import Tags
 
 from sopan.errors import ConfigError, DataError
+from sopan.options.data import TokenRule
+from sopan.options.rules import Between, OneOf, Rule, check_values
 from sopan.text.arrow import Texts, as_texts
 from sopan.training.recipe import Monitor, TrainingReport
-from sopan.types import Evidence, FloatArray, Prediction, StepOutput, StepState
+from sopan.types import Array, Evidence, FloatArray, Int64Array, Prediction, StepOutput, StepState
 
 T = TypeVar("T")
 
-Labels: TypeAlias = tuple[Texts, Any]
+Settings: TypeAlias = dict[str, object]
+"""Settings of a step by name."""
+ValidationData: TypeAlias = tuple[Texts, npt.ArrayLike]
 """N texts and their (N,) labels."""
 
 AT_ONCE = 4096
 """How many texts are read at a time."""
+
+TEXT_RULES: Mapping[str, Rule] = {
+    "class_weight": OneOf(("balanced", None)),
+    "tokens": OneOf(get_args(TokenRule)),
+    "lowercase": OneOf((True, False)),
+}
+"""What the settings of every step that learns classes from words must keep to."""
+SEED = Between(Integral, 0, 1e18)
+"""What a seed must keep to."""
 
 
 class Memo:
@@ -40,7 +55,7 @@ class Memo:
     """
 
     def __init__(self) -> None:
-        self._values: dict[Hashable, tuple[Any, float]] = {}
+        self._values: dict[Hashable, tuple[object, float]] = {}
         self.made_seconds = 0.0
         self.reused_seconds = 0.0
 
@@ -60,7 +75,7 @@ class Memo:
 
 
 class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]  # untyped bases
-    """One step of the flight: texts in, calibrated class probabilities out.
+    """Texts in, calibrated class probabilities out.
 
     A subclass lists its settings as keyword arguments of `__init__` (stored unchanged, checked
     in `fit`), sets the class variables below, and writes the six abstract methods.
@@ -72,8 +87,10 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
 
     name: ClassVar[str]
     """As in `STEPS`."""
-    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    variants: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     """Settings that `step:variant` stands for."""
+    rules: ClassVar[Mapping[str, Rule]] = {}
+    """What each setting must keep to, by name."""
 
     # ---- written by each step ------------------------------------------------------------
 
@@ -81,10 +98,10 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
     def fit(
         self,
         X: Texts,
-        y: Any,
+        y: npt.ArrayLike,
         *,
         unlabelled: Texts | None = None,
-        validation: Labels | None = None,
+        validation: ValidationData | None = None,
         memo: Memo | None = None,
         monitor: Monitor | None = None,
     ) -> Self:
@@ -125,7 +142,7 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
 
     @classmethod
     @abstractmethod
-    def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
+    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
         """Settings worth trying, best guess first; the tuner walks the list within its budget.
 
         Args:
@@ -140,7 +157,7 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
     # ---- given to each step --------------------------------------------------------------
 
     @classmethod
-    def variant_settings(cls, step: str) -> dict[str, Any]:
+    def variant_settings(cls, step: str) -> Settings:
         """Return the settings that `step:variant` fixes.
 
         Raises:
@@ -153,6 +170,14 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
             known = ", ".join(f"{cls.name}:{v}" for v in cls.variants) or "it has none"
             raise ConfigError(f"{cls.name} has no variant {variant!r}", next_step=f"variants: {known}")
         return dict(cls.variants[variant])
+
+    def check_settings(self) -> None:
+        """Refuse the first setting that breaks its rule.
+
+        Raises:
+            ConfigError: naming the setting, its value and the nearest that can work.
+        """
+        check_values({name: getattr(self, name) for name in self.rules}, self.rules)
 
     def read(self, X: Texts) -> StepOutput:
         """Read N texts, some at a time, so that memory does not grow with what lies between."""
@@ -169,17 +194,16 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
         """Return calibrated probabilities (N, C): softmax of logits over temperature."""
         return self.predict_texts(X).probabilities
 
-    def predict(self, X: Texts) -> npt.NDArray[Any]:
+    def predict(self, X: Texts) -> Array:
         """Return the most probable label of each text (N,)."""
-        best = self.logits(X).argmax(axis=1)
-        labels: npt.NDArray[Any] = np.asarray(self.classes_)[best]
+        labels: Array = np.asarray(self.classes_)[self.logits(X).argmax(axis=1)]
         return labels
 
     def predict_texts(self, X: Texts) -> Prediction:
         """Return probabilities with the flags that say what the step did not read."""
         return Prediction.of(self.read(X), getattr(self, "temperature_", 1.0))
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
@@ -187,7 +211,7 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
         return tags
 
 
-def check_labels(n_texts: int, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+def check_labels(n_texts: int, y: npt.ArrayLike) -> tuple[Array, Int64Array]:
     """Return the sorted classes (C,) and each text's class index (N,).
 
     Raises:

@@ -16,9 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self, get_args
+from typing import ClassVar, Self, get_args
 
-import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from keras import ops
@@ -26,21 +25,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, DataError
 from sopan.options.rules import Between, OneOf, Rule
-from sopan.steps.base import Labels, Memo, check_labels
+from sopan.steps.base import Memo, Settings, ValidationData, check_labels
 from sopan.steps.bert_evidence import piece_evidence
 from sopan.steps.bert_network import HEAD, PieceSummary, build_classifier, freeze, layer_rates
 from sopan.steps.bert_start import SCRATCH, Adaptation, Start, adapted, check_words, from_nothing
 from sopan.steps.encoder_config import EncoderConfig
 from sopan.steps.layers import computing_in, get_weights, set_weights
-from sopan.steps.network import NETWORK_RULES, NetworkStep
-from sopan.steps.settings import TEXT_RULES, check_settings, weighed_too
+from sopan.steps.network import NETWORK_RULES, NetworkStep, weighed_too
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.intake import LongTexts, PieceIntake, Pool, kept_pieces, room_of
 from sopan.text.vectors import WordVectors
 from sopan.text.wordpiece import WordPiece
 from sopan.training.quiet import quiet
 from sopan.training.recipe import Monitor, Recipe
-from sopan.types import Evidence, StepState
+from sopan.types import Arrays, Evidence, Int64Array, StepState
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -72,7 +70,7 @@ class Bert(NetworkStep):
     """
 
     name: ClassVar[str] = "bert"
-    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+    variants: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "scratch": {"preset": SCRATCH},
         **{summary: {"summary": summary} for summary in get_args(PieceSummary)},
         **{long_texts: {"long_texts": long_texts} for long_texts in get_args(LongTexts)},
@@ -101,22 +99,42 @@ class Bert(NetworkStep):
     inner: int = 512
     vocabulary: int = 8000
 
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **NETWORK_RULES,
+        "max_length": Between(Integral, 4, 100_000),
+        "long_texts": OneOf(get_args(LongTexts)),
+        "max_windows": Between(Integral, 1, 1000),
+        "pool": OneOf(get_args(Pool)),
+        "summary": OneOf(get_args(PieceSummary)),
+        "layer_decay": Between(Real, 0.01, 1),
+        "frozen_layers": Between(Integral, 0, 1000, optional=True),
+        "warm_up": Between(Real, 0, 1),
+        "adapt_steps": Between(Integral, 0, 100_000_000, optional=True),
+        "adapt_seconds": Between(Real, 0.1, 1e9, optional=True),
+        "adapt_rate": Between(Real, 1e-8, 1),
+        "width": Between(Integral, 1, 4096),
+        "depth": Between(Integral, 1, 48),
+        "heads": Between(Integral, 1, 64),
+        "inner": Between(Integral, 1, 16_384),
+        "vocabulary": Between(Integral, 100, 1_000_000),
+    }
+
     # ---- learning ------------------------------------------------------------------------
 
     def fit(
         self,
         X: Texts,
-        y: Any,
+        y: npt.ArrayLike,
         *,
         unlabelled: Texts | None = None,
-        validation: Labels | None = None,
+        validation: ValidationData | None = None,
         memo: Memo | None = None,
         monitor: Monitor | None = None,
     ) -> Self:
         """Take a language model, let it read the texts, then teach it the labels; see `Step.fit`."""
         texts = as_texts(X)
         classes, labels = check_labels(len(texts), y)
-        check_settings(self, _RULES)
+        self.check_settings()
         memo, more = memo or Memo(), as_texts([] if unlabelled is None else unlabelled)
         key = self._start_key()
         start = memo.recall(("start", *key), lambda: self._start(texts, more))
@@ -134,7 +152,7 @@ class Bert(NetworkStep):
         self._train(windows, labels, validation, monitor)
         return self
 
-    def _start_key(self) -> tuple[Any, ...]:
+    def _start_key(self) -> tuple[object, ...]:
         own = ("width", "depth", "heads", "inner", "vocabulary", "max_length")
         return (self.preset, *(getattr(self, name) for name in own if self.preset == SCRATCH), self.dropout)
 
@@ -185,7 +203,7 @@ class Bert(NetworkStep):
         """Return how many pieces the encoder has places for; None: any."""
         return self.config_.max_length if self.config_.positions == "learned" else None
 
-    def _assemble(self, weights: Mapping[str, npt.NDArray[Any]] | None) -> None:
+    def _assemble(self, weights: Arrays | None) -> None:
         """Make the network; without weights, random ones."""
         with quiet(), computing_in(self.precision):
             network = build_classifier(
@@ -276,30 +294,7 @@ class Bert(NetworkStep):
         self._set_weights(state.arrays)
 
     @classmethod
-    def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
+    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
         """List settings, the best guess first; few, because each takes long."""
         rate = cls.learning_rate
         return weighed_too(class_counts, [{"learning_rate": rate * factor} for factor in (1.0, 0.5, 2.0)])
-
-
-_RULES: dict[str, Rule] = {
-    **NETWORK_RULES,
-    "class_weight": TEXT_RULES["class_weight"],
-    "random_state": Between(Integral, 0, 1e18),
-    "max_length": Between(Integral, 4, 100_000),
-    "long_texts": OneOf(get_args(LongTexts)),
-    "max_windows": Between(Integral, 1, 1000),
-    "pool": OneOf(get_args(Pool)),
-    "summary": OneOf(get_args(PieceSummary)),
-    "layer_decay": Between(Real, 0.01, 1),
-    "frozen_layers": Between(Integral, 0, 1000, optional=True),
-    "warm_up": Between(Real, 0, 1),
-    "adapt_steps": Between(Integral, 0, 100_000_000, optional=True),
-    "adapt_seconds": Between(Real, 0.1, 1e9, optional=True),
-    "adapt_rate": Between(Real, 1e-8, 1),
-    "width": Between(Integral, 1, 4096),
-    "depth": Between(Integral, 1, 48),
-    "heads": Between(Integral, 1, 64),
-    "inner": Between(Integral, 1, 16_384),
-    "vocabulary": Between(Integral, 100, 1_000_000),
-}

@@ -9,8 +9,9 @@ neighbours. Next step: `cbow`, where words used alike become alike.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple, Self, get_args
+from typing import ClassVar, NamedTuple, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,21 +21,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, DataError
 from sopan.options.data import TokenRule
-from sopan.options.rules import Between, OneOf, Rule
-from sopan.steps.base import Labels, Memo, Step, check_labels
+from sopan.options.rules import Between, OneOf, Rule, Span
+from sopan.steps.base import TEXT_RULES, Memo, Settings, Step, ValidationData, check_labels
 from sopan.steps.evidence import bag_evidence
 from sopan.steps.feature_weights import FEW_TEXTS, Tf, class_log_count_ratio, weigh
 from sopan.steps.linear import ClassWeight, LinearModel, fit_one_vs_rest
-from sopan.steps.settings import TEXT_RULES, Span, check_settings
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.labels import UNEVEN, imbalance
 from sopan.text.ngrams import Analyzer, NgramCounter, count_ngrams
 from sopan.training.recipe import Monitor
-from sopan.types import Evidence, Float32Array, StepOutput, StepState
+from sopan.types import Evidence, Float32Array, Int64Array, StepOutput, StepState
 
 _WORDS = {"ngrams": (1, 2), "characters": None}
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class BagOfWords(Step):
     """N-grams of words and characters, weighed, then logistic regression.
 
@@ -63,7 +64,7 @@ class BagOfWords(Step):
     """
 
     name: ClassVar[str] = "bow"
-    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+    variants: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "counts": {**_WORDS, "tf": "counts", "idf": False, "nb": 0.0},
         "binary": {**_WORDS, "tf": "binary", "idf": False, "nb": 0.0},
         "tfidf": {**_WORDS, "tf": "sublinear", "idf": True, "nb": 0.0},
@@ -71,44 +72,41 @@ class BagOfWords(Step):
         "chars": {"ngrams": None, "characters": (2, 5)},
     }
 
-    def __init__(
-        self,
-        *,
-        ngrams: tuple[int, int] | None = (1, 2),
-        characters: tuple[int, int] | None = None,
-        character_weight: float = 1.0,
-        tf: Tf = "sublinear",
-        idf: bool = True,
-        nb: float = 0.5,
-        C: float = 30.0,
-        class_weight: ClassWeight = None,
-        min_df: int | None = None,
-        max_features: int | None = None,
-        tokens: TokenRule = "words",
-        lowercase: bool = True,
-    ):
-        self.ngrams = ngrams
-        self.characters = characters
-        self.character_weight = character_weight
-        self.tf = tf
-        self.idf = idf
-        self.nb = nb
-        self.C = C
-        self.class_weight = class_weight
-        self.min_df = min_df
-        self.max_features = max_features
-        self.tokens = tokens
-        self.lowercase = lowercase
+    ngrams: tuple[int, int] | None = (1, 2)
+    characters: tuple[int, int] | None = None
+    character_weight: float = 1.0
+    tf: Tf = "sublinear"
+    idf: bool = True
+    nb: float = 0.5
+    C: float = 30.0
+    class_weight: ClassWeight = None
+    min_df: int | None = None
+    max_features: int | None = None
+    tokens: TokenRule = "words"
+    lowercase: bool = True
+
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **TEXT_RULES,
+        "ngrams": Span(most=8),
+        "characters": Span(most=16),
+        "character_weight": Between(Real, 1e-3, 1e3),
+        "tf": OneOf(get_args(Tf)),
+        "idf": OneOf((True, False)),
+        "nb": Between(Real, 0, 10),
+        "C": Between(Real, 1e-9, 1e9),
+        "min_df": Between(Integral, 1, 1_000_000_000, optional=True),
+        "max_features": Between(Integral, 1, 1_000_000_000, optional=True),
+    }
 
     # ---- learning ------------------------------------------------------------------------
 
     def fit(
         self,
         X: Texts,
-        y: Any,
+        y: npt.ArrayLike,
         *,
         unlabelled: Texts | None = None,
-        validation: Labels | None = None,
+        validation: ValidationData | None = None,
         memo: Memo | None = None,
         monitor: Monitor | None = None,
     ) -> Self:
@@ -118,7 +116,7 @@ class BagOfWords(Step):
         """
         texts = as_texts(X)
         classes, labels = check_labels(len(texts), y)
-        check_settings(self, _SETTINGS)
+        self.check_settings()
         if self.ngrams is None and self.characters is None:
             raise ConfigError("a bag without n-grams and characters is empty", next_step="try ngrams=(1, 2)")
         memo = memo or Memo()
@@ -238,12 +236,12 @@ class BagOfWords(Step):
     # ---- choosing ------------------------------------------------------------------------
 
     @classmethod
-    def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
+    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
         """List words alone, which are cheap, then with characters, then what seldom wins."""
-        words: dict[str, Any] = {"ngrams": (1, 2)}
-        for_short: dict[str, Any] = {"ngrams": (1, 2), "characters": (2, 5)}
-        for_long: dict[str, Any] = {"ngrams": (1, 3), "characters": (2, 5), "character_weight": 0.5}
-        settings = [
+        words: Settings = {"ngrams": (1, 2)}
+        for_short: Settings = {"ngrams": (1, 2), "characters": (2, 5)}
+        for_long: Settings = {"ngrams": (1, 3), "characters": (2, 5), "character_weight": 0.5}
+        settings: list[Settings] = [
             {**words, "C": 30.0},
             {**for_short, "C": 10.0},
             {**for_short, "C": 100.0},
@@ -266,16 +264,3 @@ class _Block(NamedTuple):
 
     counter: NgramCounter
     idf: Float32Array
-
-
-_SETTINGS: dict[str, Rule] = TEXT_RULES | {
-    "ngrams": Span(most=8),
-    "characters": Span(most=16),
-    "character_weight": Between(Real, 1e-3, 1e3),
-    "tf": OneOf(get_args(Tf)),
-    "idf": OneOf((True, False)),
-    "nb": Between(Real, 0, 10),
-    "C": Between(Real, 1e-9, 1e9),
-    "min_df": Between(Integral, 1, 1_000_000_000, optional=True),
-    "max_features": Between(Integral, 1, 1_000_000_000, optional=True),
-}

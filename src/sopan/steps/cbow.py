@@ -10,8 +10,9 @@ forgets which word modified which. Next step: `attention`, which reads in order 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self, get_args
+from typing import ClassVar, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +23,9 @@ from sklearn.utils.validation import check_is_fitted
 from sopan.errors import DataError
 from sopan.options.data import TokenRule
 from sopan.options.rules import Between, OneOf, Rule
-from sopan.steps.base import Labels, Memo, Step, check_labels
+from sopan.steps.base import Memo, Settings, Step, ValidationData, check_labels
 from sopan.steps.embedding import (
+    VECTOR_RULES,
     CbowSettings,
     Pooling,
     Words,
@@ -37,7 +39,6 @@ from sopan.steps.embedding import (
 from sopan.steps.evidence import contributions_of, vocabulary_evidence
 from sopan.steps.feature_weights import log_count_ratio
 from sopan.steps.linear import ClassWeight, LinearModel, fit_standardised
-from sopan.steps.settings import VECTOR_RULES, check_settings
 from sopan.text.arrow import Texts, as_texts, cores
 from sopan.text.labels import UNEVEN, imbalance
 from sopan.text.vectors import WordVectors
@@ -46,6 +47,7 @@ from sopan.training.recipe import Monitor
 from sopan.types import Evidence, Float32Array, Int64Array, StepOutput, StepState
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class CBOW(Step):
     """Word vectors by CBOW with negative sampling, pooled to text vectors, then logistic regression.
 
@@ -80,69 +82,60 @@ class CBOW(Step):
     """
 
     name: ClassVar[str] = "cbow"
-    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+    variants: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "mean": {"pooling": "mean", "distinct": False, "nb": 0.0},
         "idf": {"pooling": "idf", "distinct": False, "nb": 0.0},
         "sif": {"pooling": "sif", "distinct": False, "nb": 0.0},
     }
 
-    def __init__(
-        self,
-        *,
-        pooling: Pooling = "mean",
-        distinct: bool = True,
-        nb: float = 1.0,
-        C: float = 0.1,
-        class_weight: ClassWeight = None,
-        vectors: str | None = None,
-        dimension: int = 200,
-        window: int = 40,
-        negatives: int = 5,
-        epochs: int | None = None,
-        min_count: int | None = None,
-        subsample: float = 3e-5,
-        learning_rate: float = 0.1,
-        tokens: TokenRule = "words",
-        lowercase: bool = True,
-        deterministic: bool = True,
-        n_jobs: int | None = None,
-        random_state: int = 0,
-    ):
-        self.pooling = pooling
-        self.distinct = distinct
-        self.nb = nb
-        self.C = C
-        self.class_weight = class_weight
-        self.vectors = vectors
-        self.dimension = dimension
-        self.window = window
-        self.negatives = negatives
-        self.epochs = epochs
-        self.min_count = min_count
-        self.subsample = subsample
-        self.learning_rate = learning_rate
-        self.tokens = tokens
-        self.lowercase = lowercase
-        self.deterministic = deterministic
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+    pooling: Pooling = "mean"
+    distinct: bool = True
+    nb: float = 1.0
+    C: float = 0.1
+    class_weight: ClassWeight = None
+    vectors: str | None = None
+    dimension: int = 200
+    window: int = 40
+    negatives: int = 5
+    epochs: int | None = None
+    min_count: int | None = None
+    subsample: float = 3e-5
+    learning_rate: float = 0.1
+    tokens: TokenRule = "words"
+    lowercase: bool = True
+    deterministic: bool = True
+    n_jobs: int | None = None
+    random_state: int = 0
+
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **VECTOR_RULES,
+        "pooling": OneOf(get_args(Pooling)),
+        "distinct": OneOf((True, False)),
+        "nb": Between(Real, 0, 100),
+        "C": Between(Real, 1e-9, 1e9),
+        "window": Between(Integral, 1, 10_000),
+        "negatives": Between(Integral, 1, 1000),
+        "epochs": Between(Integral, 1, 10_000, optional=True),
+        "subsample": Between(Real, 0, 1),
+        "learning_rate": Between(Real, 1e-6, 10),
+    }
 
     # ---- learning ------------------------------------------------------------------------
 
     def fit(
         self,
         X: Texts,
-        y: Any,
+        y: npt.ArrayLike,
         *,
         unlabelled: Texts | None = None,
-        validation: Labels | None = None,
+        validation: ValidationData | None = None,
         memo: Memo | None = None,
         monitor: Monitor | None = None,
     ) -> Self:
         """Learn word vectors from all texts, then to tell the labelled ones' classes; see `Step.fit`."""
         texts = as_texts(X)
         classes, labels = check_labels(len(texts), y)
-        check_settings(self, _SETTINGS)
+        self.check_settings()
         more = as_texts([] if unlabelled is None else unlabelled)
         words = (memo or Memo()).recall(self._embedding_key(), lambda: self._embed_words(texts, more))
         self.classes_, self.temperature_ = classes, 1.0
@@ -158,7 +151,7 @@ class CBOW(Step):
         self.model_ = fit_standardised(pooled, labels, C=self.C, class_weight=self.class_weight)
         return self
 
-    def _embedding_key(self) -> tuple[Any, ...]:
+    def _embedding_key(self) -> tuple[object, ...]:
         """Name all that the word vectors depend on but for the texts."""
         pooling = {"pooling", "distinct", "nb", "C", "class_weight"}
         settings = self.get_params(deep=False).items()
@@ -277,9 +270,9 @@ class CBOW(Step):
     # ---- choosing ------------------------------------------------------------------------
 
     @classmethod
-    def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
+    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
         """List poolings and classifiers; the word vectors are the same for all of them, and paid once."""
-        poolings: list[dict[str, Any]] = [
+        poolings: list[Settings] = [
             {"pooling": "mean", "distinct": True, "nb": 1.0},
             {"pooling": "sif", "distinct": True, "nb": 1.0},
             {"pooling": "mean", "distinct": True, "nb": 0.0},
@@ -294,16 +287,3 @@ class CBOW(Step):
             for weight in weights
             for pooling in poolings
         ]
-
-
-_SETTINGS: dict[str, Rule] = VECTOR_RULES | {
-    "pooling": OneOf(get_args(Pooling)),
-    "distinct": OneOf((True, False)),
-    "nb": Between(Real, 0, 100),
-    "C": Between(Real, 1e-9, 1e9),
-    "window": Between(Integral, 1, 10_000),
-    "negatives": Between(Integral, 1, 1000),
-    "epochs": Between(Integral, 1, 10_000, optional=True),
-    "subsample": Between(Real, 0, 1),
-    "learning_rate": Between(Real, 1e-6, 10),
-}

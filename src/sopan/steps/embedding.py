@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from numbers import Integral
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -18,6 +20,8 @@ from sopan.kernels.cbow_block import make_rows
 from sopan.kernels.cbow_pass import HALF_RANGE, make_noise
 from sopan.kernels.simd import LANES
 from sopan.options.data import TokenRule
+from sopan.options.rules import Between, OneOf, Rule
+from sopan.steps.base import SEED, TEXT_RULES
 from sopan.steps.feature_weights import FEW_TEXTS
 from sopan.text.arrow import on_every_core
 from sopan.text.vectors import load_word_vectors, usable_vectors
@@ -37,6 +41,15 @@ PIECE_WORDS = 1 << 20
 EPOCHS_AT_A_MILLION = 50
 """Passes over a corpus of a million words; one four times as large gets half as many."""
 MIN_EPOCHS, MAX_EPOCHS = 3, 150
+VECTOR_RULES: Mapping[str, Rule] = {
+    **TEXT_RULES,
+    "dimension": Between(Integral, 1, 4096),
+    "min_count": Between(Integral, 1, 1_000_000_000, optional=True),
+    "deterministic": OneOf((True, False)),
+    "n_jobs": Between(Integral, 1, 4096, optional=True),
+    "random_state": SEED,
+}
+"""What the settings of every step that gives words vectors must keep to."""
 
 
 @dataclass(frozen=True, slots=True)

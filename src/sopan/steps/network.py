@@ -13,11 +13,10 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, get_args
+from typing import get_args
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
@@ -27,16 +26,17 @@ from sopan.options.language import Precision
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.runtime.network import Output, describe
 from sopan.runtime.program import Program, compile_network, read_texts
-from sopan.steps.base import Labels, Step
+from sopan.steps.base import SEED, TEXT_RULES, Settings, Step, ValidationData
 from sopan.steps.layers import get_weights, set_weights
 from sopan.steps.linear import ClassWeight
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import Clipped, bucket_lengths
 from sopan.text.intake import Intake, Windows, read_through
+from sopan.text.labels import IMBALANCED, imbalance
 from sopan.training.backend import Forward, make_forward, read_all
 from sopan.training.classification import Examples, Validation, scorer, train_classifier
 from sopan.training.recipe import Monitor, Recipe, TrainingReport
-from sopan.types import Float32Array, FloatArray, StepOutput
+from sopan.types import Arrays, Float32Array, FloatArray, Int64Array, StepOutput, StepState
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -109,8 +109,8 @@ class NetworkStep(Step):
     def _train(
         self,
         windows: Windows,
-        labels: npt.NDArray[np.int64],
-        validation: Labels | None,
+        labels: Int64Array,
+        validation: ValidationData | None,
         monitor: Monitor | None,
     ) -> None:
         """Train the network on windows, each with its text's label; those of a text share its weight."""
@@ -126,11 +126,11 @@ class NetworkStep(Step):
         )
         self._programs = {}  # of other weights
 
-    def _weights(self, labels: npt.NDArray[np.int64]) -> Float32Array:
+    def _weights(self, labels: Int64Array) -> Float32Array:
         of_class = compute_class_weight(self.class_weight, classes=np.unique(labels), y=labels)
         return np.asarray(of_class[labels], np.float32)
 
-    def _judge(self, validation: Labels) -> Validation:
+    def _judge(self, validation: ValidationData) -> Validation:
         texts, names = validation
         windows = self.windows(as_texts(texts))
         place = {name: index for index, name in enumerate(self.classes_.tolist())}
@@ -173,7 +173,7 @@ class NetworkStep(Step):
 
     # ---- keeping -------------------------------------------------------------------------
 
-    def _set_weights(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    def _set_weights(self, arrays: Arrays) -> None:
         """Take back the weights that `state` gave.
 
         Raises:
@@ -184,21 +184,21 @@ class NetworkStep(Step):
         set_weights(self.network_, arrays)
         self._programs = {}
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Pickle weights, not networks: what is compiled cannot travel."""
-        values = dict(super().__getstate__())
+        values: dict[str, object] = dict(super().__getstate__())
         if "network_" in values:
             values["network_"] = self.state()
             del values["_programs"], values["_forwards"]
         return values
 
-    def __setstate__(self, values: dict[str, Any]) -> None:
+    def __setstate__(self, values: Mapping[str, object]) -> None:
         super().__setstate__(values)
-        if "network_" in values:
-            self.restore(values["network_"])
+        if isinstance(state := values.get("network_"), StepState):
+            self.restore(state)
 
 
-NETWORK_RULES: dict[str, Rule] = {
+NETWORK_RULES: Mapping[str, Rule] = {
     "max_length": Between(Integral, 2, 100_000),
     "learning_rate": Between(Real, 1e-8, 1),
     "epochs": Between(Integral, 1, 10_000),
@@ -208,5 +208,14 @@ NETWORK_RULES: dict[str, Rule] = {
     "weight_decay": Between(Real, 0, 100),
     "patience": Between(Integral, 1, 10_000),
     "precision": OneOf(get_args(Precision)),
+    "class_weight": TEXT_RULES["class_weight"],
+    "random_state": SEED,
 }
-"""For every step that is a network."""
+"""What the settings of every step that is a network must keep to."""
+
+
+def weighed_too(class_counts: Int64Array, settings: list[Settings]) -> list[Settings]:
+    """Return the settings; where classes are imbalanced, each with its classes weighed, and without."""
+    if imbalance(class_counts) <= IMBALANCED:
+        return settings
+    return [each | {"class_weight": weight} for each in settings for weight in ("balanced", None)]

@@ -12,22 +12,22 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, DataError
 from sopan.options.data import TokenRule
 from sopan.options.rules import Between, OneOf, Rule
-from sopan.steps.base import Labels, Memo, check_labels
-from sopan.steps.embedding import CbowSettings, Words, embed_words
+from sopan.steps.base import Memo, Settings, ValidationData, check_labels
+from sopan.steps.embedding import VECTOR_RULES, CbowSettings, Words, embed_words
 from sopan.steps.integrated_gradients import neural_evidence
 from sopan.steps.layers import Seeds, computing_in, get_weights
-from sopan.steps.network import NETWORK_RULES, NetworkStep
-from sopan.steps.settings import VECTOR_RULES, check_settings
+from sopan.steps.network import NETWORK_RULES, NetworkStep, weighed_too
 from sopan.text.arrow import Texts, as_texts, cores
 from sopan.text.batch import FIRST_WORD, clip
 from sopan.text.intake import Windows, WordIntake
@@ -35,7 +35,7 @@ from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
 from sopan.training.quiet import quiet
 from sopan.training.recipe import Monitor, Recipe
-from sopan.types import Evidence, Float32Array, StepState
+from sopan.types import Evidence, Float32Array, Int64Array, StepState
 
 Embeddings = Literal["cbow", "random"]
 
@@ -74,9 +74,6 @@ class NeuralStep(NetworkStep):
     deterministic: bool = True
     n_jobs: int | None = None
 
-    rules: ClassVar[Mapping[str, Rule]] = {}
-    """What the settings of the step itself must keep to."""
-
     # ---- written by each step ------------------------------------------------------------
 
     @abstractmethod
@@ -94,17 +91,17 @@ class NeuralStep(NetworkStep):
     def fit(
         self,
         X: Texts,
-        y: Any,
+        y: npt.ArrayLike,
         *,
         unlabelled: Texts | None = None,
-        validation: Labels | None = None,
+        validation: ValidationData | None = None,
         memo: Memo | None = None,
         monitor: Monitor | None = None,
     ) -> Self:
         """Learn word vectors from all texts, then the network from the labelled ones; see `Step.fit`."""
         texts = as_texts(X)
         classes, labels = check_labels(len(texts), y)
-        check_settings(self, {**_RULES, **self.rules})
+        self.check_settings()
         if self.embeddings == "random" and self.vectors is not None:
             raise ConfigError("vectors are named, and random ones asked for", next_step='embeddings="cbow"')
         self.check()
@@ -121,7 +118,7 @@ class NeuralStep(NetworkStep):
     def check(self) -> None:
         """Refuse settings that do not go together; a step with such settings overrides this."""
 
-    def _embedding_key(self) -> tuple[Any, ...]:
+    def _embedding_key(self) -> tuple[object, ...]:
         names = ("embeddings", "vectors", "dimension", "min_count", "tokens", "lowercase", "deterministic")
         return ("words", *((name, getattr(self, name)) for name in (*names, "n_jobs", "random_state")))
 
@@ -220,10 +217,26 @@ class NeuralStep(NetworkStep):
         self._set_weights(state.arrays)
 
 
-_RULES: dict[str, Rule] = {
+NEURAL_RULES: Mapping[str, Rule] = {
     **NETWORK_RULES,
     **VECTOR_RULES,
     "embeddings": OneOf(get_args(Embeddings)),
     "tune_embeddings": OneOf((True, False, None)),
     "word_dropout": Between(Real, 0, 0.95),
 }
+"""What the settings of every step over words must keep to; a step adds those of its own."""
+
+REGULARISERS: tuple[Settings, ...] = (
+    {"dropout": 0.5, "label_smoothing": 0.1},
+    {"dropout": 0.3, "word_dropout": 0.3},
+    {"dropout": 0.3, "weight_decay": 0.1, "epochs": 8},
+)
+"""Ways to lean less, or more, on the few texts that there are."""
+
+
+def settings_to_try(class_counts: Int64Array, *own: Settings) -> list[Settings]:
+    """List candidates: the defaults, a step's own alternatives, then other regularisers.
+
+    Where classes are imbalanced, each comes with its classes weighed first.
+    """
+    return weighed_too(class_counts, [{"dropout": 0.3}, *own, *REGULARISERS])

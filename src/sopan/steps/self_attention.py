@@ -16,19 +16,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, ClassVar, get_args
+from typing import ClassVar, get_args
 
 import keras
-import numpy as np
-import numpy.typing as npt
 from keras import ops
 
 from sopan.options.rules import Between, OneOf, Rule
+from sopan.steps.base import Settings
 from sopan.steps.encoder_config import check_heads
 from sopan.steps.heads import MultiHeadAttention
 from sopan.steps.layers import Seeds, Summary, dense, summarise
-from sopan.steps.neural import NeuralStep
-from sopan.steps.settings import settings_to_try
+from sopan.steps.neural import NEURAL_RULES, NeuralStep, settings_to_try
+from sopan.types import Int64Array
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -43,7 +42,7 @@ class SelfAttention(NeuralStep):
     """
 
     name: ClassVar[str] = "self_attention"
-    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+    variants: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "single": {"heads": 1},
         "multi": {"heads": 4},
         "causal": {"causal": True},
@@ -55,6 +54,7 @@ class SelfAttention(NeuralStep):
     summary: Summary = "mean"
 
     rules: ClassVar[Mapping[str, Rule]] = {
+        **NEURAL_RULES,
         "width": Between(Integral, 1, 4096),
         "heads": Between(Integral, 1, 64),
         "causal": OneOf((True, False)),
@@ -85,6 +85,6 @@ class SelfAttention(NeuralStep):
         return keras.Model([vectors, mask], outputs, name="body")
 
     @classmethod
-    def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
+    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
         """List settings, the best guess first."""
         return settings_to_try(class_counts, {"summary": "max"})

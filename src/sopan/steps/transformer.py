@@ -18,17 +18,15 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, get_args
 
 import keras
-import numpy as np
-import numpy.typing as npt
 from keras import ops
 
 from sopan.options.rules import Between, OneOf, Rule
+from sopan.steps.base import Settings
 from sopan.steps.encoder import encode
 from sopan.steps.encoder_config import EncoderConfig, Norm, Positions
 from sopan.steps.layers import Seeds, Summary, dense, summarise
-from sopan.steps.neural import NeuralStep
-from sopan.steps.settings import settings_to_try
-from sopan.types import Tensor
+from sopan.steps.neural import NEURAL_RULES, NeuralStep, settings_to_try
+from sopan.types import Int64Array, Tensor
 
 
 @keras.saving.register_keras_serializable("sopan")
@@ -78,7 +76,7 @@ class Transformer(NeuralStep):
     """
 
     name: ClassVar[str] = "transformer"
-    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+    variants: ClassVar[Mapping[str, Mapping[str, object]]] = {
         **{norm: {"norm": norm} for norm in get_args(Norm)},
         **{f"{positions}": {"positions": positions} for positions in get_args(Positions)},
         **{summary: {"summary": summary} for summary in get_args(Summary)},
@@ -97,6 +95,7 @@ class Transformer(NeuralStep):
     max_length: int = 256
 
     rules: ClassVar[Mapping[str, Rule]] = {
+        **NEURAL_RULES,
         "width": Between(Integral, 1, 4096),
         "depth": Between(Integral, 1, 48),
         "heads": Between(Integral, 1, 64),
@@ -141,6 +140,6 @@ class Transformer(NeuralStep):
         )
 
     @classmethod
-    def candidates(cls, class_counts: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
+    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
         """List settings, the best guess first."""
         return settings_to_try(class_counts, {"depth": 1})
