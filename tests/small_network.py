@@ -8,7 +8,7 @@ from keras import layers, ops
 
 from sopan.steps.attend import attend
 from sopan.steps.base import Step, check_labels
-from sopan.steps.integrated_gradients import neural_evidence
+from sopan.steps.integrated_gradients import word_evidence
 from sopan.text.arrow import as_texts
 from sopan.text.batch import FIRST_WORD, clip
 from sopan.text.vocab import build_vocabulary
@@ -71,7 +71,7 @@ class SmallNetwork(Step):
         return StepOutput(logits, clipped.truncated, unknown)
 
     def evidence(self, text):
-        return neural_evidence(self, text)
+        return word_evidence(self, text)
 
     def state(self):
         weights = {f"w{i:02}": weight.numpy() for i, weight in enumerate(self.network_.weights)}

@@ -12,33 +12,17 @@ Look At?" (2019), section 4.1: that between pieces, summed to a word and average
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from keras import ops
 
-from sopan.steps.integrated_gradients import integrated_gradients, slopes_of
+from sopan.steps.integrated_gradients import WindowEvidence, window_evidence
 from sopan.steps.network import NetworkStep
 from sopan.text.arrow import as_texts
 from sopan.text.batch import MULTIPLE, batches
 from sopan.text.intake import Pool, Windows
 from sopan.text.wordpiece import MASK, Pieces, WordPiece
-from sopan.types import Evidence, Float32Array, FloatArray, Int64Array, Tokens
-
-
-class _Window(NamedTuple):
-    """What was found in one window of T pieces, marks not counted.
-
-    Args:
-        contributions: (T, C).
-        base, logits: (C,), of blanks and of the text.
-        attention: for each layer, (H, T, T).
-    """
-
-    contributions: FloatArray
-    base: FloatArray
-    logits: FloatArray
-    attention: list[Float32Array]
+from sopan.types import Evidence, Float32Array, Int64Array, Tokens
 
 
 def piece_evidence(
@@ -74,7 +58,9 @@ def piece_evidence(
     if not len(places):
         return Evidence(tokens, read, added, logits, logits, "integrated gradients")
     word_of = pieces.words[places]  # of each piece that is read
-    found = [_look(estimator, windows, w, wordpiece.id_of(MASK)) for w in range(len(windows.of))]
+    mask = np.array([[wordpiece.id_of(MASK)]], np.int32)
+    blank = ops.convert_to_numpy(estimator.network_.get_layer("words")(mask))[0, 0].astype(np.float32)
+    found = [_of_window(estimator, windows, number, blank) for number in range(len(windows.of))]
     said = np.stack([window.logits for window in found])
     shares = np.full(said.shape, 1 / len(found))  # what each window counts for each class
     if pool == "max":
@@ -98,28 +84,15 @@ def _words(text: str, pieces: Pieces, lowercase: bool) -> Tokens:
     return Tokens(tuple(word.lower() if lowercase else word for word in words), starts, ends)
 
 
-def _look(estimator: NetworkStep, windows: Windows, number: int, blank: int) -> _Window:
-    """Look into one window."""
+def _of_window(estimator: NetworkStep, windows: Windows, number: int, blank: Float32Array) -> WindowEvidence:
+    """Lead the network to one window; the marks at its ends are left out of what is found."""
     length = int(windows.clipped.lengths[number])
     padded = min(-(-length // MULTIPLE) * MULTIPLE, estimator.buckets_[-1])
     (batch,) = batches(windows.clipped, [(np.array([number]), 1, padded)])
-    words, slopes = estimator.network_.get_layer("words"), slopes_of(estimator.network_.get_layer("body"))
-    end = ops.convert_to_numpy(words(batch.ids))[0].astype(np.float32)  # (T, D)
-    blanks = ops.convert_to_numpy(words(np.full_like(batch.ids, blank)))[0].astype(np.float32)
-    known = estimator.intake.knows(batch.ids[0]) & batch.mask[0]
-    start = np.where(known[:, None], blanks, end)
-    mask, n_classes = batch.mask, len(estimator.classes_)
-    ends = slopes(np.stack([start, end]), np.tile(mask, (2, 1)), np.zeros((2, n_classes), np.float32))
-    base, logits = ends.logits.astype(np.float64)
-    contributions = integrated_gradients(
-        lambda points, weights: slopes(points, np.tile(mask, (len(points), 1)), weights).gradient,
-        start,
-        end,
-        logits - base,
-    )
-    inner = slice(1, length - 1)
-    attention = [ops.convert_to_numpy(layer)[1][:, inner, inner] for layer in ends.attention]
-    return _Window(contributions[inner], base, logits, attention)
+    ids, mask, inner = batch.ids[0], batch.mask[0], slice(1, length - 1)
+    found = window_evidence(estimator.network_, ids, mask, estimator.intake.knows(ids) & mask, blank)
+    attention = [weights[:, inner, inner] for weights in found.attention]
+    return found._replace(contributions=found.contributions[inner], attention=attention)
 
 
 def _between_words(windows: list[list[Float32Array]], word_of: Int64Array) -> tuple[Float32Array, ...]:

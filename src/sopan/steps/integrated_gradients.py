@@ -12,9 +12,9 @@ Source: M. Sundararajan, A. Taly and Q. Yan, "Axiomatic Attribution for Deep Net
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import keras
 import numpy as np
@@ -26,7 +26,7 @@ from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD, MULTIPLE, PADDING, clip, kept_words
 from sopan.text.tokenize import tokenize
 from sopan.text.vocab import Vocabulary
-from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, Int32Array, Int64Array
+from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, Int32Array, Int64Array, Tensor
 
 Gradient: TypeAlias = Callable[[Float32Array, Float32Array], Float32Array]
 """From vectors (B, T, D) and weights (B, C) to the gradient of the weighed logits (B, T, D), row by row."""
@@ -39,28 +39,27 @@ WORDS_AT_ONCE = 4096
 """Points of the way are taken together, up to so many words."""
 
 
-class Neural(Protocol):
-    """What of a neural step is needed here."""
+class OverWords(Protocol):
+    """What of a step over words is needed here."""
 
     tokens: TokenRule
     lowercase: bool
     max_length: int
     vocabulary_: Vocabulary
-    network_: Any
+    network_: keras.Model
 
     def logits(self, X: Texts) -> FloatArray:
         """Score N texts: (N, C)."""
 
 
-def neural_evidence(estimator: Neural, text: str) -> Evidence:
-    """Tell the words' parts in a neural step's logits, and their attention.
+def word_evidence(estimator: OverWords, text: str) -> Evidence:
+    """Tell the words' parts in the logits of a step over words, and their attention.
 
     The base is what the network says of as many words without meaning: known words' vectors are zeros, and
     words that it does not know are as they always are to it, so that they add nothing.
 
     Args:
-        estimator: fitted; `network_` is `body([words(ids), mask])`, and among the results of `body`
-            are `logits` (B, C) and `attention`, a list of (B, H, Q, T).
+        estimator: fitted; see `window_evidence` for its network.
         text: one text.
     """
     texts = as_texts([text])
@@ -70,21 +69,61 @@ def neural_evidence(estimator: Neural, text: str) -> Evidence:
     if n_words == 0:
         return Evidence(tokens, read, added, logits, logits, "integrated gradients")
     ids, places = _ids(estimator, texts, n_words)
-    vectors = ops.convert_to_numpy(estimator.network_.get_layer("words")(ids[None]))[0].astype(np.float32)
-    slopes, known, mask = slopes_of(estimator.network_.get_layer("body")), ids >= FIRST_WORD, ids != PADDING
-    start = np.where(known[:, None], 0, vectors)
+    known, n = ids >= FIRST_WORD, len(places)
+    found = window_evidence(estimator.network_, ids, ids != PADDING, known, np.zeros(1, np.float32))
+    added[places], read[places] = found.contributions[:n], known[:n]
+    # A reader's queries are no words: only where words attend to words are there as many.
+    attention = tuple(w[:, : n if w.shape[1] == w.shape[2] else None, :n] for w in found.attention)
+    return Evidence(tokens, read, added, found.base, logits, "integrated gradients", attention, places)
 
-    ends = slopes(np.stack([start, vectors]), np.tile(mask, (2, 1)), np.zeros((2, len(logits)), np.float32))
-    contributions = integrated_gradients(
-        lambda points, weights: slopes(points, np.tile(mask, (len(points), 1)), weights).gradient,
-        start,
-        vectors,
-        (ends.logits[1] - ends.logits[0]).astype(np.float64),
-    )
-    added[places], read[places] = contributions[: len(places)], known[: len(places)]
-    attention = tuple(_unpadded(ops.convert_to_numpy(layer)[1], len(places)) for layer in ends.attention)
-    base = ends.logits[0].astype(np.float64)
-    return Evidence(tokens, read, added, base, logits, "integrated gradients", attention, places)
+
+def _ids(estimator: OverWords, texts: pa.LargeStringArray, n_words: int) -> tuple[Int32Array, Int64Array]:
+    """Return the network's ids of one text's words, padded as in any batch, and which words they are."""
+    first, last = kept_words(n_words, estimator.max_length)
+    places = np.concatenate([np.arange(first), np.arange(n_words - last, n_words)])
+    clipped = clip(estimator.vocabulary_.encode(texts), len(estimator.vocabulary_), estimator.max_length)
+    return np.pad(clipped.encoded.ids, (0, -len(places) % MULTIPLE), constant_values=PADDING), places
+
+
+class WindowEvidence(NamedTuple):
+    """What was found in one window of T words, padding included.
+
+    Args:
+        contributions: (T, C) float64, of each word to each logit.
+        base, logits: (C,) float64, at the start and at the end of the way.
+        attention: for each layer that attends, (H, Q, T) float32, at the end.
+    """
+
+    contributions: FloatArray
+    base: FloatArray
+    logits: FloatArray
+    attention: list[Float32Array]
+
+
+def window_evidence(
+    network: keras.Model, ids: Int32Array, mask: BoolArray, known: BoolArray, blank: Float32Array
+) -> WindowEvidence:
+    """Lead a network from a window of blanks to one of a text.
+
+    Args:
+        network: `body([words(ids), mask])`; `body` gives `logits` (B, C), `attention`, a list of
+            (B, H, Q, T), and more.
+        ids, mask: (T,) of the text.
+        known: (T,) bool, which words are blank at the start; the others stay as they are.
+        blank: (D,) or (1,), the vector of a blank.
+    """
+    slopes = slopes_of(network.get_layer("body"))
+    end = ops.convert_to_numpy(network.get_layer("words")(ids[None]))[0].astype(np.float32)  # (T, D)
+    start, n_classes = np.where(known[:, None], blank, end), network.output["logits"].shape[-1]
+
+    def tiled(points: Float32Array, weights: Float32Array) -> Slope:
+        return slopes(points, np.tile(mask, (len(points), 1)), weights)
+
+    ends = tiled(np.stack([start, end]), np.zeros((2, n_classes), np.float32))
+    base, logits = ends.logits.astype(np.float64)
+    contributions = integrated_gradients(lambda *point: tiled(*point).gradient, start, end, logits - base)
+    attention = [np.asarray(ops.convert_to_numpy(layer)[1], np.float32) for layer in ends.attention]
+    return WindowEvidence(contributions, base, logits, attention)
 
 
 def integrated_gradients(
@@ -122,20 +161,6 @@ def _along(gradient: Gradient, start: Float32Array, end: Float32Array, n_classes
     return np.asarray(np.einsum("ctd,td->tc", total, step.astype(np.float64)))
 
 
-def _ids(estimator: Neural, texts: pa.LargeStringArray, n_words: int) -> tuple[Int32Array, Int64Array]:
-    """Return the network's ids of one text's words, padded as in any batch, and which words they are."""
-    first, last = kept_words(n_words, estimator.max_length)
-    places = np.concatenate([np.arange(first), np.arange(n_words - last, n_words)])
-    clipped = clip(estimator.vocabulary_.encode(texts), len(estimator.vocabulary_), estimator.max_length)
-    return np.pad(clipped.encoded.ids, (0, -len(places) % MULTIPLE), constant_values=PADDING), places
-
-
-def _unpadded(weights: Float32Array, length: int) -> Float32Array:
-    """Take the padding out of weights (H, Q, T) over a text of so many words."""
-    queries = length if weights.shape[1] == weights.shape[2] else weights.shape[1]
-    return np.asarray(weights[:, :queries, :length], np.float32)
-
-
 # ---- How logits change with word vectors: the one thing that Keras leaves to each backend --------
 
 
@@ -150,13 +175,15 @@ class Slope(NamedTuple):
 
     logits: Float32Array
     gradient: Float32Array
-    attention: list[Any]
+    attention: list[Tensor]
 
 
 Slopes: TypeAlias = Callable[[Float32Array, BoolArray, Float32Array], Slope]
 """From vectors (B, T, D), mask (B, T) and the weights of the logits (B, C)."""
+Differentiate: TypeAlias = Callable[[Tensor, Tensor, Tensor], tuple[dict[str, Tensor], Tensor]]
+"""The same in tensors, to all results of the network and the gradient."""
 
-_MADE: weakref.WeakKeyDictionary[Any, Slopes] = weakref.WeakKeyDictionary()
+_MADE: weakref.WeakKeyDictionary[keras.Model, Slopes] = weakref.WeakKeyDictionary()
 """What was compiled for a network, for as long as it lives: compiling takes longer than running."""
 
 
@@ -169,43 +196,46 @@ def slopes_of(body: keras.Model) -> Slopes:
     if body not in _MADE:
         by_backend = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
         run = by_backend[keras.backend.backend()](weakref.proxy(body))
-        _MADE[body] = lambda *inputs: _as_arrays(*run(*inputs))
+
+        def slopes(vectors: Float32Array, mask: BoolArray, weights: Float32Array) -> Slope:
+            found, gradient = run(vectors, mask, weights)
+            logits, slope = (ops.convert_to_numpy(x) for x in (found["logits"], gradient))
+            return Slope(logits.astype(np.float32), slope.astype(np.float32), found["attention"])
+
+        _MADE[body] = slopes
     return _MADE[body]
 
 
-def _as_arrays(found: Mapping[str, Any], gradient: Any) -> Slope:
-    logits, slope = (np.asarray(ops.convert_to_numpy(x), np.float32) for x in (found["logits"], gradient))
-    return Slope(logits, slope, found["attention"])
+def _total(found: dict[str, Tensor], weights: Tensor) -> Tensor:
+    return ops.sum(ops.cast(found["logits"], "float32") * weights)
 
 
-def _tensorflow(body: Any) -> Callable[..., tuple[Mapping[str, Any], Any]]:
-    tf: Any = import_module("tensorflow")
+def _tensorflow(body: keras.Model) -> Differentiate:
+    tf = import_module("tensorflow")
 
-    def run(vectors: Any, mask: Any, weights: Any) -> tuple[Mapping[str, Any], Any]:
+    def run(vectors: Tensor, mask: Tensor, weights: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(vectors)
             found = body([vectors, mask], training=False)
-            total = tf.reduce_sum(found["logits"] * weights)
+            total = _total(found, weights)
         return found, tape.gradient(total, vectors, unconnected_gradients="zero")
 
     width, classes = body.inputs[0].shape[-1], body.output["logits"].shape[-1]
     shapes = (([None, None, width], "float32"), ([None, None], "bool"), ([None, classes], "float32"))
-    compiled: Callable[..., tuple[Mapping[str, Any], Any]] = tf.function(
-        run, input_signature=[tf.TensorSpec(*shape) for shape in shapes]
-    )
+    compiled: Differentiate = tf.function(run, input_signature=[tf.TensorSpec(*shape) for shape in shapes])
     return compiled
 
 
-def _jax(body: Any) -> Callable[..., tuple[Mapping[str, Any], Any]]:
-    jax: Any = import_module("jax")
+def _jax(body: keras.Model) -> Differentiate:
+    jax = import_module("jax")
 
-    def total(vectors: Any, trained: Any, fixed: Any, mask: Any, weights: Any) -> tuple[Any, Any]:
+    def total(vectors: Tensor, trained: Tensor, fixed: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
         found, _ = body.stateless_call(trained, fixed, [vectors, mask], training=False)
-        return (found["logits"] * weights).sum(), found
+        return _total(found, weights), found
 
     compiled = jax.jit(jax.value_and_grad(total, has_aux=True))
 
-    def run(vectors: Any, mask: Any, weights: Any) -> tuple[Mapping[str, Any], Any]:
+    def run(vectors: Tensor, mask: Tensor, weights: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         groups = (body.trainable_variables, body.non_trainable_variables)
         values = [[variable.value for variable in group] for group in groups]
         (_, found), gradient = compiled(vectors, *values, mask, weights)
@@ -214,14 +244,14 @@ def _jax(body: Any) -> Callable[..., tuple[Mapping[str, Any], Any]]:
     return run
 
 
-def _torch(body: Any) -> Callable[..., tuple[Mapping[str, Any], Any]]:
-    torch: Any = import_module("torch")
+def _torch(body: keras.Model) -> Differentiate:
+    torch = import_module("torch")
 
-    def run(vectors: Any, mask: Any, weights: Any) -> tuple[Mapping[str, Any], Any]:
+    def run(vectors: Tensor, mask: Tensor, weights: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         inputs = ops.convert_to_tensor(vectors).detach().requires_grad_()
         with torch.enable_grad():
             found = body([inputs, ops.convert_to_tensor(mask)], training=False)
-            total = (found["logits"] * ops.convert_to_tensor(weights)).sum()
+            total = _total(found, ops.convert_to_tensor(weights))
         return found, torch.autograd.grad(total, inputs)[0]
 
     return run
