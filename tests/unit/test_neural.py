@@ -215,3 +215,11 @@ def test_what_cannot_work_is_refused_with_what_would_before_any_work(step, setti
         quick(step, **settings).fit(TEXTS, LABELS, memo=memo)
     assert remedy in refusal.value.next_step
     assert not memo.asked
+
+
+def test_a_network_that_computes_in_bfloat16_is_explained_too():
+    with eagerly():
+        estimator = brief("transformer", precision="bfloat16").fit(EIGHT, SOIL_OR_SEA)
+        evidence = estimator.evidence(EIGHT[0])
+    found = evidence.base + evidence.contributions.sum(axis=0)
+    np.testing.assert_allclose(found, evidence.logits, atol=0.1)
