@@ -220,6 +220,6 @@ def test_what_cannot_work_is_refused_with_what_would_before_any_work(step, setti
 def test_a_network_that_computes_in_bfloat16_is_explained_too():
     with eagerly():
         estimator = brief("transformer", precision="bfloat16").fit(EIGHT, SOIL_OR_SEA)
-        evidence = estimator.evidence(EIGHT[0])
+    evidence = estimator.evidence(EIGHT[0])
     found = evidence.base + evidence.contributions.sum(axis=0)
     np.testing.assert_allclose(found, evidence.logits, atol=0.1)
