@@ -1,72 +1,17 @@
 """The model card, `README.md`: what a model is, what it learned from, how good it is, and where it fails.
 
 After Mitchell et al., "Model Cards for Model Reporting" (2019), https://arxiv.org/abs/1810.03993, with the
-front matter that the Hugging Face hub reads.
+front matter that the Hugging Face hub reads. Its text stands in `model_card.md`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 
 from sopan.fit.saved import ModelConfig
 from sopan.types import Json
-
-_TEMPLATE = """\
----
-library_name: sopan
-pipeline_tag: text-classification
-tags:
-- sopan
-- {step}
----
-
-# A `{step}` model of {data}
-
-It reads a text and gives the probability of each of {n_labels} labels: {labels}.
-It is the step `{step}` of sopan: it adds {adds}, and it lacks {lacks}.
-
-## How to use it
-
-```python
-import sopan
-
-model = sopan.load("path/to/this/folder")
-model.predict(["a text", "another text"])        # label names
-model.predict_proba(["a text", "another text"])  # their probabilities
-```
-
-```sh
-sopan predict path/to/this/folder "a text"
-sopan predict path/to/this/folder --file texts.csv --out predictions.parquet
-sopan evaluate path/to/this/folder labelled.csv
-```
-
-## What it learned from
-
-{learned}
-
-## How good it is
-
-{scores}
-
-## What it costs
-
-{costs}
-
-## Intended use and limits
-
-- Meant for texts like those it learned from. On other topics, times, languages or writers it may do worse:
-  measure that with `sopan evaluate` before relying on it.
-- Its labels are those of its training data, mistakes and prejudices included. Do not let it decide alone
-  about people.
-- It lacks {lacks}.
-- A text of which it knows no word gets a guess from the other texts; predictions mark it `no_known_words`.
-
-## Settings
-
-{settings}
-"""
 
 _SCORES = {
     "accuracy": "Accuracy",
@@ -82,6 +27,7 @@ _COSTS = {
     "latency_ms": ("Latency of one text", "ms"),
     "peak_rss_mb": ("Peak memory of the run", "MB"),
 }
+_PARTS = {"train": "learn from", "val": "choose settings by", "test": "measure on"}
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|#~])")
 _LABELS_SHOWN = 20
 
@@ -96,7 +42,8 @@ def model_card(config: ModelConfig, *, adds: str, lacks: str) -> str:
     data = config["data"]
     names = list(config["label2id"])
     shown = ", ".join(map(_quote, names[:_LABELS_SHOWN]))
-    return _TEMPLATE.format(
+    template = files(__package__).joinpath("model_card.md").read_text(encoding="utf-8")
+    return template.format(
         step=config["step"],
         data=_quote(data.get("name", "unnamed texts")),
         n_labels=len(names),
@@ -123,9 +70,6 @@ def _learned(config: ModelConfig) -> str:
     return "\n".join(lines + [_quote(note) for note in data.get("notes", ())])
 
 
-_PARTS = {"train": "learn from", "val": "choose settings by", "test": "measure on"}
-
-
 def _scores(metrics: Mapping[str, Json]) -> str:
     rows = [
         (title, _number(metrics[name]), _interval(metrics.get(f"{name}_ci")))
@@ -136,12 +80,9 @@ def _scores(metrics: Mapping[str, Json]) -> str:
         return "Not measured. Do that with `sopan evaluate`."
     text = "Measured on texts that it did not learn from.\n\n"
     text += _table(("Measure", "Value", "95% interval"), rows)
+    parts = ("precision", "recall", "f1")
     classes = [
-        (
-            _quote(row["class"]),
-            *(_number(row[key]) for key in ("precision", "recall", "f1")),
-            f"{row['support']:,}",
-        )
+        (_quote(row["class"]), *(_number(row[part]) for part in parts), f"{row['support']:,}")
         for row in metrics.get("per_class") or ()
     ]
     if classes:
