@@ -419,13 +419,6 @@ def test_a_mapped_array_may_be_written_without_changing_the_file(folder):
 
 NO_TENSORFLOW = """
 import sys
-
-class Blocked:
-    def find_spec(self, name, *rest):
-        if name.split(".")[0] in ("tensorflow", "keras", "torch", "jax"):
-            raise AssertionError("imports " + name)
-
-sys.meta_path.insert(0, Blocked())
 from small_step import LABELS, TEXTS
 from sopan.fit.artifact import load_model, save_model
 from sopan.steps import make_step
@@ -433,6 +426,7 @@ from sopan.steps import make_step
 estimator = make_step(sys.argv[1]).fit(TEXTS * 5, LABELS * 5)
 save_model(estimator, sys.argv[2], data={}, metrics={})
 print((load_model(sys.argv[2]).predict_proba(TEXTS) == estimator.predict_proba(TEXTS)).all())
+print({"tensorflow", "keras", "torch", "jax"} & set(sys.modules))
 """
 
 
@@ -446,7 +440,7 @@ def test_the_lowest_steps_train_save_load_and_predict_without_tensorflow(tmp_pat
         check=False,
         env=environment,
     )
-    assert done.stdout.strip() == "True", done.stderr
+    assert done.stdout.split() == ["True", "set()"], done.stderr
 
 
 @pytest.mark.parametrize("step", STEPS)
