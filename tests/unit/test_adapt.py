@@ -125,7 +125,7 @@ def write_corpus(path, texts):
 
 
 def test_held_out_test_texts_never_enter_what_is_learnt(tmp_path, spelling):
-    """The corpus holds each text of the labelled table in capitals; those of the exam are left out."""
+    """The corpus holds each text of the labelled table in capitals; those that the task is tested on are left out."""
     rows = tables.opinions(
         dict.fromkeys(("good", "bad"), 40), {k: tables.ENGLISH[k] for k in ("good", "bad")}
     )
@@ -134,16 +134,16 @@ def test_held_out_test_texts_never_enter_what_is_learnt(tmp_path, spelling):
     more = [f"{text} again and again" for text in texts]
     corpus = write_corpus(tmp_path / "corpus.csv", [*(f"  {text.upper()}" for text in texts), *more])
     from sopan.options.language import LabelledOptions
-    from sopan.usecases.adapting import Exam
+    from sopan.usecases.adapting import DownstreamTask
 
-    exam = Exam(str(labelled), LabelledOptions())
-    apart = [*exam.val.texts.to_pylist(), *exam.test.texts.to_pylist()]
+    task = DownstreamTask(LabelledOptions(labelled=labelled))
+    apart = [*task.val.texts.to_pylist(), *task.test.texts.to_pylist()]
     assert len(apart) > 10
     how = {"words": 5, "held_out": 0.1, "text": "text"}
     how |= {"labelled": labelled, "labelled_text": "said", "label": "verdict"}
     report = usecases.adapt(str(spelling), [corpus], tmp_path / "out", **how, **TINY)
     assert len(report["new_words"]) == 5
-    assert report["downstream"]["tests"] == len(exam.test.texts)
+    assert report["downstream"]["tests"] == len(task.test.texts)
     assert set(report["downstream"]["accuracy"]) == {"before", "after"}
     assert report["blanks"]["before"]["blanks"] == report["blanks"]["after"]["blanks"] > 0
     wordpiece = WordPiece.load(tmp_path / "out" / "tokenizer.json")
@@ -156,7 +156,7 @@ def test_held_out_test_texts_never_enter_what_is_learnt(tmp_path, spelling):
         stored |= {tuple(ids[a:b].tolist()) for a, b in pairwise(offsets)}
     encoded = [tuple(wordpiece.encode([text]).ids.tolist()) for text in apart]
     assert not stored.intersection(encoded)
-    taught = [tuple(wordpiece.encode([text]).ids.tolist()) for text in exam.train.texts.to_pylist()]
+    taught = [tuple(wordpiece.encode([text]).ids.tolist()) for text in task.train.texts.to_pylist()]
     assert stored.issuperset(taught)
     assert len(stored) == len(set(texts) - set(apart)) + len(set(more))
 

@@ -86,8 +86,8 @@ def adapt(options: AdaptOptions) -> Adapted:
     before = from_preset(options.preset)
     length = options.length or min(128, before.config.max_length)
     settings = chosen_settings(options, before.config, length=length)
-    exam = _exam(options)
-    documents = _documents(options.corpus, options, exam)
+    task = None if options.labelled is None else DownstreamTask(options)
+    documents = _documents(options.corpus, options, task)
     place = Workplace.of(options.out, options.work)
     with folder_lock(Path(options.out)):
         progress("pieces", {"stage": "finding new words"})
@@ -105,10 +105,10 @@ def adapt(options: AdaptOptions) -> Adapted:
         progress("blanks", {"stage": "filling held-out blanks"})
         pair = {"before": fill_blanks(before, blanks), "after": fill_blanks(found.model, blanks)}
         report["blanks"] = compare_filled(pair, "after", "before")
-    if exam is not None:
+    if task is not None:
         progress("labels", {"stage": "learning labels from both"})
-        right = {"before": exam.right(str(options.preset)), "after": exam.right(str(options.out))}
-        report["downstream"] = exam.report(right, "after", "before")
+        correct = {"before": task.correct(str(options.preset)), "after": task.correct(str(options.out))}
+        report["downstream"] = task.report(correct, "after", "before")
     return report
 
 
@@ -122,16 +122,14 @@ def compare_objectives(options: CompareObjectivesOptions) -> Objectives:
         SopanError: one line that says what is wrong, where, and what to do.
     """
     progress = options.progress
-    chosen = {}
-    for objective in ("masked", "causal"):
-        wide = replace(options, max_length=max(options.max_length, options.length))
-        config = new_encoder(wide, causal=objective == "causal")
-        chosen[objective] = (
-            config,
-            chosen_settings(options, config, length=options.length, start=options.start),
-        )
-    exam = _exam(options)
-    documents = _documents(options.corpus, options, exam)
+    wide = replace(options, max_length=max(options.max_length, options.length))
+    configs = {name: new_encoder(wide, causal=name == "causal") for name in ("masked", "causal")}
+    chosen = {
+        name: chosen_settings(options, config, length=options.length, start=options.start)
+        for name, config in configs.items()
+    }
+    task = None if options.labelled is None else DownstreamTask(options)
+    documents = _documents(options.corpus, options, task)
     with _kept(options.work) as folder:
         wordpiece = find_vocabulary(documents, options, folder)
         models: dict[str, LanguageModel] = {}
@@ -144,65 +142,62 @@ def compare_objectives(options: CompareObjectivesOptions) -> Objectives:
                 where=", ".join(documents.paths),
                 next_step="hold out more texts, with --held-out",
             )
-        for objective, (config, given) in chosen.items():
-            settings = with_steps(given, store, wordpiece, options)
+        for objective, config in configs.items():
+            settings = with_steps(chosen[objective], store, wordpiece, options)
             place = Workplace(folder / objective)
             found = train_language_model(place, store, apart, wordpiece, config, settings, progress=progress)
             models[objective] = found.model
             looks[objective] = [look_entry(look) for look in found.looks]
-            if exam is not None:
+            if task is not None:
                 publish(found, folder / objective / "model", settings, documents.paths)
         progress("blanks", {"stage": "filling held-out blanks"})
         filled = {name: fill_blanks(model, blanks) for name, model in models.items()}
         report: Objectives = {"looks": looks, "blanks": compare_filled(filled, "masked", "causal")}
-        if exam is not None:
+        if task is not None:
             progress("labels", {"stage": "learning labels from both"})
-            right = {name: exam.right(str(folder / name / "model")) for name in models}
-            report["downstream"] = exam.report(right, "masked", "causal")
+            correct = {name: task.correct(str(folder / name / "model")) for name in models}
+            report["downstream"] = task.report(correct, "masked", "causal")
     return report
 
 
-class Exam:
-    """One labelled data set, split once: language models learn its labels, and all sit the same test.
+class DownstreamTask:
+    """One labelled data set, split once: models learn its labels, and all are tested on the same texts.
 
     Args:
-        data: a file, a folder of class folders, or a named data set.
-        options: how to read and split it.
+        options: which data, how to read and split them.
 
     Raises:
         SopanError: the data cannot be used.
     """
 
-    def __init__(self, data: str | Path, options: LabelledOptions):
+    def __init__(self, options: LabelledOptions):
         self.seed = options.seed
-        corpus = read_corpus(data, options.labelled_reading)
+        corpus = read_corpus(str(options.labelled), options.labelled_reading)
         self.train, self.val, self.test = labelled_parts(corpus, clean_split(corpus, options).clean)
 
     def held_out(self) -> pa.LargeStringArray:
         """Return the validation and test texts."""
         return pa.concat_arrays([self.val.texts, self.test.texts])
 
-    def right(self, preset: str) -> BoolArray:
+    def correct(self, preset: str) -> BoolArray:
         """Let the step `bert` learn the labels from a preset; say which test texts (N,) it gets right."""
         fixed = {"preset": preset, "adapt_steps": 0, "random_state": self.seed}
         tuned = tune("bert", self.train, self.val, budget=Budget.parse("1trials"), fixed=fixed)
         found: BoolArray = tuned.estimator.predict(self.test.texts) == self.test.names
         return found
 
-    def report(self, right: Mapping[str, BoolArray], a: str, b: str) -> Downstream:
+    def report(self, correct: Mapping[str, BoolArray], a: str, b: str) -> Downstream:
         """Say how accurate each was, and by how much a beats b: share, 95% interval, exact McNemar p."""
-        difference = paired_difference(right[a], right[b], np.random.default_rng(0))
-        accuracy = {name: float(each.mean()) for name, each in right.items()}
-        return {"tests": len(right[a]), "accuracy": accuracy, "difference": difference}
+        difference = paired_difference(correct[a], correct[b], np.random.default_rng(0))
+        accuracy = {name: float(each.mean()) for name, each in correct.items()}
+        return {"tests": len(correct[a]), "accuracy": accuracy, "difference": difference}
 
 
-def _exam(options: LabelledOptions) -> Exam | None:
-    return None if options.labelled is None else Exam(options.labelled, options)
-
-
-def _documents(corpus: Sequence[str | Path], options: LearnOptions, exam: Exam | None) -> CorpusReading:
-    """Read a corpus without the texts of an exam."""
-    barred = None if exam is None else exam.held_out()
+def _documents(
+    corpus: Sequence[str | Path], options: LearnOptions, task: DownstreamTask | None
+) -> CorpusReading:
+    """Read a corpus without the texts that a task is tested on."""
+    barred = None if task is None else task.held_out()
     return CorpusReading(tuple(map(str, corpus)), options, options.held_out, barred)
 
 
