@@ -125,7 +125,7 @@ def write_corpus(path, texts):
 
 
 def test_held_out_test_texts_never_enter_what_is_learnt(tmp_path, spelling):
-    """The corpus holds each text of the labelled table in capitals; those that the task is tested on are left out."""
+    """The corpus holds each text of the labelled table in capitals; those to test on are left out."""
     rows = tables.opinions(
         dict.fromkeys(("good", "bad"), 40), {k: tables.ENGLISH[k] for k in ("good", "bad")}
     )

@@ -132,7 +132,7 @@ class CorpusReading:
         reading: how to read them; its `text` names the column.
         held_out: share of the documents that teach nothing; which ones, their own text decides, so that two
             equal documents are on the same side.
-        barred: texts that stand on neither side, as those that a task is tested on; spaces and case make no difference.
+        barred: texts on neither side, as those that a task is tested on; spaces and case make no difference.
     """
 
     paths: tuple[str, ...]
