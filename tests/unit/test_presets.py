@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from sopan import usecases
+from sopan.cli import main
 from sopan.errors import ConfigError, DownloadError, ModelFolderError
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.steps import presets
@@ -171,6 +172,16 @@ def test_the_command_line_lists_without_a_backend(tmp_path):
         "minilm",
     ], done.stderr
     assert heavy == "[]"
+
+
+def test_the_command_that_gets_one_does_not_list_them_all(capsys, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(sys, "argv", ["sopan", "presets", "get", "sopan-mini"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in said] == ["name", "about", "megabytes", "folder"]
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch):

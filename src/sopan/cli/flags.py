@@ -78,8 +78,7 @@ class Command:
         """
 
         def call(**given: object) -> None:
-            context = given.pop("context", None)
-            if not isinstance(context, typer.Context) or context.invoked_subcommand is None:
+            if getattr(given.pop("context", None), "invoked_subcommand", None) is None:
                 self.run(given)
 
         parameters = [_flag(each) for each in option_fields(self.options)]
