@@ -1,7 +1,7 @@
-"""A model child whose answers take as long as the text says: for tests of the door, the queue and the drain.
+"""A model child whose answers take as long as the text says: for tests of the server, its queue, its end.
 
 `wait 0.5` answers after half a second, `die` kills the process, `grow` takes 600 MB, anything else at once.
-As a module it is the door with such children: python -m scripted_child.
+`scripted_server` serves with such children.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import threading
 import time
 from pathlib import Path
 
-from sopan.serve.child import Line, resident
-from sopan.serve.frames import Frame
-from sopan.serve.launching import StartedChild
+from sopan.serve.channel import Batch, StartedChild
+from sopan.serve.child import Connection, resident
+from sopan.usecases.served import Question
 
 STEP = {
     "step": "bow",
@@ -51,8 +51,9 @@ def start(folder: str, language_model: str | None) -> StartedChild:
     return StartedChild(process, ours)
 
 
-def answer(question: dict) -> dict:
-    verb, _, rest = question.get("texts", [""])[0].partition(" ")
+def answer(question: Question) -> dict:
+    texts = question.arguments.get("texts", [""])
+    verb, _, rest = texts[0].partition(" ")
     if verb == "wait":
         time.sleep(float(rest.split()[0]))
     elif verb == "die":
@@ -63,25 +64,25 @@ def answer(question: dict) -> dict:
         **{"step": "bow", "label": "a", "confidence": 1.0, "probabilities": {"a": 1.0, "b": 0.0}},
         **{"truncated": False, "no_known_words": False},
     }
-    return {"model": ABOUT["model"], "results": [{"steps": [said]} for _ in question.get("texts", [])]}
+    return {"model": ABOUT["model"], "results": [{"steps": [said]} for _ in texts]}
 
 
 def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     connection.setblocking(True)
-    line, questions = Line(connection), queue.Queue[Frame]()
-    for task in (line.beat, lambda: line.listen(questions)):
+    server, batches = Connection(connection), queue.Queue[Batch]()
+    for task in (server.beat, lambda: server.receive(batches)):
         threading.Thread(target=task, daemon=True).start()
     if Path(sys.argv[2], "broken").exists():
-        line.say({"type": "failed", "error": "the folder is broken", "exit_code": 2})
+        server.send({"type": "failed", "error": "the folder is broken", "exit_code": 2})
         time.sleep(5)
         return
-    line.say({"type": "ready", "about": ABOUT, "rss": resident()})
+    server.send({"type": "ready", "about": ABOUT, "rss": resident()})
     while True:
-        asked = questions.get().header
-        texts = [json.dumps(answer(question)).encode() for question in asked["questions"]]
-        items = [{"status": 200, "bytes": len(text)} for text in texts]
-        line.say({"type": "answers", "batch": asked["batch"], "items": items}, b"".join(texts))
+        number, questions = batches.get()
+        texts = [json.dumps(answer(question)).encode() for question in questions]
+        items = [(200, len(text)) for text in texts]
+        server.send({"type": "answers", "batch": number, "items": items}, b"".join(texts))
 
 
 if __name__ == "__main__":

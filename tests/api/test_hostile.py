@@ -74,7 +74,7 @@ def test_bad_bodies_are_refused_and_not_repeated(server: Server, name: str) -> N
 @pytest.mark.parametrize(
     "name", ["NaN", "deep lists", "a key twice", "a lone surrogate", "null", "too large"]
 )
-def test_every_door_is_strict(server: Server, path: str, name: str) -> None:
+def test_every_route_is_strict(server: Server, path: str, name: str) -> None:
     body, status = BODIES[name]
     answer = server.client.post(path, content=body, headers=JSON)
     assert answer.status_code in (status, 401), answer.text

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from serving import BEARER, COMMAND, Server, serving
 
-DOOR = (sys.executable, str(Path(__file__).with_name("scripted_server.py")))
+SCRIPTED = (sys.executable, str(Path(__file__).with_name("scripted_server.py")))
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server
     """A server whose child does as the text says; see `scripted_child`."""
     tests = str(Path(__file__).parents[1])
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")]))
-    with serving(tmp_path, command=DOOR) as running:
+    with serving(tmp_path, command=SCRIPTED) as running:
         running.until_ready()
         yield running
 
@@ -196,7 +196,7 @@ def test_a_drain_finishes_what_waits_and_refuses_what_comes(scripted: Server) ->
     assert scripted.process.wait(timeout=5) == 0
 
 
-def test_when_the_door_is_killed_the_child_goes_too(scripted: Server) -> None:
+def test_when_the_server_is_killed_the_child_goes_too(scripted: Server) -> None:
     child = scripted.child()
     scripted.process.kill()
     until = time.monotonic() + 5

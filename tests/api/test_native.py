@@ -11,9 +11,8 @@ from quick_steps import TEXTS
 from serving import STEPS, Server, spread
 
 from sopan import usecases
-from sopan.fit.explain import margin_contributions, occlude
-from sopan.usecases.served.reasons import log_odds, occlusions
-from sopan.usecases.served.step import ServedStep
+from sopan.usecases.served.explanations import log_odds, occlusions
+from sopan.usecases.served.served_step import ServedStep
 
 TEXT = "The baker waters the roses, and stirs zzz soup."
 
@@ -71,29 +70,42 @@ def test_exact_reasons_are_those_of_explain(server: Server, run_folder: Path, st
 
 def test_occlusion_is_what_the_slow_reference_finds(run_folder: Path) -> None:
     step = ServedStep.load(run_folder / "models" / "cbow")
-    estimator, (other, found) = step.estimator, occlusions(step, [TEXTS[0], TEXT])
-    assert other.tokens.words[0] == "the"
-    evidence = estimator.evidence(TEXT)
-    support = margin_contributions(evidence.contributions, evidence.logits, estimator.temperature_)
-    best = int(found.prediction.probabilities[0].argmax())
-    reference = occlude(estimator, TEXT, evidence.tokens, support, best)
-    assert found.tokens.words == evidence.tokens.words
-    np.testing.assert_array_equal(found.read, evidence.read)
-    np.testing.assert_allclose(found.fall[found.read], reference[found.read], atol=1e-6)
-    whole = log_odds(found.prediction.probabilities, best)[0]
-    for word in np.flatnonzero(found.read):
-        start, end = evidence.tokens.starts[word], evidence.tokens.ends[word]
-        less = estimator.predict_proba([TEXT[:start] + " " + TEXT[end:]])
-        assert found.support[word] == pytest.approx(whole - log_odds(less, best)[0], abs=1e-4)
+    other, found = occlusions(step, [TEXTS[0], TEXT])
+    assert other["words"][0]["word"] == "the"
+    evidence, whole = step.cbow.evidence(TEXT), step.cbow.predict_proba([TEXT])
+    best = int(whole.argmax())
+    assert tuple(word["word"] for word in found["words"]) == evidence.tokens.words
+    for word, read in zip(found["words"], evidence.read, strict=True):
+        assert word["read"] == read
+        left = step.cbow.predict_proba([TEXT[: word["start"]] + " " + TEXT[word["end"] :]])
+        fall, support = whole[0, best] - left[0, best], log_odds(whole, best)[0] - log_odds(left, best)[0]
+        assert word["fall"] == pytest.approx(fall if read else 0, abs=1e-5)
+        assert word["support"] == pytest.approx(support if read else 0, abs=1e-4)
 
 
 def test_long_texts_lose_several_words_at_a_time(run_folder: Path) -> None:
     long = " ".join(TEXTS * 3)
     (found,) = occlusions(ServedStep.load(run_folder / "models" / "cbow"), [long], most_read=5_000)
-    read = np.flatnonzero(found.read)
-    assert found.span == -(-(len(read) ** 2) // 5_000) > 1
-    first = read[: found.span]
-    assert len(set(found.support[first])) == 1, "they share what came of it"
+    read = [word for word in found["words"] if word["read"]]
+    assert found["span"] == -(-(len(read) ** 2) // 5_000) > 1
+    assert len({word["support"] for word in read[: found["span"]]}) == 1, "they share what came of it"
+
+
+@pytest.mark.parametrize(
+    "op", ["predict", "explain", "tokens", "neighbors", "guess", "embed", "fill", "score"]
+)
+def test_a_request_has_what_its_method_takes(op: str) -> None:
+    from inspect import signature
+
+    from sopan.serve import schemas
+    from sopan.usecases.served.service import ServedRun
+
+    given = {"text": "a", "word": "a", "context": ["a"]}
+    model = getattr(schemas, f"{op.capitalize()}Request")
+    question = model(**{name: given[name] for name in model.model_fields if name in given}).as_question(op)
+    taken = set(signature(getattr(ServedRun, op)).parameters) - {"self"}
+    expected = {"predict": {"texts", "steps"}, "explain": {"text", "steps"}}.get(op, taken)
+    assert set(question.arguments) == expected
 
 
 def test_the_bag_adds_up(server: Server, run_folder: Path) -> None:

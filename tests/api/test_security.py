@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from serving import BEARER, COMMAND, Server
 
-from sopan.serve.security import allowed_hosts
+from sopan.serve.server import allowed_hosts
 
 TEXT = {"text": "a warm film"}
 
@@ -87,7 +87,7 @@ def test_the_list_of_hosts_is_exact() -> None:
     assert "talk.example" in allowed_hosts("0.0.0.0", 80, ["talk.example"])
 
 
-def test_the_door_loads_no_models() -> None:
+def test_the_server_loads_no_models() -> None:
     code = (
         "import sys, sopan.serve.app, sopan.serve.server, uvicorn\n"
         "print(sorted({'tensorflow', 'keras', 'numpy', 'torch', 'openvino', 'sklearn'} & set(sys.modules)))"

@@ -23,7 +23,7 @@ from serving import STEPS, Server
 from sopan import usecases
 from sopan.errors import DataError
 from sopan.serve.tables import PORTION, portions
-from sopan.usecases.served.table import own_words
+from sopan.usecases.served.user_table import own_words
 
 CSV = {"Content-Type": "text/csv"}
 SECRET = "xyzzy-secret"

@@ -8,13 +8,13 @@ import pytest
 
 from sopan.lm.fill import fill
 from sopan.steps.presets import from_preset, preset_folder
-from sopan.usecases.served.language import ServedLanguageModel
+from sopan.usecases.served.served_language import ServedLanguageModel
 
 TEXT = "the movie was [MASK] , and very long ."
 
 
-def asked(speaker, *, left_only):
-    return speaker.fill({"text": TEXT, "top": 5, "left_only": left_only})
+def filled(model, *, left_only):
+    return model.fill(TEXT, 5, left_only=left_only)
 
 
 def candidates(answer):
@@ -22,8 +22,8 @@ def candidates(answer):
 
 
 def test_the_left_side_is_read_by_a_causal_model_as_large():
-    speaker = ServedLanguageModel("sopan-mini")
-    both, left = asked(speaker, left_only=False), asked(speaker, left_only=True)
+    model = ServedLanguageModel("sopan-mini")
+    both, left = filled(model, left_only=False), filled(model, left_only=True)
     assert (both["language_model"], both["reads"]) == ("sopan-mini", "both sides")
     assert (left["language_model"], left["reads"]) == ("sopan-mini-causal", "the left side")
     expected = fill(from_preset("sopan-mini-causal"), "the movie was [MASK]", top=5).as_json()
@@ -35,7 +35,7 @@ def test_the_left_side_is_read_by_a_causal_model_as_large():
 
 def test_a_model_of_ones_own_reads_the_left_side_itself(tmp_path):
     folder = shutil.copytree(preset_folder("sopan-mini"), tmp_path / "sopan-mini")
-    left = asked(ServedLanguageModel(str(folder)), left_only=True)
+    left = filled(ServedLanguageModel(str(folder)), left_only=True)
     assert (left["language_model"], left["reads"]) == ("sopan-mini", "the left side")
     expected = fill(from_preset("sopan-mini"), "the movie was [MASK]", top=5).as_json()
     chances = [chance for _, chance in candidates(expected)]

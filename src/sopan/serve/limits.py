@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
-from fastapi import HTTPException, Request, Response
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
+from sopan.serve.refusals import Refusal, not_json
 from sopan.storage.strict_json import JsonError, parse_json
 
 MOST_BYTES = 256 << 10
@@ -31,25 +32,10 @@ _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 _SUSPICIOUS = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
-class Refusal(HTTPException):
-    """A request that is not answered: its status, one sentence, and one word for programs."""
-
-    def __init__(
-        self, status: int, error: str, error_type: str, headers: dict[str, str] | None = None, **more: Any
-    ) -> None:
-        super().__init__(status, error, headers)
-        self.content = {"error": error, "error_type": error_type, **more}
-
-
-def not_json(what: str) -> Refusal:
-    """Return the refusal of a body that is not the JSON that is taken here."""
-    return Refusal(400, f"the body is not JSON that is taken here: {what}", "invalid_json")
-
-
 class StrictRequest(Request):
     """A request whose body is counted while it comes, and read as strict JSON.
 
-    FastAPI asks `body` and then `json`.
+    FastAPI calls `body` and then `json`.
 
     Attributes:
         types: content types that are taken.
@@ -68,13 +54,12 @@ class StrictRequest(Request):
         """
         if not hasattr(self, "_body"):
             self._check_type()
+            closing = {"Connection": "close"}
             try:
                 async with asyncio.timeout(self.seconds):
                     self._body = await self._counted()
             except TimeoutError as error:
-                raise Refusal(
-                    408, "the body did not come in time", "timeout", {"Connection": "close"}
-                ) from error
+                raise Refusal(408, "the body did not come in time", "timeout", closing) from error
             except ClientDisconnect as error:
                 raise Refusal(400, "the body broke off", "broken_off") from error
             if not self._body:
@@ -96,8 +81,8 @@ class StrictRequest(Request):
             raise Refusal(415, f"send {' or '.join(self.types)}, in UTF-8", "unsupported_media_type")
 
     async def _counted(self) -> bytes:
-        told = self.headers.get("content-length", "0")
-        too_large = int(told[:20]) > self.most_bytes
+        announced = self.headers.get("content-length", "0")
+        too_large = int(announced[:20]) > self.most_bytes
         parts: list[bytes] = []
         size = 0
         async for part in self.stream():
@@ -110,12 +95,8 @@ class StrictRequest(Request):
             else:
                 parts.append(part)
         if too_large:
-            raise Refusal(
-                413,
-                f"the body is larger than {self.most_bytes:,} bytes",
-                "too_large",
-                {"Connection": "close"},
-            )
+            error = f"the body is larger than {self.most_bytes:,} bytes"
+            raise Refusal(413, error, "too_large", {"Connection": "close"})
         return b"".join(parts)
 
 
@@ -125,7 +106,7 @@ class StrictRoute(APIRoute):
     requests: ClassVar[type[StrictRequest]] = StrictRequest
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """See `APIRoute`."""
+        """Return what handles a request: as `APIRoute` has it, but for the class of the request."""
         handle = super().get_route_handler()
 
         async def strictly(request: Request) -> Response:
@@ -134,10 +115,7 @@ class StrictRoute(APIRoute):
         return strictly
 
 
-# ---- JSON ----------------------------------------------------------------------------------------
-
-
-def strict_json(content: bytes) -> Any:
+def strict_json(content: bytes) -> object:
     """Read JSON as RFC 8259 has it, and as little surprising as can be.
 
     Raises:
@@ -151,7 +129,7 @@ def strict_json(content: bytes) -> Any:
     if text.count("[") + text.count("{") > DEEPEST and _depth(text) > DEEPEST:
         raise not_json(f"it has more than {DEEPEST} levels")
     try:
-        value = parse_json(text, parse_int=_integer, parse_float=_float)
+        value: object = parse_json(text, parse_int=_integer, parse_float=_float)
     except JsonError as error:
         raise not_json(error.reason) from error
     if _SUSPICIOUS.search(text):
@@ -172,21 +150,23 @@ def _depth(text: str) -> int:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > MOST_DIGITS:
-        raise not_json(f"a number has more than {MOST_DIGITS} digits")
-    return int(digits)
+    return int(_few(digits))
 
 
 def _float(digits: str) -> float:
-    if len(digits) > MOST_DIGITS:
-        raise not_json(f"a number has more than {MOST_DIGITS} digits")
-    value = float(digits)
+    value = float(_few(digits))
     if not math.isfinite(value):
         raise not_json("a number is too large")
     return value
 
 
-def _check_characters(value: Any) -> None:
+def _few(digits: str) -> str:
+    if len(digits) > MOST_DIGITS:
+        raise not_json(f"a number has more than {MOST_DIGITS} digits")
+    return digits
+
+
+def _check_characters(value: object) -> None:
     if isinstance(value, str):
         if "\0" in value:
             raise not_json("a text holds NUL")
@@ -195,8 +175,7 @@ def _check_characters(value: Any) -> None:
         except UnicodeEncodeError as error:
             raise not_json("a text holds a lone surrogate") from error
     elif isinstance(value, dict):
-        for key, each in value.items():
-            _check_characters(key)
+        for each in (*value, *value.values()):
             _check_characters(each)
     elif isinstance(value, list):
         for each in value:

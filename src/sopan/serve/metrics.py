@@ -1,9 +1,9 @@
-"""What Prometheus is told: requests, batches, the queue, the child."""
+"""Metrics for Prometheus: requests, batches, the queue, the child."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Iterator
 
 from fastapi import APIRouter, Response
 from prometheus_client import (
@@ -16,8 +16,8 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sopan.serve.dispatch import ModelClient
-from sopan.serve.queueing import QUICK, SLOW
+from sopan.serve.dispatch import QUICK, SLOW
+from sopan.serve.model_client import ModelClient
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 2, 5, 10)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -56,7 +56,7 @@ class Metrics:
         self.tokens.labels(kind).inc(tokens)
 
     def watch(self, client: ModelClient) -> None:
-        """Read the state of queue and child whenever the metrics are asked for."""
+        """Read the state of queue and child whenever the metrics are read."""
         self.registry.register(_State(client))
 
 
@@ -66,8 +66,8 @@ class _State:
     def __init__(self, client: ModelClient) -> None:
         self._client = client
 
-    def collect(self) -> Any:
-        """Return what is so now."""
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the state now."""
         client, child = self._client, self._client.supervisor.child
         yield GaugeMetricFamily("sopan_ready", "Whether questions are answered.", value=float(client.ready))
         yield GaugeMetricFamily(
@@ -86,7 +86,7 @@ class _State:
         yield speed
 
 
-class Measured:
+class MetricsMiddleware:
     """A layer that counts requests by the route that answered them.
 
     Args:
@@ -132,7 +132,7 @@ def metrics_route(metrics: Metrics) -> APIRouter:
         },
     )
     async def read() -> Response:
-        """Tell Prometheus."""
+        """Give all metrics to Prometheus."""
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return router

@@ -2,128 +2,124 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from sopan.serve import schemas as s
-from sopan.serve.dispatch import ModelClient
-from sopan.serve.guess_schemas import GuessAnswer, GuessRequest
+from sopan.serve.dispatch import SLOW, Cost, padded
 from sopan.serve.limits import MOST_BYTES, MOST_CHARACTERS, MOST_TEXTS, SECONDS, StrictRoute
-from sopan.serve.maps import Maps
-from sopan.serve.queueing import SLOW, padded
-from sopan.serve.refusals import Responses, refusals
+from sopan.serve.model_client import ModelClient
+from sopan.serve.refusals import documented
 from sopan.serve.tables import MOST_TABLE_BYTES, MOST_TABLE_ROWS
+from sopan.serve.word_maps import WordMaps
+from sopan.usecases.served import DisagreementsAnswer, Question
+from sopan.usecases.served.answers import (
+    EmbedAnswer,
+    ExplainAnswer,
+    FillAnswer,
+    GuessAnswer,
+    NeighborsAnswer,
+    PredictAnswer,
+    Projection,
+    ScoreAnswer,
+    TokensAnswer,
+)
 
 LETTERS_A_WORD = 5
 MOST_READ = 400
 """Times that a text is read again for its explanation, at most, for the estimate of its cost."""
+LIMITS = {
+    "bytes": MOST_BYTES,
+    "texts": MOST_TEXTS,
+    "characters": MOST_CHARACTERS,
+    "seconds": SECONDS,
+    "table_bytes": MOST_TABLE_BYTES,
+    "table_rows": MOST_TABLE_ROWS,
+}
+READ = (422, 429, 503)
+ASK = (400, 403, 408, 413, 415, 422, 429, 503)
 
-Optional = Annotated[str | None, Query(max_length=100)]
+StepName = Annotated[str, Query(max_length=100)]
 
 
-def native(client: ModelClient, maps: Maps) -> APIRouter:
+def native(client: ModelClient, maps: WordMaps) -> APIRouter:
     """Make the routes."""
     router = APIRouter(route_class=StrictRoute, tags=["sopan"])
-    _about_runs(router, client, maps)
-    _about_texts(router, client)
-    _about_words(router, client)
+    _run_routes(router, client, maps)
+    _text_routes(router, client)
+    _word_routes(router, client)
     return router
 
 
-def _about_runs(router: APIRouter, client: ModelClient, maps: Maps) -> None:
-
-    @router.get("/run", responses={200: {"model": s.RunAnswer}, **refusals(503)})
-    async def run() -> dict[str, Any]:
+def _run_routes(router: APIRouter, client: ModelClient, maps: WordMaps) -> None:
+    @router.get("/run", responses=documented(s.RunAnswer, 503))
+    async def run() -> dict[str, object]:
         """Say what is served: steps, scores, verdict, limits."""
         steps = [{k: v for k, v in step.items() if k != "folder"} for step in client.about["steps"]]
-        limits = {
-            **{"bytes": MOST_BYTES, "texts": MOST_TEXTS, "characters": MOST_CHARACTERS, "seconds": SECONDS},
-            **{"table_bytes": MOST_TABLE_BYTES, "table_rows": MOST_TABLE_ROWS},
-        }
-        return {**client.about, "steps": steps, "limits": limits}
+        return {**client.about, "steps": steps, "limits": LIMITS}
 
-    @router.get("/disagreements", responses=_answers(s.DisagreementsAnswer, read=True))
-    async def disagreements(request: Request, a: Optional = None, b: Optional = None) -> Response:
-        """Count the test texts on which steps differ, and show some."""
-        client.check_steps([step for step in (a, b) if step is not None] or None)
-        return await client.respond(request, {"op": "disagreements", "a": a, "b": b})
-
-    @router.get("/vectors", responses=_answers(s.VectorsAnswer, read=True))
-    async def vectors(
-        step: Annotated[str, Query(max_length=100)] = "cbow", view: Literal["pca", "tsne"] = "pca"
+    @router.get("/disagreements", responses=documented(DisagreementsAnswer, *READ))
+    async def disagreements(
+        request: Request, a: StepName | None = None, b: StepName | None = None
     ) -> Response:
+        """Count the test texts on which steps differ, and show some."""
+        client.check_steps([step for step in (a, b) if step is not None])
+        return await client.respond(request, Question("disagreements", {"a": a, "b": b}))
+
+    @router.get("/vectors", responses=documented(s.VectorsAnswer, *READ))
+    async def vectors(step: StepName = "cbow", view: Projection = "pca") -> Response:
         """Show the words of a step on a map."""
         return Response(await maps.get(step, view), media_type="application/json")
 
 
-def _about_texts(router: APIRouter, client: ModelClient) -> None:
-    @router.post("/predict", responses=_answers(s.PredictAnswer))
-    async def predict(asked: s.PredictRequest, request: Request) -> Response:
+def _text_routes(router: APIRouter, client: ModelClient) -> None:
+    @router.post("/predict", responses=documented(PredictAnswer, *ASK))
+    async def predict(body: s.PredictRequest, request: Request) -> Response:
         """Classify one text or up to 32, by every step."""
-        question = {"op": "predict", "texts": asked.all, "steps": client.check_steps(asked.steps)}
-        return await client.respond(request, question, length=padded(asked.all), count=len(asked.all))
+        cost = Cost(length=padded(body.all), count=len(body.all))
+        return await client.respond(request, body.as_question("predict"), cost)
 
-    @router.post("/explain", responses=_answers(s.ExplainAnswer))
-    async def explain(asked: s.ExplainRequest, request: Request) -> Response:
+    @router.post("/explain", responses=documented(ExplainAnswer, *ASK))
+    async def explain(body: s.ExplainRequest, request: Request) -> Response:
         """Say what each word did for the label: exactly, or by taking it away."""
-        question = {"op": "explain", "text": asked.text, "steps": client.check_steps(asked.steps)}
-        count = min(MOST_READ, 1 + len(asked.text) // LETTERS_A_WORD)
-        return await client.respond(request, question, kind=SLOW, length=padded([asked.text]), count=count)
+        count = min(MOST_READ, 1 + len(body.text) // LETTERS_A_WORD)
+        cost = Cost(SLOW, padded([body.text]), count)
+        return await client.respond(request, body.as_question("explain"), cost)
 
-    @router.post("/tokens", responses=_answers(s.TokensAnswer))
-    async def tokens(asked: s.TokensRequest, request: Request) -> Response:
-        """Show how each step sees a text: words or pieces, the bag, and attention if it is asked."""
-        question = {
-            **{"op": "tokens", "text": asked.text, "steps": client.check_steps(asked.steps)},
-            "attention": asked.attention,
-        }
-        if asked.attention:
-            return await client.respond(request, question, kind=SLOW, length=256, count=8)
-        return await client.respond(request, question, length=padded([asked.text]))
+    @router.post("/tokens", responses=documented(TokensAnswer, *ASK))
+    async def tokens(body: s.TokensRequest, request: Request) -> Response:
+        """Show how each step sees a text: words or pieces, the bag, and attention if it is wanted."""
+        cost = Cost(SLOW, length=256, count=8) if body.attention else Cost(length=padded([body.text]))
+        return await client.respond(request, body.as_question("tokens"), cost)
 
-    @router.post("/embed", responses=_answers(s.EmbedAnswer))
-    async def embed(asked: s.EmbedRequest, request: Request) -> Response:
+    @router.post("/embed", responses=documented(EmbedAnswer, *ASK))
+    async def embed(body: s.EmbedRequest, request: Request) -> Response:
         """Turn texts into vectors, at each step that has dense ones."""
-        question = {"op": "embed", "texts": asked.all, "steps": client.check_steps(asked.steps)}
-        return await client.respond(request, question, length=padded(asked.all), count=len(asked.all))
+        cost = Cost(length=padded(body.all), count=len(body.all))
+        return await client.respond(request, body.as_question("embed"), cost)
 
 
-def _about_words(router: APIRouter, client: ModelClient) -> None:
-    @router.post("/neighbors", responses=_answers(s.NeighborsAnswer))
-    async def neighbors(asked: s.NeighborsRequest, request: Request) -> Response:
+def _word_routes(router: APIRouter, client: ModelClient) -> None:
+    @router.post("/neighbors", responses=documented(NeighborsAnswer, *ASK))
+    async def neighbors(body: s.NeighborsRequest, request: Request) -> Response:
         """List the words nearest to a word, at each step that has vectors of words."""
-        question = {
-            **{"op": "neighbors", "word": asked.word, "top": asked.top},
-            "steps": client.check_steps(asked.steps),
-        }
-        return await client.respond(request, question, length=64)
+        return await client.respond(request, body.as_question("neighbors"), Cost(length=64))
 
-    @router.post("/guess", responses=_answers(GuessAnswer))
-    async def guess(asked: GuessRequest, request: Request) -> Response:
+    @router.post("/guess", responses=documented(GuessAnswer, *ASK))
+    async def guess(body: s.GuessRequest, request: Request) -> Response:
         """Guess a word from those around it, as CBOW learnt: `StepGuesses` says what is computed."""
-        question = {
-            **{"op": "guess", "context": asked.context, "word": asked.word, "top": asked.top},
-            "steps": client.check_steps(asked.steps),
-        }
-        return await client.respond(request, question, length=64)
+        return await client.respond(request, body.as_question("guess"), Cost(length=64))
 
-    @router.post("/fill", responses=_answers(s.FillAnswer))
-    async def fill(asked: s.FillRequest, request: Request) -> Response:
+    @router.post("/fill", responses=documented(FillAnswer, *ASK))
+    async def fill(body: s.FillRequest, request: Request) -> Response:
         """Fill the blanks of a text, each written `[MASK]`."""
-        question = {"op": "fill", "text": asked.text, "top": asked.top, "left_only": asked.left_only}
-        return await client.respond(request, question, kind=SLOW, length=padded([asked.text]), count=4)
+        cost = Cost(SLOW, padded([body.text]), count=4)
+        return await client.respond(request, body.as_question("fill"), cost)
 
-    @router.post("/score", responses=_answers(s.ScoreAnswer))
-    async def score(asked: s.ScoreRequest, request: Request) -> Response:
+    @router.post("/score", responses=documented(ScoreAnswer, *ASK))
+    async def score(body: s.ScoreRequest, request: Request) -> Response:
         """Say how likely the language model finds texts and each of their words."""
-        question = {"op": "score", "texts": asked.all}
-        length = padded(asked.all)
-        return await client.respond(
-            request, question, kind=SLOW, length=length, count=length * len(asked.all)
-        )
-
-
-def _answers(model: type[s.ResponseBody], *, read: bool = False) -> Responses:
-    every = (422, 429, 503) if read else (400, 403, 408, 413, 415, 422, 429, 503)
-    return {200: {"model": model}, **refusals(*every)}
+        length = padded(body.all)
+        cost = Cost(SLOW, length, count=length * len(body.all))
+        return await client.respond(request, body.as_question("score"), cost)

@@ -1,4 +1,4 @@
-"""How refusals look in the OpenAPI document, and how they are sent."""
+"""Requests that are not answered: what the client gets, and how the OpenAPI document shows it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from typing import Any, TypeAlias
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-
-from sopan.serve.limits import Refusal
-from sopan.serve.schemas import Failure
 
 EXAMPLES: dict[int, tuple[str, str, str]] = {
     400: (
@@ -32,12 +30,73 @@ EXAMPLES: dict[int, tuple[str, str, str]] = {
         "not_ready",
     ),
 }
+"""Of each status its description in the OpenAPI document, and an example."""
 NAMES = {404: "not_found", 405: "method_not_allowed"}
 """Statuses that the framework itself gives."""
-LONGEST_PLACE = 4
-
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
 """What FastAPI takes for the documentation of a route's answers."""
+LONGEST_PLACE = 4
+"""Parts of a field's place that an error names, at most."""
+
+
+class Failure(BaseModel):
+    """Why there is no answer; never what was sent."""
+
+    error: str
+    error_type: str
+    retry_after: float | None = Field(None, description="Seconds, of 429 and 503.")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"error": "too many are waiting", "error_type": "busy", "retry_after": 0.7}]
+        }
+    )
+
+
+class Refusal(HTTPException):
+    """A request that is not answered.
+
+    Args:
+        status: of HTTP.
+        error: one sentence.
+        error_type: one word for programs.
+        headers: further ones.
+        retry_after: seconds after which to come back, of 429 and 503.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        error: str,
+        error_type: str,
+        headers: dict[str, str] | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        self.content: dict[str, object] = {"error": error, "error_type": error_type}
+        self.retry_after = retry_after
+        if retry_after is not None:
+            self.content["retry_after"] = retry_after
+            headers = {"Retry-After": str(max(1, round(retry_after)))}
+        super().__init__(status, error, headers)
+
+
+def not_json(what: str) -> Refusal:
+    """Return the refusal of a body that is not the JSON that is taken here."""
+    return Refusal(400, f"the body is not JSON that is taken here: {what}", "invalid_json")
+
+
+def not_ready(error: str, retry_after: float, error_type: str = "not_ready") -> Refusal:
+    """Return a 503."""
+    return Refusal(503, error, error_type, retry_after=retry_after)
+
+
+def busy(retry_after: float) -> Refusal:
+    """Return a 429."""
+    return Refusal(429, "too many are waiting", "busy", retry_after=retry_after)
+
+
+def documented(content: object, *statuses: int) -> Responses:
+    """Return the OpenAPI entries of a route: what it answers, and its refusals."""
+    return {200: {"model": content}, **refusals(*statuses)}
 
 
 def refusals(*statuses: int) -> Responses:
@@ -47,37 +106,31 @@ def refusals(*statuses: int) -> Responses:
 
 def refusal_entry(status: int, description: str, error: str, error_type: str) -> dict[str, Any]:
     """Return one such entry, for a route whose refusal is not like the others'."""
-    example = {"error": error, "error_type": error_type}
+    example: dict[str, object] = {"error": error, "error_type": error_type}
     if status in (429, 503):
-        example["retry_after"] = 0.7  # type: ignore[assignment]
-    return {
-        "model": Failure,
-        "description": description,
-        "content": {"application/json": {"example": example}},
-    }
+        example["retry_after"] = 0.7
+    content = {"application/json": {"example": example}}
+    return {"model": Failure, "description": description, "content": content}
 
 
 def install(app: FastAPI) -> None:
-    """Let every failure of the app be answered in one form, which tells nothing of what was sent."""
+    """Let every failure of the app be answered in one form, which says nothing of what was sent."""
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> JSONResponse:
         if isinstance(error, Refusal):
             content = error.content
         else:
-            content = {
-                "error": str(error.detail).lower(),
-                "error_type": NAMES.get(error.status_code, "http"),
-            }
+            error_type = NAMES.get(error.status_code, "http")
+            content = {"error": str(error.detail).lower(), "error_type": error_type}
         return JSONResponse(content, error.status_code, dict(error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        content = {"error": describe(error), "error_type": "invalid"}
-        return JSONResponse(content, 422)
+        return JSONResponse({"error": explain_validation(error), "error_type": "invalid"}, 422)
 
 
-def describe(error: RequestValidationError) -> str:
+def explain_validation(error: RequestValidationError) -> str:
     """Say what is wrong with the first field that is; names that the sender made up are left out."""
     first = error.errors()[0]
     if first["type"] == "extra_forbidden":

@@ -9,15 +9,16 @@ import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, NotRequired
 
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from typing_extensions import TypedDict
 
-from sopan.serve.dispatch import ModelClient, busy
-from sopan.serve.limits import Refusal, StrictRoute
-from sopan.serve.refusals import Responses, refusals
+from sopan.serve.limits import StrictRoute
+from sopan.serve.model_client import ModelClient
+from sopan.serve.refusals import Refusal, busy, documented, refusals
 from sopan.serve.schemas import Name, RequestBody, Text
 from sopan.serve.security import check_token
 
@@ -29,6 +30,11 @@ MOST_LISTENERS = 1000
 AT_MOST_EVERY = 0.2
 """Seconds between two events, so that a hundred votes are not a hundred events for each of a hundred."""
 KEEP_OPEN = 15.0
+"""Seconds without a change after which a comment keeps the connection open."""
+EVENTS = {
+    "description": "Events named `room`, whose data is the state of the room as JSON.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+}
 
 Option = Annotated[StrictStr, Field(min_length=1, max_length=100)]
 
@@ -61,7 +67,7 @@ class VoteRequest(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"choice": "positive"}]})
 
 
-class PollTold(BaseModel):
+class Poll(TypedDict):
     """The poll and its votes."""
 
     open: bool
@@ -70,8 +76,8 @@ class PollTold(BaseModel):
     votes: dict[str, int]
 
 
-class RoomAnswer(BaseModel):
-    """The state of the room."""
+class RoomAnswer(TypedDict):
+    """The state of the room; `yours` is this client's vote, which the events do not have."""
 
     model: str
     version: int
@@ -79,18 +85,19 @@ class RoomAnswer(BaseModel):
     text: str | None
     step: str | None
     slide: int
-    poll: PollTold | None
+    poll: Poll | None
     here: int
-    yours: str | None = None
+    yours: NotRequired[str | None]
 
 
 @dataclass
 class Room:
     """What is shown, the votes, and who listens."""
 
-    shown: dict[str, Any] = field(
-        default_factory=lambda: {"presenting": False, "text": None, "step": None, "slide": 0}
-    )
+    presenting: bool = False
+    text: str | None = None
+    step: str | None = None
+    slide: int = 0
     poll: PollRequest | None = None
     votes: OrderedDict[str, str] = field(default_factory=OrderedDict)
     version: int = 0
@@ -98,16 +105,16 @@ class Room:
     closed: bool = False
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def show(self, asked: ShowRequest) -> None:
+    def show(self, body: ShowRequest) -> None:
         """Change what is named."""
-        named = asked.model_fields_set
-        self.shown |= {name: getattr(asked, name) for name in named & {"text", "step"}}
-        for name in named & {"presenting", "slide"}:
-            if getattr(asked, name) is not None:
-                self.shown[name] = getattr(asked, name)
+        named = body.model_fields_set
+        self.text = body.text if "text" in named else self.text
+        self.step = body.step if "step" in named else self.step
+        self.presenting = self.presenting if body.presenting is None else body.presenting
+        self.slide = self.slide if body.slide is None else body.slide
         if "poll" in named:
-            old, self.poll = self.poll, asked.poll
-            if old is None or asked.poll is None or old.options != asked.poll.options:
+            old, self.poll = self.poll, body.poll
+            if old is None or body.poll is None or old.options != body.poll.options:
                 self.votes.clear()
         self.touch()
 
@@ -136,15 +143,29 @@ class Room:
         self.closed = True
         self.touch()
 
-    def told(self, model: str) -> dict[str, Any]:
+    def state(self, model: str) -> RoomAnswer:
         """Return the state as all see it."""
-        poll = None
+        poll: Poll | None = None
         if self.poll is not None:
             votes = dict.fromkeys(self.poll.options, 0)
             for choice in self.votes.values():
                 votes[choice] += 1
-            poll = {**self.poll.model_dump(), "votes": votes}
-        return {"model": model, "version": self.version, **self.shown, "poll": poll, "here": self.here}
+            poll = {
+                "question": self.poll.question,
+                "options": self.poll.options,
+                "open": self.poll.open,
+                "votes": votes,
+            }
+        return {
+            "model": model,
+            "version": self.version,
+            "presenting": self.presenting,
+            "text": self.text,
+            "step": self.step,
+            "slide": self.slide,
+            "poll": poll,
+            "here": self.here,
+        }
 
     async def changed(self, version: int) -> None:
         """Wait until the state is not of this version any more."""
@@ -156,45 +177,38 @@ class Room:
 def room_routes(room: Room, client: ModelClient, token: str) -> APIRouter:
     """Make the routes."""
     router = APIRouter(prefix="/room", route_class=StrictRoute, tags=["room"])
-    told: Responses = {200: {"model": RoomAnswer}}
 
-    @router.get("", responses=told)
-    async def state(request: Request) -> dict[str, Any]:
+    @router.get("", responses=documented(RoomAnswer))
+    async def state(request: Request) -> RoomAnswer:
         """Say what is shown, and how the poll stands."""
-        return room.told(client.hash) | {"yours": room.votes.get(_voter(request) or "")}
+        return {**room.state(client.hash), "yours": room.votes.get(_voter(request) or "")}
 
-    @router.get("/events", response_class=StreamingResponse, responses={200: _EVENTS, **refusals(429)})
+    @router.get("/events", response_class=StreamingResponse, responses={200: EVENTS, **refusals(429)})
     async def events() -> StreamingResponse:
         """Follow the room: server-sent events named `room`, each with the whole state."""
         if room.here >= MOST_LISTENERS:
             raise busy(5.0)
         return StreamingResponse(_events(room, client), media_type="text/event-stream")
 
-    @router.post("/vote", responses={**told, **refusals(400, 403, 408, 413, 415, 422)})
-    async def vote(asked: VoteRequest, request: Request) -> Response:
+    @router.post("/vote", responses=documented(RoomAnswer, 400, 403, 408, 413, 415, 422))
+    async def vote(body: VoteRequest, request: Request) -> Response:
         """Answer the poll; one vote a client, the last one counts."""
         voter = _voter(request) or secrets.token_hex(16)
-        room.vote(voter, asked.choice)
-        response = JSONResponse(room.told(client.hash) | {"yours": asked.choice})
+        room.vote(voter, body.choice)
+        response = JSONResponse({**room.state(client.hash), "yours": body.choice})
         response.set_cookie(COOKIE, voter, max_age=86_400, httponly=True, samesite="strict", path="/room")
         return response
 
-    @router.post("/show", responses={**told, **refusals(400, 401, 403, 408, 413, 415, 422)})
+    @router.post("/show", responses=documented(RoomAnswer, 400, 401, 403, 408, 413, 415, 422))
     async def show(
-        asked: ShowRequest, request: Request, authorization: Annotated[str | None, Header()] = None
-    ) -> dict[str, Any]:
+        body: ShowRequest, request: Request, authorization: Annotated[str | None, Header()] = None
+    ) -> RoomAnswer:
         """Show something to the room. Needs the token."""
         check_token(authorization, token)
-        room.show(asked)
-        return room.told(client.hash) | {"yours": room.votes.get(_voter(request) or "")}
+        room.show(body)
+        return await state(request)
 
     return router
-
-
-_EVENTS: dict[str, Any] = {
-    "description": "Events named `room`, whose data is the state of the room as JSON.",
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
-}
 
 
 def _voter(request: Request) -> str | None:
@@ -211,7 +225,7 @@ async def _events(room: Room, client: ModelClient) -> AsyncIterator[str]:
         while not room.closed:
             if room.version != version:
                 version = room.version
-                state = json.dumps(room.told(client.hash), ensure_ascii=False)
+                state = json.dumps(room.state(client.hash), ensure_ascii=False)
                 yield f"event: room\nid: {version}\ndata: {state}\n\n"
                 await asyncio.sleep(AT_MOST_EVERY)
             try:

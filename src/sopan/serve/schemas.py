@@ -1,12 +1,17 @@
-"""What the native API takes and gives, with its limits; every field that is not named is refused."""
+"""What the native API takes, with its limits, and what the server itself answers.
+
+Every field that is not named is refused. What the models answer is in `sopan.usecases.served`.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from sopan.serve.limits import MOST_CHARACTERS, MOST_TEXTS
+from sopan.usecases.served import About, Question
+from sopan.usecases.served.answers import WordMap
 
 Text = Annotated[StrictStr, Field(max_length=MOST_CHARACTERS, description="A text, in any script.")]
 Texts = Annotated[list[Text], Field(min_length=1, max_length=MOST_TEXTS)]
@@ -25,14 +30,9 @@ class RequestBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-
-class ResponseBody(BaseModel):
-    """An answer; `model` is the hash of what is served."""
-
-    model: str
-
-
-# ---- requests ------------------------------------------------------------------------------------
+    def as_question(self, op: str) -> Question:
+        """Return the question to the child that has these fields as its arguments."""
+        return Question(op, self.model_dump())
 
 
 class TextOrTexts(RequestBody):
@@ -51,6 +51,10 @@ class TextOrTexts(RequestBody):
     def all(self) -> list[str]:
         """The texts, however they were given."""
         return [self.text] if self.text is not None else list(self.texts or ())
+
+    def as_question(self, op: str) -> Question:
+        """Return the question to the child: as every request's, with all texts as `texts`."""
+        return Question(op, {"texts": self.all, **self.model_dump(exclude={"text", "texts"})})
 
 
 class PredictRequest(TextOrTexts):
@@ -97,6 +101,18 @@ class NeighborsRequest(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"word": "warm", "top": 5}]})
 
 
+class GuessRequest(RequestBody):
+    """The words around a gap, and maybe the word that stood in it, whose rank is then given."""
+
+    context: Annotated[list[Word], Field(min_length=1, max_length=80)]
+    word: Word | None = None
+    top: Top = 10
+    steps: Steps = None
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"context": ["a", "warm", "funny"], "word": "film", "top": 5}]}
+    )
+
+
 class FillRequest(RequestBody):
     """A text with blanks."""
 
@@ -125,145 +141,21 @@ class ReloadRequest(RequestBody):
 # ---- answers -------------------------------------------------------------------------------------
 
 
-class Failure(BaseModel):
-    """Why there is no answer; never what was sent."""
+class RunAnswer(About):
+    """What is served, and the limits of a request."""
 
-    error: str
-    error_type: str
-    retry_after: float | None = Field(None, description="Seconds, of 429 and 503.")
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"error": "too many are waiting", "error_type": "busy", "retry_after": 0.7}]
-        }
-    )
-
-
-class StepPrediction(BaseModel):
-    """What one step says of one text."""
-
-    step: str
-    label: str
-    confidence: float
-    probabilities: dict[str, float]
-    truncated: bool
-    no_known_words: bool
-
-
-class TextPrediction(BaseModel):
-    """What all steps say of one text."""
-
-    steps: list[StepPrediction]
-
-
-class PredictAnswer(ResponseBody):
-    """Of each text, in their order."""
-
-    results: list[TextPrediction]
-
-
-class WordReason(BaseModel):
-    """What one word did, in log odds of the label."""
-
-    word: str
-    start: int
-    end: int
-    read: bool
-    support: float
-    fall: float | None
-
-
-class StepReasons(StepPrediction):
-    """A prediction and the words behind it."""
-
-    method: Literal["exact", "occlusion"]
-    span: int
-    note: str
-    words: list[WordReason]
-
-
-class ExplainAnswer(ResponseBody):
-    """Of each step."""
-
-    steps: list[StepReasons]
-
-
-class TokensAnswer(ResponseBody):
-    """How each step sees the text: see docs/adr/0010."""
-
-    steps: list[dict[str, Any]]
-
-
-class NeighborsAnswer(ResponseBody):
-    """The words nearest by cosine, of each step."""
-
-    word: str
-    steps: list[dict[str, Any]]
-
-
-class StepVectors(BaseModel):
-    """Text vectors of one step."""
-
-    step: str
-    dimension: int
-    vectors: list[list[float]]
-
-
-class EmbedAnswer(ResponseBody):
-    """Of each step."""
-
-    steps: list[StepVectors]
-
-
-class FillAnswer(ResponseBody):
-    """Candidates of each blank, and of all together."""
-
-    language_model: str
-    text: str
-    reads: str
-    truncated: bool
-    blanks: list[list[dict[str, Any]]]
-    joint: list[dict[str, Any]]
-
-
-class ScoreAnswer(ResponseBody):
-    """Of each text: its (pseudo-)log-likelihood, by word."""
-
-    language_model: str
-    results: list[dict[str, Any]]
-
-
-class RunAnswer(ResponseBody):
-    """What is served: see docs/adr/0010."""
-
-    name: str
-    kind: Literal["run", "model"]
-    labels: list[str]
-    steps: list[dict[str, Any]]
-    language_model: str | None
     limits: dict[str, float]
 
 
-class DisagreementsAnswer(ResponseBody):
-    """Where the steps of a run differ."""
-
-    test: int
-    pairs: list[dict[str, Any]]
-    texts: list[dict[str, Any]]
-
-
-class VectorsAnswer(ResponseBody):
+class VectorsAnswer(WordMap):
     """Words on a map."""
 
+    model: str
     step: str
-    view: Literal["pca", "tsne"]
-    of: int
-    words: list[str]
-    x: list[float]
-    y: list[float]
-    explained: list[float] | None
 
 
-class ReloadAnswer(ResponseBody):
+class ReloadAnswer(BaseModel):
     """The hash now and before."""
 
+    model: str
     before: str

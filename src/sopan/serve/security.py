@@ -1,24 +1,26 @@
-"""Who may ask: exact hosts, own origins, and a token for what changes things.
+"""Who may send requests: exact hosts, own origins, a token for what changes things, and headers in time.
 
 An address in a browser's bar can be made to point here (DNS rebinding): so the Host must be one of ours, to
 the letter. A page elsewhere can send requests here: so a write with a foreign Origin, or `null`, is refused.
+uvicorn waits for the rest of half a request line, or of half the headers, for as long as the client likes:
+not here. The body has its own time (see `limits`), and so has a connection that rests between two requests.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
-import socket
 import sys
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
+import h11
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from sopan.serve.limits import Refusal
+from sopan.serve.refusals import Refusal
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-ANY = ("0.0.0.0", "::", "")
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 HEADERS = {
@@ -32,41 +34,14 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
+HEAD_SECONDS = 10.0
+"""From the opening of a connection, or the first byte of a later request, to the end of the headers."""
 
-def is_loopback(host: str) -> bool:
-    """Say whether an address to bind is this machine's own."""
-    return host.strip("[]") in ("127.0.0.1", "localhost", "::1")
-
-
-def allowed_hosts(host: str, port: int, more: Collection[str] = ()) -> frozenset[str]:
-    """Return the Hosts that are ours, each with the port and, on port 80, without it.
-
-    Args:
-        host: the address that is bound. Bound to all, the machine's own names and addresses are ours too.
-        port: the port.
-        more: further names.
-    """
-    names = {*LOOPBACK, *more}
-    if host in ANY:
-        names |= _own_names()
-    elif host:
-        names.add(f"[{host}]" if ":" in host.strip("[]") and not host.startswith("[") else host)
-    hosts = {f"{name.lower()}:{port}" for name in names} | {name.lower() for name in more if ":" in name}
-    return frozenset(hosts | ({name.lower() for name in names} if port == 80 else set()))
-
-
-def _own_names() -> set[str]:
-    """Return the machine's name and the addresses that it knows itself by; nothing is sent."""
-    name = socket.gethostname()
-    names = {name, socket.getfqdn(name)}
-    try:
-        names |= {str(info[4][0]) for info in socket.getaddrinfo(name, None, socket.AF_INET)}
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect(("192.0.2.1", 9))  # chooses an interface; a datagram socket sends nothing by this
-            names.add(probe.getsockname()[0])
-    except OSError:
-        pass  # no network: the names alone
-    return names
+_CONTENT = b'{"error": "the headers did not come in time", "error_type": "timeout"}'
+LATE = (
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\n"
+    b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(_CONTENT), _CONTENT)
+)
 
 
 def check_token(given: str | None, token: str) -> None:
@@ -81,7 +56,7 @@ def check_token(given: str | None, token: str) -> None:
         raise Refusal(401, "this needs the token", "unauthorized", {"WWW-Authenticate": "Bearer"})
 
 
-class Guard:
+class SecurityMiddleware:
     """The outermost layer: hosts, origins, headers of every answer, and the last resort for a failure.
 
     Args:
@@ -155,3 +130,59 @@ async def _send_refusal(refusal: Refusal, send: Send) -> None:
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": refusal.status_code, "headers": encoded})
     await send({"type": "http.response.body", "body": content})
+
+
+# ---- late headers ----------------------------------------------------------------------------------
+
+
+class HeaderTimeoutProtocol(H11Protocol):
+    """uvicorn's HTTP, but that a connection is closed whose request's headers are not whole in time.
+
+    The time runs from the first byte that is waited for: one who sends a byte now and then gains nothing.
+    """
+
+    head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in; if they are not a whole head yet, wait no longer than for the first of them."""
+        super().data_received(data)
+        self._check_head()
+
+    def on_response_complete(self) -> None:
+        """Begin anew: part of the next request may have come already."""
+        super().on_response_complete()
+        self._check_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _check_head(self) -> None:
+        """Wait for a head exactly where one has begun to come and has not ended."""
+        if self.conn.their_state is not h11.IDLE:
+            self._stop()
+        elif self.head_timer is None and self.conn.trailing_data[0]:
+            self._await_head()
+
+    def _await_head(self) -> None:
+        self.head_timer = self.loop.call_later(HEAD_SECONDS, self._late)
+
+    def _stop(self) -> None:
+        if self.head_timer is not None:
+            self.head_timer.cancel()
+            self.head_timer = None
+
+    def _late(self) -> None:
+        """Say so to a client that has begun a request, and close."""
+        self.head_timer = None
+        if self.transport.is_closing():
+            return
+        if self.conn.trailing_data[0]:
+            self.transport.write(LATE)
+        self.transport.close()

@@ -1,4 +1,4 @@
-"""Who keeps a model child alive: starts it, listens to its heart, replaces it, and swaps it for a new one.
+"""Keep a model child alive: start it, watch its heartbeat, replace it, and swap it for a new one.
 
 A child is replaced when it dies, when it is silent or overruns its time, and when it has grown too large.
 While there is none, `ready` is false and questions wait for the next one, each until its deadline.
@@ -13,11 +13,11 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sopan.errors import SopanError
-from sopan.serve.frames import BrokenFrameError, Frame, pack, read
-from sopan.serve.launching import StartedChild
+from sopan.errors import InputError, SopanError
+from sopan.serve.channel import Batch, BrokenMessageError, ChildMessage, StartedChild, pack, read_message
+from sopan.usecases.served import About, Question
 
 SILENT = 5.0
 """Seconds without a heartbeat after which a child is taken for dead."""
@@ -31,22 +31,23 @@ BACKOFF = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 """Seconds before a child is started again, the longer the more of them failed to load in a row."""
 DRAIN = 10.0
 """Seconds that an old child has to finish."""
-GOLDEN = {"op": "predict", "texts": ["It was not good, it was wonderful."], "steps": None}
+GOLDEN = Question("predict", {"texts": ["It was not good, it was wonderful."], "steps": None})
+"""What a new child must answer before it takes over."""
 
 
 class ChildGoneError(Exception):
     """The child died, or was killed, before it answered."""
 
 
-class Piece(NamedTuple):
-    """One answer: its HTTP status and its JSON text."""
+class RawAnswer(NamedTuple):
+    """One answer: its HTTP status and its JSON text, which nobody has parsed."""
 
     status: int
     content: bytes
 
 
 class Child:
-    """A model child as the door sees it.
+    """A model child as the server sees it.
 
     Attributes:
         about: what it serves, once it is ready.
@@ -55,12 +56,12 @@ class Child:
 
     def __init__(self, started: StartedChild) -> None:
         self.process, self._connection, self._scratch = started
-        self.about: dict[str, Any] = {}
+        self.about: About | None = None
         self.rss = self.ready_rss = 0
         self.beat = time.monotonic()
         self.gone = asyncio.Event()
-        self._ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._waiting: dict[int, asyncio.Future[list[Piece]]] = {}
+        self._ready: asyncio.Future[About] = asyncio.get_running_loop().create_future()
+        self._waiting: dict[int, asyncio.Future[list[RawAnswer]]] = {}
         self._number = 0
         self._listening = asyncio.create_task(self._listen())
 
@@ -73,7 +74,7 @@ class Child:
         """Wait until it has loaded.
 
         Raises:
-            SopanError: it cannot load what it was told to.
+            SopanError: it cannot load what it is to serve.
             ChildGoneError: it died.
         """
         try:
@@ -83,8 +84,8 @@ class Child:
             raise ChildGoneError from error
         self.ready_rss = self.rss
 
-    async def ask(self, questions: Sequence[dict[str, Any]]) -> list[Piece]:
-        """Ask a batch of questions.
+    async def ask(self, questions: Sequence[Question]) -> list[RawAnswer]:
+        """Send a batch of questions and wait for the answers.
 
         Raises:
             ChildGoneError: it died before it answered, or took so long that it was killed.
@@ -94,7 +95,7 @@ class Child:
         self._number += 1
         number, answer = self._number, asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
-        self._writer.write(pack(Frame({"batch": number, "questions": list(questions)})))
+        self._writer.write(pack(Batch(number, list(questions))._asdict()))
         try:
             return await asyncio.wait_for(answer, OVERRUN)
         except TimeoutError as error:
@@ -113,8 +114,8 @@ class Child:
         reader, self._writer = await asyncio.open_connection(sock=self._connection, limit=1 << 20)
         try:
             while True:
-                self._heard(await read(reader))
-        except (EOFError, OSError, BrokenFrameError, ValueError):
+                self._take(*await read_message(reader))
+        except (EOFError, OSError, BrokenMessageError, ValueError):
             pass
         finally:
             self._writer.close()
@@ -124,37 +125,37 @@ class Child:
             if self._scratch is not None:
                 await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
             self.gone.set()
-            every: list[asyncio.Future[Any]] = [self._ready, *self._waiting.values()]
+            every: list[asyncio.Future[About] | asyncio.Future[list[RawAnswer]]] = [
+                self._ready,
+                *self._waiting.values(),
+            ]
             for waiting in every:
                 if not waiting.done():
                     waiting.set_exception(ChildGoneError())
                     waiting.exception()  # it may be that nobody waits any more
 
-    def _heard(self, frame: Frame) -> None:
-        header = frame.header
+    def _take(self, message: ChildMessage, body: bytes) -> None:
         self.beat = time.monotonic()
-        self.rss = header.get("rss", self.rss)
-        if header["type"] == "ready":
-            self._ready.set_result(header["about"])
-        elif header["type"] == "settled":
-            self.ready_rss = self.rss
-        elif header["type"] == "failed":
-            self._ready.set_exception(LoadError(header["error"], header["exit_code"]))
-        elif header["type"] == "answers" and (waiting := self._waiting.get(header["batch"])):
-            pieces, start = [], 0
-            for item in header["items"]:
-                pieces.append(Piece(item["status"], frame.body[start : start + item["bytes"]]))
-                start += item["bytes"]
-            if not waiting.done():
-                waiting.set_result(pieces)
+        if message["type"] == "answers":
+            self._answer(message["batch"], message["items"], body)
+        elif message["type"] == "failed":
+            kind = InputError if message["exit_code"] == InputError.exit_code else SopanError
+            self._ready.set_exception(kind(message["error"]))
+        else:
+            self.rss = message["rss"]
+            if message["type"] == "ready":
+                self._ready.set_result(message["about"])
+            elif message["type"] == "settled":
+                self.ready_rss = self.rss
 
-
-class LoadError(SopanError):
-    """What a child says of a folder that it cannot load, with the exit code that goes with it."""
-
-    def __init__(self, what: str, exit_code: int) -> None:
-        super().__init__(what)
-        self.code = exit_code
+    def _answer(self, batch: int, items: Sequence[tuple[int, int]], body: bytes) -> None:
+        """Cut a batch's answers out of a message's body."""
+        answers, start = [], 0
+        for status, size in items:
+            answers.append(RawAnswer(status, body[start : start + size]))
+            start += size
+        if (waiting := self._waiting.get(batch)) and not waiting.done():
+            waiting.set_result(answers)
 
 
 class Supervisor:
@@ -168,7 +169,7 @@ class Supervisor:
     def __init__(self, start: Callable[[], StartedChild], first: StartedChild) -> None:
         self._start, self._first = start, first
         self.child: Child | None = None
-        self.about: dict[str, Any] = {}
+        self.about: About | None = None
         self.restarts = 0
         self.failed: asyncio.Future[SopanError] = asyncio.get_running_loop().create_future()
         self._there = asyncio.Event()
@@ -180,6 +181,11 @@ class Supervisor:
     def ready(self) -> bool:
         """Whether there is a child that answers."""
         return self.child is not None
+
+    @property
+    def hash(self) -> str:
+        """Of what is served; empty before anything is."""
+        return "" if self.about is None else self.about["model"]
 
     async def wait_ready(self) -> Child:
         """Return the child, as soon as there is one."""
@@ -195,7 +201,7 @@ class Supervisor:
             SopanError: the new child cannot load or does not answer; the old one goes on.
         """
         async with self._reloading:
-            before = self.about.get("model", "")
+            before = self.hash
             new = Child(self._start())
             try:
                 await new.ready()
@@ -209,7 +215,7 @@ class Supervisor:
             self._set(new)
             if old is not None:
                 self._retire(old)
-            return before, self.about["model"]
+            return before, self.hash
 
     async def close(self) -> None:
         """End the children."""
@@ -230,7 +236,7 @@ class Supervisor:
         task.add_done_callback(self._closing.discard)
 
     async def _finish(self, old: Child) -> None:
-        """Let an old child answer what it was asked, then end it."""
+        """Let an old child answer what it has, then end it."""
         until = time.monotonic() + DRAIN
         while old.busy and time.monotonic() < until:
             await asyncio.sleep(0.02)
@@ -247,7 +253,7 @@ class Supervisor:
                 await child.ready()
             except (SopanError, ChildGoneError) as error:
                 await child.kill()
-                if not self.about and not self.failed.done():  # the very first: nothing was ever served
+                if self.about is None and not self.failed.done():  # the very first: nothing was ever served
                     why = error if isinstance(error, SopanError) else SopanError("the model process died")
                     self.failed.set_result(why)
                     return

@@ -1,4 +1,4 @@
-"""A table of one's own: read and audited by the child, then predicted a few texts at a time."""
+"""A user's table: read and audited by the child, then predicted a few texts at a time."""
 
 from __future__ import annotations
 
@@ -10,12 +10,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
+from typing_extensions import TypedDict
 
-from sopan.serve.dispatch import ModelClient, busy, not_ready
-from sopan.serve.limits import MOST_TEXTS, Refusal, StrictRequest, StrictRoute
-from sopan.serve.queueing import BATCH_TOKENS, SLOW, padded
-from sopan.serve.refusals import Responses, refusal_entry, refusals
-from sopan.serve.table_schemas import TableAnswer
+from sopan.serve.dispatch import BATCH_TOKENS, SLOW, Cost, padded
+from sopan.serve.limits import MOST_TEXTS, StrictRequest, StrictRoute
+from sopan.serve.model_client import ModelClient
+from sopan.serve.refusals import Refusal, Responses, busy, documented, not_ready, refusal_entry
+from sopan.usecases.served import (
+    DisputedText,
+    Question,
+    StepScore,
+    TableAudit,
+    TableContentAnswer,
+    TableScoresAnswer,
+    Unmeasured,
+)
+from sopan.usecases.served.answers import PredictAnswer, StepPrediction
 
 FORMS = {
     "text/csv": "csv",
@@ -27,20 +37,20 @@ FORMS = {
 MOST_TABLE_BYTES = 2 << 20
 MOST_TABLE_ROWS = 2000
 MOST_SHOWN = 24
-"""Texts on which steps disagree that are told, the shortest ones."""
+"""Texts on which steps disagree that are listed, the shortest ones."""
 UPLOAD_SECONDS = 30.0
 TABLE_SECONDS = 60.0
 """From the last byte of a table to its scores."""
 MOST_TABLES = 4
-"""Are measured at a time: each has a copy of its texts here."""
+"""Tables that are measured at a time: each has a copy of its texts here."""
 PORTION = 4 * BATCH_TOKENS
-"""Padded tokens that are asked at a time."""
+"""Padded tokens of a question."""
 LONGEST_COUNTED = 1024
 """Tokens that a long text is taken for: no network reads much more."""
 AUDIT_COST = 512
 """Bytes of a table that are read and audited in the time of one token."""
 MARKS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PK\x05\x06", b"PAR1")
-"""First bytes of gzip, Zstandard, zip and Parquet files, whatever they are said to be."""
+"""First bytes of gzip, Zstandard, zip and Parquet files, whatever their type is said to be."""
 
 ROWS = (
     ("a warm and funny film", "positive"),
@@ -65,13 +75,41 @@ class TableRoute(StrictRoute):
     requests = TableRequest
 
 
+class TableDisagreements(TypedDict):
+    """On how many texts steps disagree, and the shortest of these texts."""
+
+    count: int
+    texts: list[DisputedText]
+
+
+class Leaderboard(TypedDict):
+    """Every step's scores, lowest step first.
+
+    `texts` are scored: all, or those that the table's column `split` calls test. If the models were trained
+    on these very texts, the scores flatter them.
+    """
+
+    texts: int
+    steps: list[StepScore]
+    disagreements: TableDisagreements
+
+
+class TableAnswer(TypedDict):
+    """A table's audit; and its leaderboard, or why there is none."""
+
+    model: str
+    audit: TableAudit
+    unmeasured: Unmeasured | None
+    leaderboard: Leaderboard | None
+
+
 def tables(client: ModelClient) -> APIRouter:
     """Make the route."""
     router = APIRouter(route_class=TableRoute, tags=["sopan"])
     measuring = Measuring(client)
 
-    @router.post("/table", responses=_answers(), openapi_extra={"requestBody": _body()})
-    async def table(request: Request) -> dict[str, Any]:
+    @router.post("/table", response_model=None, responses=_answers(), openapi_extra={"requestBody": _body()})
+    async def table(request: Request) -> TableAnswer:
         """Audit a table of texts, and score every step on it if its labels are those that are served.
 
         The body is the table itself: CSV or TSV with a header, or a JSON object a line; in UTF-8, at most
@@ -104,16 +142,16 @@ def readable(content: bytes) -> str:
 
 
 class Measuring:
-    """Asks the child what a table takes, one small question after the other.
+    """Puts to the child what a table takes, one small question after the other.
 
     Args:
-        client: where to ask.
+        client: of the child.
     """
 
     def __init__(self, client: ModelClient) -> None:
         self._client, self._running = client, 0
 
-    async def measure(self, request: Request, content: str, form: str) -> dict[str, Any]:
+    async def measure(self, request: Request, content: str, form: str) -> TableAnswer:
         """Audit and score one table.
 
         Raises:
@@ -127,58 +165,66 @@ class Measuring:
         finally:
             self._running -= 1
 
-    async def _measure(self, request: Request, content: str, form: str) -> dict[str, Any]:
+    async def _measure(self, request: Request, content: str, form: str) -> TableAnswer:
         until = time.monotonic() + TABLE_SECONDS
-        asked = {"op": "table", "content": content, "form": form, "most_rows": MOST_TABLE_ROWS}
-        count = 1 + len(content) // AUDIT_COST // 8
-        found = await self._ask(request, asked, length=8, count=count, timed=False)
-        texts, rows, labels = found.pop("texts"), found.pop("rows"), found.pop("labels")
-        if found["unmeasured"] is not None:
-            return {**found, "leaderboard": None}
-        said: list[dict[str, dict[str, Any]]] = [{} for _ in texts]
+        question = Question("table", {"content": content, "form": form, "most_rows": MOST_TABLE_ROWS})
+        cost = Cost(SLOW, count=1 + len(content) // AUDIT_COST // 8, timed=False)
+        raw = await self._client.answer(request, question, cost, keep=False)
+        found: TableContentAnswer = json.loads(raw.content)
+        board = None if found["unmeasured"] else await self._leaderboard(request, found, until)
+        return {
+            "model": found["model"],
+            "audit": found["audit"],
+            "unmeasured": found["unmeasured"],
+            "leaderboard": board,
+        }
+
+    async def _leaderboard(self, request: Request, table: TableContentAnswer, until: float) -> Leaderboard:
+        texts, labels, model = table["texts"], table["labels"], table["model"]
+        predicted: list[dict[str, StepPrediction]] = [{} for _ in texts]
         for portion in portions(texts):
             some = [texts[i] for i in portion]
-            asked = {"op": "predict", "texts": some, "steps": None}
-            cost = {"length": min(LONGEST_COUNTED, padded(some)), "count": len(some)}
-            told = await self._patiently(request, asked, found["model"], until, **cost)
-            for i, result in zip(portion, told["results"], strict=True):
-                said[i] = {one["step"]: one for one in result["steps"]}
-        predicted = {step: [one[step]["label"] for one in said] for step in said[0]}
-        asked = {"op": "table_scores", "labels": labels, "predicted": predicted}
-        scores = await self._patiently(request, asked, found["model"], until, count=len(predicted))
-        differ = [i for i, one in enumerate(said) if len({each["label"] for each in one.values()}) > 1]
-        shortest = sorted(differ, key=lambda i: len(texts[i]))[:MOST_SHOWN]
-        shown = [
-            {"row": rows[i], "text": texts[i], "label": labels[i], **_opinions(said[i])} for i in shortest
+            cost = Cost(SLOW, min(LONGEST_COUNTED, padded(some)), len(some))
+            question = Question("predict", {"texts": some, "steps": None})
+            answer: PredictAnswer = await self._retry(request, question, cost, model, until)
+            for i, result in zip(portion, answer["results"], strict=True):
+                predicted[i] = {one["step"]: one for one in result["steps"]}
+        names = {step: [one[step]["label"] for one in predicted] for step in predicted[0]}
+        question = Question("table_scores", {"labels": labels, "predicted": names})
+        cost = Cost(SLOW, count=len(names))
+        scores: TableScoresAnswer = await self._retry(request, question, cost, model, until)
+        differ = [i for i, one in enumerate(predicted) if len({each["label"] for each in one.values()}) > 1]
+        shown: list[DisputedText] = [
+            {
+                "row": table["rows"][i],
+                "text": texts[i],
+                "label": labels[i],
+                "predicted": {step: one["label"] for step, one in predicted[i].items()},
+                "confidence": {step: one["confidence"] for step, one in predicted[i].items()},
+            }
+            for i in sorted(differ, key=lambda i: len(texts[i]))[:MOST_SHOWN]
         ]
-        disagreements = {"count": len(differ), "texts": shown}
-        board = {"texts": len(texts), "steps": scores["steps"], "disagreements": disagreements}
-        return {**found, "leaderboard": board}
+        disagreements: TableDisagreements = {"count": len(differ), "texts": shown}
+        return {"texts": len(texts), "steps": scores["steps"], "disagreements": disagreements}
 
-    async def _ask(self, request: Request, question: dict[str, Any], **job: Any) -> dict[str, Any]:
-        piece = await self._client.answer(request, question, kind=SLOW, keep=False, **job)
-        answer: dict[str, Any] = json.loads(piece.content)
-        return answer
-
-    async def _patiently(
-        self, request: Request, question: dict[str, Any], model: str, until: float, **job: Any
-    ) -> dict[str, Any]:
-        """Ask again for as long as others are before us.
+    async def _retry(self, request: Request, question: Question, cost: Cost, model: str, until: float) -> Any:
+        """Put a question again and again for as long as others are before it; return the answer.
 
         Raises:
             Refusal: 503, the time of the table is up, or other models would answer than before.
         """
         while time.monotonic() < until:
             try:
-                told = await self._ask(request, question, **job)
+                raw = await self._client.answer(request, question, cost, keep=False)
             except Refusal as refusal:
-                if refusal.status_code != 429:
+                if refusal.status_code != 429 or refusal.retry_after is None:
                     raise
-                await asyncio.sleep(refusal.content["retry_after"])
+                await asyncio.sleep(refusal.retry_after)
                 continue
-            if told["model"] != model:
+            answer = json.loads(raw.content)
+            if answer["model"] != model:
                 raise not_ready("the models were reloaded meanwhile", 1.0)
-            return told
+            return answer
         raise not_ready(f"the steps need more than {TABLE_SECONDS:.0f} s for this table", 30.0, "late")
 
 
@@ -193,18 +239,10 @@ def portions(texts: Sequence[str]) -> list[list[int]]:
     return found
 
 
-def _opinions(said: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return what each step says of one text, and how sure it is."""
-    return {
-        "predicted": {step: one["label"] for step, one in said.items()},
-        "confidence": {step: one["confidence"] for step, one in said.items()},
-    }
-
-
 # ---- OpenAPI ---------------------------------------------------------------------------------------
 
 
-def _body() -> dict[str, Any]:
+def _body() -> dict[str, object]:
     lines = [json.dumps({"text": text, "label": label}) for text, label in ROWS]
     examples = {
         "csv": "\n".join(["text,label", *(",".join(row) for row in ROWS)]),
@@ -226,11 +264,11 @@ def _answers() -> Responses:
             "unsupported_media_type",
         ),
         422: (
-            "It cannot be read as a table of texts, or has too many rows. The line is told, if there is one, "
-            "and nothing of the table is repeated.",
+            "It cannot be read as a table of texts, or has too many rows. The line is named, if there is "
+            "one, and nothing of the table is repeated.",
             "3 rows cannot be used (line 17)",
             "input",
         ),
     }
-    entries: Responses = {status: refusal_entry(status, *said) for status, said in own.items()}
-    return {200: {"model": TableAnswer}, **entries, **refusals(403, 408, 429, 503)}
+    entries: Responses = {status: refusal_entry(status, *entry) for status, entry in own.items()}
+    return documented(TableAnswer, 403, 408, 429, 503) | entries

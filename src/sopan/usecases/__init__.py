@@ -28,9 +28,9 @@ _HOMES = {
     "predict": "predicting",
     "pretrain": "pretraining",
     "score": "language",
-    "ServedRun": "served.models",
+    "ServedRun": "served.service",
     "train": "models",
-    "write_word_map": "served.maps",
+    "write_word_map": "served.served_step",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605  # a list, as sorted makes
 

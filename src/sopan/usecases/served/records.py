@@ -1,9 +1,10 @@
-"""What a run's folder, or a model's, says of itself: scores, verdict, texts on which steps disagree."""
+"""What the folder of a run, or of a model, says of it: scores, verdict, texts on which steps disagree."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,16 @@ import pyarrow.parquet as pq
 
 from sopan.errors import InputError
 from sopan.storage.strict_json import read_json
-from sopan.types import Json
+from sopan.usecases.served import Disagreements, PairCounts, RunRecords, StepScores
 
-RESULTS, PREDICTIONS, MODELS = "results.json", "predictions.parquet", "models"
+CONFIG, RESULTS, PREDICTIONS, MODELS = "config.json", "results.json", "predictions.parquet", "models"
 MOST_RESULTS = 64 << 20
 """Bytes of a results.json that is read."""
 EXAMPLES = 12
-"""Texts that a newcomer is offered."""
+"""Texts that the page offers to try."""
 LONGEST_EXAMPLE = 400
 """Characters; longer texts make poor examples on a page."""
 
-SCORES = ("accuracy", "accuracy_ci", "macro_f1", "log_loss", "ece", "fit_seconds", "texts_per_second")
-COSTS = ("latency_ms", "artifact_bytes", "peak_rss_mb")
 COUNTS = ("name", "rows", "train", "val", "test", "classes", "tuned_for")
 
 
@@ -41,15 +40,19 @@ class Records:
     folder: Path
     models: tuple[Path, ...]
     results: Mapping[str, Any] | None
-    _counted: dict[str, Json] = field(default_factory=dict)
 
-    def about(self) -> dict[str, Json]:
-        """Return what `/run` tells of the whole."""
+    def about(self) -> RunRecords:
+        """Return what `/run` says of the whole."""
         if self.results is None:
-            empty: dict[str, Json] = {"recommendation": None, "learning_curve": None}
             return {
-                **{"name": self.folder.resolve().name, "kind": "model", "verdict": [], "label_errors": []},
-                **{**empty, "data": read_config(self.folder).get("data"), "examples": []},
+                "name": self.folder.resolve().name,
+                "kind": "model",
+                "recommendation": None,
+                "verdict": [],
+                "learning_curve": None,
+                "label_errors": [],
+                "data": read_json(self.folder / CONFIG).get("data"),
+                "examples": [],
             }
         found = self.results
         texts = [one["text"] for one in found["disagreements"] if len(one["text"]) <= LONGEST_EXAMPLE]
@@ -64,17 +67,29 @@ class Records:
             "examples": texts[:EXAMPLES],
         }
 
-    def scores(self, step: str, folder: Path) -> dict[str, Json]:
-        """Return one step's scores and costs; None for what was not measured."""
+    def scores(self, step: str, folder: Path) -> StepScores:
+        """Return one step's scores and costs."""
         recommended = False
         if self.results is None:
-            measured = read_config(folder).get("metrics") or {}
+            measured = read_json(folder / CONFIG).get("metrics") or {}
         else:
             measured = next((one for one in self.results["steps"] if one["step"] == step), {})
             recommended = self.results["recommendation"]["step"] == step
-        return {"recommended": recommended, **{name: measured.get(name) for name in (*SCORES, *COSTS)}}
+        return {
+            "recommended": recommended,
+            "accuracy": measured.get("accuracy"),
+            "accuracy_ci": measured.get("accuracy_ci"),
+            "macro_f1": measured.get("macro_f1"),
+            "log_loss": measured.get("log_loss"),
+            "ece": measured.get("ece"),
+            "fit_seconds": measured.get("fit_seconds"),
+            "texts_per_second": measured.get("texts_per_second"),
+            "latency_ms": measured.get("latency_ms"),
+            "artifact_bytes": measured.get("artifact_bytes"),
+            "peak_rss_mb": measured.get("peak_rss_mb"),
+        }
 
-    def disagreements(self, a: str | None, b: str | None) -> dict[str, Json]:
+    def disagreements(self, a: str | None, b: str | None) -> Disagreements:
         """Count the test texts on which steps disagree, and give those that the run kept.
 
         Raises:
@@ -86,38 +101,38 @@ class Records:
         named = [step for step in (a, b) if step is not None]
         if any(step not in steps for step in named):
             raise InputError("no such step in this run")
-        if not self._counted:
-            self._counted.update(self._count(steps))
-        pairs = [
-            pair for pair in self._counted["pairs"] if all(step in (pair["a"], pair["b"]) for step in named)
-        ]
+        n_test, counts = self._counts
         texts = [
             text
             for text in self.results["disagreements"]
-            if len(named) < 2 or _differ(text["predicted"], named)
+            if len(named) < 2 or len({text["predicted"][step] for step in named}) > 1
         ]
-        return {"test": self._counted["test"], "pairs": pairs, "texts": texts}
+        pairs = [pair for pair in counts if all(step in (pair["a"], pair["b"]) for step in named)]
+        return {"test": n_test, "pairs": pairs, "texts": texts}
 
-    def _count(self, steps: list[str]) -> dict[str, Json]:
-        """Compare every two steps over all test texts."""
-        columns = ["row", "label", "step", "predicted"]
-        table = pq.read_table(
-            self.folder / PREDICTIONS, columns=columns, page_checksum_verification=True
-        ).to_pydict()
+    @cached_property
+    def _counts(self) -> tuple[int, list[PairCounts]]:
+        """How many test texts there are, and every two steps compared over all of them."""
+        assert self.results is not None
+        steps = [one["step"] for one in self.results["steps"]]
+        path, columns = self.folder / PREDICTIONS, ["row", "label", "step", "predicted"]
+        table = pq.read_table(path, columns=columns, page_checksum_verification=True).to_pydict()
         of = np.array(table["step"])
         said = {step: np.array(table["predicted"])[of == step] for step in steps}
         label = np.array(table["label"])[of == steps[0]]
-        pairs = []
+        pairs: list[PairCounts] = []
         for a, b in combinations(steps, 2):
-            differ, right_a, right_b = said[a] != said[b], said[a] == label, said[b] == label
+            differ = said[a] != said[b]
             pairs.append(
                 {
-                    **{"a": a, "b": b, "differ": int(differ.sum())},
-                    "only_a_right": int((differ & right_a).sum()),
-                    "only_b_right": int((differ & right_b).sum()),
+                    "a": a,
+                    "b": b,
+                    "differ": int(differ.sum()),
+                    "only_a_right": int((differ & (said[a] == label)).sum()),
+                    "only_b_right": int((differ & (said[b] == label)).sum()),
                 }
             )
-        return {"test": len(label), "pairs": pairs}
+        return len(label), pairs
 
 
 def read_records(folder: Path) -> Records:
@@ -131,12 +146,3 @@ def read_records(folder: Path) -> Records:
     results = read_json(folder / RESULTS, MOST_RESULTS)
     names = [str(step["step"]).replace(":", "-") for step in results["steps"]]
     return Records(folder, tuple(folder / MODELS / Path(name).name for name in names), results)
-
-
-def read_config(folder: Path) -> dict[str, Json]:
-    """Read the config.json of a model folder that was loaded, and so verified, before."""
-    return read_json(folder / "config.json")
-
-
-def _differ(predicted: Mapping[str, str], steps: list[str]) -> bool:
-    return len({predicted[step] for step in steps}) > 1

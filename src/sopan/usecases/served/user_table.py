@@ -1,7 +1,7 @@
-"""A table of one's own: read as sopan reads every table, audited, and scored where its labels are served.
+"""A user's table: read as sopan reads every table, audited, and scored where its labels are served.
 
-A table comes and goes as text. The server has its texts predicted between the two, a few at a time, as it has
-any others: no table holds the models for long.
+A table comes and goes as text. Between the two the server has its texts predicted, a few at a time, like any
+others: no table holds the models for long.
 """
 
 from __future__ import annotations
@@ -19,61 +19,64 @@ from sopan.fit.intervals import accuracy_interval
 from sopan.fit.metrics import count_confusion, macro_f1
 from sopan.text.audit import audit_corpus
 from sopan.text.read import read_corpus, read_texts
-from sopan.types import Corpus, Int64Array, Json, Split
-from sopan.usecases.served.step import DECIMALS
+from sopan.types import Corpus, Int64Array, Split
+from sopan.usecases.served import StepScore, TableAudit, TableContent, Unmeasured
+from sopan.usecases.served.served_step import DECIMALS
 
 NOBODY_TESTS = "class_not_in_test"
 """A finding of audits of parts: a table of one's own has none."""
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 
 
-def read_table(question: Mapping[str, Json], served: Sequence[str]) -> dict[str, Json]:
+def read_table(content: str, form: str, most_rows: int, served: Sequence[str]) -> TableContent:
     """Read and audit a table; return its texts and labels too if they can be scored.
 
     Args:
-        question: `content`, the table's text, `form`: csv, tsv or jsonl, and `most_rows`.
+        content: the table's text.
+        form: csv, tsv or jsonl.
+        most_rows: that it may have.
         served: the labels that the steps know.
 
     Raises:
         InputError: it is no table that can be read, or has too many rows. Nothing of it is repeated.
     """
     with tempfile.TemporaryDirectory(prefix="sopan-") as folder:
-        path = Path(folder) / f"table.{question['form']}"
-        path.write_text(question["content"], encoding="utf-8", newline="")
+        path = Path(folder) / f"table.{form}"
+        path.write_text(content, encoding="utf-8", newline="")
         try:
             corpus, unlabelled = _read(path)
         except DataError as error:
             raise InputError(own_words(error)) from error
-    if len(corpus) > question["most_rows"]:
-        raise InputError(
-            f"the table has {len(corpus):,} rows, and {question['most_rows']:,} are taken at most"
-        )
+    if len(corpus) > most_rows:
+        raise InputError(f"the table has {len(corpus):,} rows, and {most_rows:,} are taken at most")
     unmeasured = _unmeasured(corpus, unlabelled, served)
-    found = {"audit": _audit(corpus, labelled=unlabelled is None), "unmeasured": unmeasured}
-    if unmeasured is not None:
-        return {**found, "rows": [], "texts": [], "labels": []}
-    rows = _to_score(corpus)
+    rows = np.empty(0, np.int64) if unmeasured is not None else _to_score(corpus)
     return {
-        **found,
+        "audit": _audit(corpus, labelled=unlabelled is None),
+        "unmeasured": unmeasured,
         "rows": corpus.rows[rows].tolist(),
         "texts": corpus.texts.take(rows).to_pylist(),
         "labels": [corpus.classes[label] for label in corpus.labels[rows].tolist()],
     }
 
 
-def score_table(question: Mapping[str, Json], served: Sequence[str]) -> dict[str, Json]:
+def score_table(
+    labels: Sequence[str], predicted: Mapping[str, Sequence[str]], served: Sequence[str]
+) -> list[StepScore]:
     """Score what every step said of a table's N texts.
 
     Args:
-        question: `labels`, N names, and `predicted`, N names of each step.
+        labels: N names.
+        predicted: N names of each step.
         served: the labels that the steps know.
     """
     place = {name: i for i, name in enumerate(served)}
-    truth, steps = _places(question["labels"], place), []
-    for step, names in question["predicted"].items():
+    truth = _places(labels, place)
+    scores: list[StepScore] = []
+    for step, names in predicted.items():
         confusion = count_confusion(truth, _places(names, place), len(served))
         interval = accuracy_interval(confusion, np.random.default_rng(0))
-        steps.append(
+        scores.append(
             {
                 "step": step,
                 "accuracy": round(float(confusion.trace() / len(truth)), DECIMALS),
@@ -81,7 +84,7 @@ def score_table(question: Mapping[str, Json], served: Sequence[str]) -> dict[str
                 "macro_f1": round(macro_f1(confusion), DECIMALS),
             }
         )
-    return {"steps": steps}
+    return scores
 
 
 def own_words(error: DataError) -> str:
@@ -111,7 +114,7 @@ def _read(path: Path) -> tuple[Corpus, str | None]:
     return Corpus(texts, np.zeros(n, np.int32), ("",), np.arange(n), source), unlabelled
 
 
-def _unmeasured(corpus: Corpus, unlabelled: str | None, served: Sequence[str]) -> dict[str, Json] | None:
+def _unmeasured(corpus: Corpus, unlabelled: str | None, served: Sequence[str]) -> Unmeasured | None:
     """Say why a table cannot be scored, if it cannot."""
     if unlabelled is not None:
         return {"reason": "no_labels", "detail": unlabelled}
@@ -129,7 +132,7 @@ def _to_score(corpus: Corpus) -> Int64Array:
     return tests if len(tests) else every
 
 
-def _audit(corpus: Corpus, *, labelled: bool) -> dict[str, Json]:
+def _audit(corpus: Corpus, *, labelled: bool) -> TableAudit:
     """Look at all texts as one part, and keep what a page shows."""
     none = np.empty(0, np.int64)
     found = audit_corpus(corpus, Split(np.arange(len(corpus)), none, none)).report

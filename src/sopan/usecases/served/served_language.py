@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from sopan.errors import InputError
 from sopan.lm.fill import fill
-from sopan.lm.score import score
+from sopan.lm.score import perplexity, score
 from sopan.runtime.language import RuntimeLanguageModel
 from sopan.runtime.network import encoder_body
 from sopan.steps.bert_folder import read_bert_folder
@@ -21,11 +18,12 @@ from sopan.steps.encoder_config import EncoderConfig
 from sopan.steps.presets import preset_folder
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import WordPiece
-from sopan.types import Float32Array, Int32Array, Json
-from sopan.usecases.served.step import DECIMALS
+from sopan.types import Float32Array, Int32Array
+from sopan.usecases.served.answers import BlankFilling, TextFilling, TextFillings, TextScore
+from sopan.usecases.served.served_step import DECIMALS
 
 MOST_BLANKS = 4
-"""That are filled together."""
+"""Of a text that is filled."""
 MASK = "[MASK]"
 LEFT = {"sopan-mini": "sopan-mini-causal"}
 """Models as large that see the left side of a word alone, of those that see both."""
@@ -33,7 +31,7 @@ LEFT = {"sopan-mini": "sopan-mini-causal"}
 
 @dataclass(frozen=True, eq=False)
 class LoadedLanguageModel:
-    """A language model in a runtime; see `sopan.lm.ask.AnyLanguageModel`.
+    """A language model in a runtime, a `sopan.lm.ask.AnyLanguageModel`.
 
     Args:
         config: of its encoder.
@@ -70,7 +68,7 @@ class LoadedLanguageModel:
 
 
 class ServedLanguageModel:
-    """A language model, loaded when it is first asked.
+    """A language model, loaded when it is first used.
 
     Args:
         name: a preset, a folder of a BERT or its name on the hub.
@@ -80,7 +78,7 @@ class ServedLanguageModel:
     """
 
     def __init__(self, name: str) -> None:
-        self._asked = name
+        self._given = name
         self.folder = preset_folder(name)
         self.name = self.folder.name
 
@@ -103,51 +101,64 @@ class ServedLanguageModel:
     @cached_property
     def left(self) -> tuple[str, LoadedLanguageModel]:
         """The name and the model that fills a blank from its left side: a causal one, or this one unaided."""
-        if (name := LEFT.get(self._asked)) is None:
+        if (name := LEFT.get(self._given)) is None:
             return self.name, self.model
         return name, LoadedLanguageModel.read(preset_folder(name))
 
-    def fill(self, question: Mapping[str, Json]) -> dict[str, Json]:
-        """Fill the blanks of a text; see `POST /fill`."""
-        text = question["text"]
-        blanks = text.count(MASK)
-        if not 0 < blanks <= MOST_BLANKS:
+    def fill(self, text: str, top: int, *, left_only: bool) -> TextFillings:
+        """Fill the blanks of a text; `left_only`: nothing behind the last of them is read.
+
+        Raises:
+            InputError: it has no blank, or too many.
+        """
+        if not 0 < text.count(MASK) <= MOST_BLANKS:
             raise InputError(f"the text needs 1 to {MOST_BLANKS} blanks, each written {MASK}")
-        asked = text[: text.rindex(MASK) + len(MASK)] if question["left_only"] else text
-        name, model = self.left if question["left_only"] else (self.name, self.model)
-        found = fill(model, asked, top=question["top"]).as_json()
-        reads = "the left side" if question["left_only"] else found["reads"]
-        rest = text[len(asked) :]
+        end = text.rindex(MASK) + len(MASK) if left_only else len(text)
+        name, model = self.left if left_only else (self.name, self.model)
+        found = fill(model, text[:end], top=top)
+        blanks: list[list[BlankFilling]] = [
+            [
+                {"text": c.text, "probability": _rounded(c.probability), "pieces": list(c.pieces)}
+                for c in blank
+            ]
+            for blank in found.blanks
+        ]
+        joint: list[TextFilling] = [
+            {"text": f.text + text[end:], "words": list(f.words), "probability": _rounded(f.probability)}
+            for f in found.joint
+        ]
         return {
             "language_model": name,
             "text": text,
-            "reads": reads,
-            "truncated": found["truncated"],
-            "blanks": [[_rounded(candidate) for candidate in blank] for blank in found["blanks"]],
-            "joint": [_rounded(one) | {"text": one["text"] + rest} for one in found["joint"]],
+            "reads": "the left side" if left_only else found.reads,
+            "truncated": found.truncated,
+            "blanks": blanks,
+            "joint": joint,
         }
 
-    def score(self, question: Mapping[str, Json]) -> dict[str, Json]:
-        """Say how likely texts are; see `POST /score`."""
-        return {"language_model": self.name, "results": [self._score(text) for text in question["texts"]]}
-
-    def _score(self, text: str) -> dict[str, Json]:
-        found = score(self.model, text).as_json()
-        words = [
-            {name: word[name] for name in ("text", "start", "end", "known")}
-            | {"log_probability": round(word["log_probability"], DECIMALS)}
-            for word in found["words"]
-        ]
-        kept = {name: found[name] for name in ("text", "method", "n_words", "windowed")}
-        each = found["perplexity_per_word"]
-        perplexity = None if each is None else round(each, DECIMALS)
+    def score(self, text: str) -> TextScore:
+        """Say how likely a text is, and each of its words."""
+        found = score(self.model, text)
+        each = perplexity(found.total, len(found.words))
         return {
-            **kept,
-            "total": round(found["total"], DECIMALS),
-            "perplexity_per_word": perplexity,
-            "words": words,
+            "text": found.text,
+            "method": found.method,
+            "n_words": len(found.words),
+            "windowed": found.windowed,
+            "total": _rounded(found.total),
+            "perplexity_per_word": None if each is None else _rounded(each),
+            "words": [
+                {
+                    "text": word.text,
+                    "start": word.start,
+                    "end": word.end,
+                    "known": word.known,
+                    "log_probability": _rounded(word.log_probability),
+                }
+                for word in found.words
+            ],
         }
 
 
-def _rounded(found: dict[str, Json]) -> dict[str, Json]:
-    return {**found, "probability": float(np.round(found["probability"], DECIMALS))}
+def _rounded(number: float) -> float:
+    return round(float(number), DECIMALS)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import platformdirs
 
-from sopan.serve.dispatch import ModelClient, not_ready
-from sopan.serve.limits import Refusal
+from sopan.serve.model_client import ModelClient
+from sopan.serve.refusals import Refusal, not_ready
+from sopan.serve.schemas import VectorsAnswer
+from sopan.usecases.served.answers import Projection, WordMap
 
 PATIENCE = 8.0
 """Seconds that a client waits for a map that is being made."""
@@ -18,20 +20,19 @@ LAST = 120.0
 """Seconds that making one may take."""
 
 
-class Maps:
+class WordMaps:
     """The maps of the words of all steps.
 
     Args:
         client: what is served.
-        cache: where maps are kept; the user's cache folder unless given.
     """
 
-    def __init__(self, client: ModelClient, cache: Path | None = None) -> None:
+    def __init__(self, client: ModelClient) -> None:
         self._client = client
-        self._cache = cache or Path(platformdirs.user_cache_dir("sopan")) / "maps"
+        self._cache = Path(platformdirs.user_cache_dir("sopan")) / "maps"
         self._making: dict[Path, asyncio.Task[None]] = {}
 
-    async def get(self, step: str, view: str) -> bytes:
+    async def get(self, step: str, view: Projection) -> bytes:
         """Return a map as JSON.
 
         Raises:
@@ -45,8 +46,9 @@ class Maps:
         path = self._cache / f"{found['hash']}-{view}.json"
         if not path.is_file():
             await self._made(path, found["folder"], view)
-        content = json.loads(await asyncio.to_thread(path.read_bytes))
-        return json.dumps({"model": about["model"], "step": step, **content}, ensure_ascii=False).encode()
+        content: WordMap = json.loads(await asyncio.to_thread(path.read_bytes))
+        answer: VectorsAnswer = {"model": about["model"], "step": step, **content}
+        return json.dumps(answer, ensure_ascii=False).encode()
 
     async def _made(self, path: Path, folder: str, view: str) -> None:
         task = self._making.get(path)
@@ -60,7 +62,7 @@ class Maps:
             raise not_ready("the map cannot be made now", 5.0)
 
     async def _make(self, path: Path, folder: str, view: str) -> None:
-        command = [sys.executable, "-m", "sopan.serve.mapper", folder, view, str(path)]
+        command = [sys.executable, "-m", "sopan.serve.child", "map", folder, view, str(path)]
         process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
         try:
             await asyncio.wait_for(process.wait(), LAST)
