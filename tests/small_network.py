@@ -8,9 +8,10 @@ from keras import layers, ops
 
 from sopan.steps.attend import attend
 from sopan.steps.base import Step, check_labels
-from sopan.steps.integrated_gradients import word_evidence
+from sopan.steps.integrated_gradients import network_evidence
 from sopan.text.arrow import as_texts
 from sopan.text.batch import FIRST_WORD, clip
+from sopan.text.intake import WordIntake
 from sopan.text.vocab import build_vocabulary
 from sopan.types import StepOutput, StepState
 
@@ -57,6 +58,14 @@ class SmallNetwork(Step):
         embedded = layers.Embedding(n_words, self.width, embeddings_initializer=seeded(3), name="words")(ids)
         return keras.Model([ids, known], body([embedded, known]))
 
+    @property
+    def intake(self):
+        return WordIntake(self.vocabulary_, self.max_length)
+
+    @property
+    def buckets_(self):
+        return (self.max_length,)
+
     def read_some(self, texts):
         clipped = clip(self.vocabulary_.encode(texts), len(self.vocabulary_), self.max_length)
         logits = np.zeros((len(texts), len(self.classes_)))
@@ -71,7 +80,7 @@ class SmallNetwork(Step):
         return StepOutput(logits, clipped.truncated, unknown)
 
     def evidence(self, text):
-        return word_evidence(self, text)
+        return network_evidence(self, text)
 
     def state(self):
         weights = {f"w{i:02}": weight.numpy() for i, weight in enumerate(self.network_.weights)}

@@ -13,7 +13,7 @@ from sopan.fit.artifact import save_model
 from sopan.lm.ask import fill_rectangle
 from sopan.runtime.language import RuntimeLanguageModel
 from sopan.runtime.network import EncoderBody
-from sopan.usecases.served.explanations import read_pieces, read_words
+from sopan.usecases.served.explanations import read_words
 from sopan.usecases.served.served_step import ServedStep
 
 VARIANTS = (*ON_KERAS, "attention:local")
@@ -31,7 +31,7 @@ def test_attention_is_that_of_keras(name: str, tmp_path: Path) -> None:
     assert len(found) == len(evidence.attention) > 0
     assert (read_words(step, TEXT).read == evidence.read).all()
     if name == "bert":  # evidence puts pieces together to words; these are of pieces
-        assert found[0].shape[-1] == len(read_pieces(step.intake, TEXT).tokens.words)
+        assert found[0].shape[-1] == len(step.intake.tokenize(TEXT).units.tokens.words)
         return
     for mine, keras in zip(found, evidence.attention, strict=True):
         np.testing.assert_allclose(mine, keras, atol=1e-5)

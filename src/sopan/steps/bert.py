@@ -26,14 +26,14 @@ from sklearn.utils.validation import check_is_fitted
 from sopan.errors import ConfigError, DataError
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.steps.base import Memo, Settings, ValidationData, check_labels
-from sopan.steps.bert_evidence import piece_evidence
 from sopan.steps.bert_network import HEAD, PieceSummary, build_classifier, freeze, layer_rates
 from sopan.steps.bert_start import SCRATCH, Adaptation, Start, adapted, check_words, from_nothing
 from sopan.steps.encoder_config import EncoderConfig
+from sopan.steps.integrated_gradients import network_evidence
 from sopan.steps.layers import computing_in, get_weights, set_weights
 from sopan.steps.network import NETWORK_RULES, NetworkStep, weighed_too
 from sopan.text.arrow import Texts, as_texts
-from sopan.text.intake import LongTexts, PieceIntake, Pool, kept_pieces, room_of
+from sopan.text.intake import LongTexts, PieceIntake, Pool
 from sopan.text.vectors import WordVectors
 from sopan.text.wordpiece import WordPiece
 from sopan.training.quiet import quiet
@@ -247,14 +247,7 @@ class Bert(NetworkStep):
     def evidence(self, text: str) -> Evidence:
         """See `Step.evidence`: integrated gradients over the pieces, and the attention between words."""
         check_is_fitted(self, "network_")
-        room = room_of(self.window_length, self.long_texts, self.max_windows)
-        return piece_evidence(
-            self,
-            text,
-            self.wordpiece_,
-            lambda length: kept_pieces(length, room, self.long_texts),
-            self.pool,
-        )
+        return network_evidence(self, text, lowercase=self.wordpiece_.rules.lowercase)
 
     @property
     def word_vectors(self) -> WordVectors:

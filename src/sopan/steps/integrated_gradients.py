@@ -1,32 +1,31 @@
-"""What each word did to a neural step's logits: gradients, added up on the way from no words to the text.
+"""What each word did to a network's logits: gradients, added up on the way from no words to the text.
 
-    vectors (T, D) = start + α · (end - start),  α from 0 to 1        start: zeros, where a word is known
+    vectors (T, D) = start + α · (end - start),  α from 0 to 1        start: a blank, where a word is known
     contribution of word t to class c = (end - start)_t · ∫ ∂ logit_c / ∂ vector_t dα
 
 The sum over all words is logit(end) - logit(start): completeness. The integral is taken by Gauss-Legendre
 nodes, as many as it takes; what is missing is seen in `Evidence`: logits - base - contributions.sum(0).
 
-Source: M. Sundararajan, A. Taly and Q. Yan, "Axiomatic Attribution for Deep Networks" (ICML 2017), eq. 1.
+Sources: M. Sundararajan, A. Taly and Q. Yan, "Axiomatic Attribution for Deep Networks" (ICML 2017), eq. 1;
+for attention between words, K. Clark et al., "What Does BERT Look At?" (2019), section 4.1.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from typing import NamedTuple, Protocol, TypeAlias
 
 import keras
 import numpy as np
-import pyarrow as pa
 from keras import ops
 
-from sopan.options.data import TokenRule
 from sopan.text.arrow import Texts, as_texts
-from sopan.text.batch import FIRST_WORD, MULTIPLE, PADDING, clip, kept_words
-from sopan.text.tokenize import tokenize
-from sopan.text.vocab import Vocabulary
-from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, Int32Array, Int64Array, Tensor
+from sopan.text.batch import MULTIPLE, Clipped, batches
+from sopan.text.intake import Intake
+from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, Int64Array, Tensor
 
 Gradient: TypeAlias = Callable[[Float32Array, Float32Array], Float32Array]
 """From vectors (B, T, D) and weights (B, C) to the gradient of the weighed logits (B, T, D), row by row."""
@@ -39,59 +38,67 @@ WORDS_AT_ONCE = 4096
 """Points of the way are taken together, up to so many words."""
 
 
-class OverWords(Protocol):
-    """What of a step over words is needed here."""
+class OnNetwork(Protocol):
+    """What of a step on a network is needed here."""
 
-    tokens: TokenRule
-    lowercase: bool
-    max_length: int
-    vocabulary_: Vocabulary
     network_: keras.Model
+    buckets_: tuple[int, ...]
+
+    @property
+    def intake(self) -> Intake:
+        """How texts come to the network."""
 
     def logits(self, X: Texts) -> FloatArray:
         """Score N texts: (N, C)."""
 
 
-def word_evidence(estimator: OverWords, text: str) -> Evidence:
-    """Tell the words' parts in the logits of a step over words, and their attention.
+def network_evidence(estimator: OnNetwork, text: str, *, lowercase: bool = False) -> Evidence:
+    """Tell the words' parts in a network's logits, and the attention between words.
 
-    The base is what the network says of as many words without meaning: known words' vectors are zeros, and
-    words that it does not know are as they always are to it, so that they add nothing.
+    The base is what the network says of as many words without meaning: vectors of zeros or, of pieces, those
+    of `[MASK]`. Words that it does not know are as they always are to it, so that they add nothing. A word's
+    part is the sum of its pieces'; attention between pieces is summed to a word and averaged from it. Where a
+    text is read in windows, parts are pooled as the logits are: averaged, or for each class those of the
+    window that decides; attention is then the mean over the heads.
 
     Args:
-        estimator: fitted; see `window_evidence` for its network.
+        estimator: fitted; its network is `body([words(ids), mask])`, and `body` gives `logits` (B, C),
+            `attention`, a list of (B, H, Q, T), and more.
         text: one text.
+        lowercase: spell the words so.
     """
-    texts = as_texts([text])
-    tokens = tokenize(text, estimator.tokens, lowercase=estimator.lowercase)
-    n_words, logits = len(tokens.words), estimator.logits(texts)[0]
-    read, added = np.zeros(n_words, bool), np.zeros((n_words, len(logits)))
-    if n_words == 0:
+    texts, intake = as_texts([text]), estimator.intake
+    windows, logits, cut = intake.windows(texts), estimator.logits(texts)[0], intake.tokenize(text)
+    tokens, word_of = cut.words.tokens, cut.word_of[cut.kept]  # of each word or piece that is read
+    if lowercase:
+        tokens = replace(tokens, words=tuple(word.lower() for word in tokens.words))
+    added, read = np.zeros((len(tokens.words), len(logits))), np.zeros(len(tokens.words), bool)
+    if not len(word_of):
         return Evidence(tokens, read, added, logits, logits, "integrated gradients")
-    ids, places = _ids(estimator, texts, n_words)
-    known, n = ids >= FIRST_WORD, len(places)
-    found = window_evidence(estimator.network_, ids, ids != PADDING, known, np.zeros(1, np.float32))
-    added[places], read[places] = found.contributions[:n], known[:n]
-    # A reader's queries are no words: only where words attend to words are there as many.
-    attention = tuple(w[:, : n if w.shape[1] == w.shape[2] else None, :n] for w in found.attention)
-    return Evidence(tokens, read, added, found.base, logits, "integrated gradients", attention, places)
-
-
-def _ids(estimator: OverWords, texts: pa.LargeStringArray, n_words: int) -> tuple[Int32Array, Int64Array]:
-    """Return the network's ids of one text's words, padded as in any batch, and which words they are."""
-    first, last = kept_words(n_words, estimator.max_length)
-    places = np.concatenate([np.arange(first), np.arange(n_words - last, n_words)])
-    clipped = clip(estimator.vocabulary_.encode(texts), len(estimator.vocabulary_), estimator.max_length)
-    return np.pad(clipped.encoded.ids, (0, -len(places) % MULTIPLE), constant_values=PADDING), places
+    words, blank = estimator.network_.get_layer("words"), np.zeros(1, np.float32)
+    if intake.blank is not None:
+        blank = _array(words(np.array([[intake.blank]], np.int32)))[0, 0]
+    found = [_window(estimator, windows.clipped, number, blank) for number in range(len(windows.of))]
+    said = np.stack([window.logits for window in found])
+    shares = np.full(said.shape, 1 / len(found))  # what each window counts for each class
+    if intake.pool == "max":
+        shares = np.eye(len(found))[said.argmax(axis=0)].T
+    parts = np.concatenate([w.contributions * share for w, share in zip(found, shares, strict=True)])
+    np.add.at(added, word_of, parts)
+    read[word_of[cut.units.known[cut.kept]]] = True
+    base = (np.stack([window.base for window in found]) * shares).sum(axis=0)
+    attended = np.unique(word_of)
+    attention = _between_words([window.attention for window in found], np.searchsorted(attended, word_of))
+    return Evidence(tokens, read, added, base, logits, "integrated gradients", attention, attended)
 
 
 class WindowEvidence(NamedTuple):
-    """What was found in one window of T words, padding included.
+    """What was found in one window of T words or pieces.
 
     Args:
-        contributions: (T, C) float64, of each word to each logit.
-        base, logits: (C,) float64, at the start and at the end of the way.
-        attention: for each layer that attends, (H, Q, T) float32, at the end.
+        contributions: (T, C) float64, of each to each logit.
+        base, logits: (C,) float64, of blanks and of the text.
+        attention: for each layer that attends, (H, Q, T) float32.
     """
 
     contributions: FloatArray
@@ -100,30 +107,54 @@ class WindowEvidence(NamedTuple):
     attention: list[Float32Array]
 
 
-def window_evidence(
-    network: keras.Model, ids: Int32Array, mask: BoolArray, known: BoolArray, blank: Float32Array
-) -> WindowEvidence:
-    """Lead a network from a window of blanks to one of a text.
-
-    Args:
-        network: `body([words(ids), mask])`; `body` gives `logits` (B, C), `attention`, a list of
-            (B, H, Q, T), and more.
-        ids, mask: (T,) of the text.
-        known: (T,) bool, which words are blank at the start; the others stay as they are.
-        blank: (D,) or (1,), the vector of a blank.
-    """
-    slopes = slopes_of(network.get_layer("body"))
-    end = ops.convert_to_numpy(network.get_layer("words")(ids[None]))[0].astype(np.float32)  # (T, D)
+def _window(estimator: OnNetwork, clipped: Clipped, number: int, blank: Float32Array) -> WindowEvidence:
+    """Lead the network from blanks, (D,) or (1,), to one window; what is found of marks is left out."""
+    network, intake, length = estimator.network_, estimator.intake, int(clipped.lengths[number])
+    padded = min(-(-length // MULTIPLE) * MULTIPLE, estimator.buckets_[-1])
+    (batch,) = batches(clipped, [(np.array([number]), 1, padded)])
+    known, slopes = intake.knows(batch.ids[0]) & batch.mask[0], slopes_of(network.get_layer("body"))
+    end = _array(network.get_layer("words")(batch.ids))[0]  # (T, D)
     start, n_classes = np.where(known[:, None], blank, end), network.output["logits"].shape[-1]
 
     def tiled(points: Float32Array, weights: Float32Array) -> Slope:
-        return slopes(points, np.tile(mask, (len(points), 1)), weights)
+        return slopes(points, np.tile(batch.mask, (len(points), 1)), weights)
 
     ends = tiled(np.stack([start, end]), np.zeros((2, n_classes), np.float32))
     base, logits = ends.logits.astype(np.float64)
     contributions = integrated_gradients(lambda *point: tiled(*point).gradient, start, end, logits - base)
-    attention = [np.asarray(ops.convert_to_numpy(layer)[1], np.float32) for layer in ends.attention]
-    return WindowEvidence(contributions, base, logits, attention)
+    inner = slice(intake.marks, length - intake.marks)
+    attention = [
+        weights[:, inner if weights.shape[1] == padded else slice(None), inner]
+        for weights in (_array(layer)[1] for layer in ends.attention)
+    ]  # the queries of a `Reader` are no words
+    return WindowEvidence(contributions[inner], base, logits, attention)
+
+
+def _array(tensor: Tensor) -> Float32Array:
+    return np.asarray(ops.convert_to_numpy(tensor), np.float32)
+
+
+def _between_words(windows: list[list[Float32Array]], word_of: Int64Array) -> tuple[Float32Array, ...]:
+    """Turn attention between the words or pieces of each window, layer by layer, into that between A words.
+
+    Args:
+        windows: for each window, for each layer (H, T, T), or (H, Q, T) where the queries are no words.
+        word_of: (all windows' T together,) which of the A words each piece is of.
+    """
+    n_words = int(word_of.max()) + 1
+    sizes = np.bincount(word_of, minlength=n_words)
+    bounds = np.cumsum([0, *(window[0].shape[-1] for window in windows)])
+    layers = []
+    for parts in zip(*windows, strict=True):
+        layer = np.zeros(1, np.float32)
+        for weights, low, high in zip(parts, bounds[:-1], bounds[1:], strict=True):
+            own = np.arange(n_words)[:, None] == word_of[low:high]  # (A, T)
+            some = weights.mean(axis=0, keepdims=True) if len(windows) > 1 else weights
+            if some.shape[1] == some.shape[2]:
+                some = (own / sizes[:, None]).astype(np.float32) @ some
+            layer = layer + some @ own.T.astype(np.float32)
+        layers.append(layer)
+    return tuple(layers)
 
 
 def integrated_gradients(
@@ -199,8 +230,7 @@ def slopes_of(body: keras.Model) -> Slopes:
 
         def slopes(vectors: Float32Array, mask: BoolArray, weights: Float32Array) -> Slope:
             found, gradient = run(vectors, mask, weights)
-            logits, slope = (ops.convert_to_numpy(x) for x in (found["logits"], gradient))
-            return Slope(logits.astype(np.float32), slope.astype(np.float32), found["attention"])
+            return Slope(_array(found["logits"]), _array(gradient), found["attention"])
 
         _MADE[body] = slopes
     return _MADE[body]

@@ -25,7 +25,7 @@ from sopan.options.data import TokenRule
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.steps.base import Memo, Settings, ValidationData, check_labels
 from sopan.steps.embedding import VECTOR_RULES, CbowSettings, Words, embed_words
-from sopan.steps.integrated_gradients import word_evidence
+from sopan.steps.integrated_gradients import network_evidence
 from sopan.steps.layers import Seeds, computing_in, get_weights
 from sopan.steps.network import NETWORK_RULES, NetworkStep, weighed_too
 from sopan.text.arrow import Texts, as_texts, cores
@@ -184,7 +184,7 @@ class NeuralStep(NetworkStep):
     def evidence(self, text: str) -> Evidence:
         """See `Step.evidence`: integrated gradients over the word vectors, and the attention weights."""
         check_is_fitted(self, "network_")
-        return word_evidence(self, text)
+        return network_evidence(self, text)
 
     @property
     def word_vectors(self) -> WordVectors:

@@ -8,20 +8,22 @@ beginning and the end (Sun et al. 2019, "How to Fine-Tune BERT for Text Classifi
 into words or pieces some at a time, the next ones while the network reads.
 """
 
+# ruff: noqa: D102  # what the methods of intakes do stands at `Intake`
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from sopan.text.batch import FIRST_WORD, Clipped, clip, kept_words
-from sopan.text.wordpiece import CLS, MARKS, SEP, WordPiece
-from sopan.types import BoolArray, Encoded, FloatArray, Int32Array, Int64Array, StepOutput
+from sopan.text.wordpiece import CLS, MARKS, MASK, SEP, SPECIALS, WordPiece
+from sopan.types import BoolArray, Encoded, FloatArray, Int32Array, Int64Array, StepOutput, Tokens
 
 if TYPE_CHECKING:  # it brings compiled kernels along, which pieces do without
     from sopan.text.vocab import Vocabulary
@@ -116,8 +118,49 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
+class ReadTokens(NamedTuple):
+    """The W words, or P pieces of words, of one text.
+
+    Args:
+        tokens: and their places.
+        known: (W,) bool, the vocabulary holds it.
+        read: (W,) bool, known, and not in the part of a long text that is left out.
+    """
+
+    tokens: Tokens
+    known: BoolArray
+    read: BoolArray
+
+
+class TokenizedText(NamedTuple):
+    """One text as it comes to a network.
+
+    Args:
+        words, units: its W words, and the P words or pieces of words that have ids.
+        word_of: (P,) int64, which word each is of.
+        kept: (P,) bool, it is not in the part of a long text that is left out.
+    """
+
+    words: ReadTokens
+    units: ReadTokens
+    word_of: Int64Array
+    kept: BoolArray
+
+
 class Intake(Protocol):
     """How texts come to a network."""
+
+    @property
+    def marks(self) -> int:
+        """Marks at either end of a window."""
+
+    @property
+    def blank(self) -> int | None:
+        """The id that stands for no word in particular; None: there is none."""
+
+    @property
+    def pool(self) -> Pool:
+        """How the logits of a text's windows become the text's."""
 
     @property
     def longest(self) -> int:
@@ -132,6 +175,23 @@ class Intake(Protocol):
     def pooled(self, logits: FloatArray, windows: Windows) -> FloatArray:
         """Bring the logits of windows (W, C) together for each text: (N, C)."""
 
+    def tokenize(self, text: str) -> TokenizedText:
+        """Cut one text, and say which of its words the network reads."""
+
+
+def tokenize_words(vocabulary: Vocabulary, text: str, max_length: int | None = None) -> TokenizedText:
+    """Cut a text into a vocabulary's words; of a text that is too long the middle is left out."""
+    from sopan.text.tokenize import tokenize  # noqa: PLC0415  # brings compiled kernels along
+
+    tokens = tokenize(text, vocabulary.rule, lowercase=vocabulary.lowercase)
+    known = np.asarray(vocabulary.encode([text]).ids >= 0)
+    kept = np.ones(len(known), bool)
+    if max_length is not None:
+        first, last = kept_words(len(known), max_length)
+        kept[first : len(known) - last] = False
+    words = ReadTokens(tokens, known, known & kept)
+    return TokenizedText(words, words, np.arange(len(known)), kept)
+
 
 @dataclass(frozen=True, slots=True)
 class WordIntake:
@@ -144,23 +204,25 @@ class WordIntake:
 
     vocabulary: Vocabulary
     max_length: int
+    marks: ClassVar[int] = 0
+    blank: ClassVar[int | None] = None
+    pool: ClassVar[Pool] = "mean"
 
     @property
     def longest(self) -> int:
-        """See `Intake`."""
         return self.max_length
 
     def windows(self, texts: pa.LargeStringArray) -> Windows:
-        """See `Intake`."""
         return Windows.whole(clip(self.vocabulary.encode(texts), len(self.vocabulary), self.max_length))
 
     def knows(self, ids: Int32Array) -> BoolArray:
-        """See `Intake`."""
         return ids >= FIRST_WORD
 
     def pooled(self, logits: FloatArray, windows: Windows) -> FloatArray:
-        """See `Intake`."""
         return windows.pooled(logits)
+
+    def tokenize(self, text: str) -> TokenizedText:
+        return tokenize_words(self.vocabulary, text, self.max_length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +241,17 @@ class PieceIntake:
     long_texts: LongTexts
     max_windows: int
     pool: Pool
+    marks: ClassVar[int] = 1
+
+    @property
+    def blank(self) -> int:
+        return self.wordpiece.id_of(MASK)
 
     @property
     def longest(self) -> int:
-        """See `Intake`."""
         return self.window_length
 
     def windows(self, texts: pa.LargeStringArray) -> Windows:
-        """See `Intake`."""
         return self.cut(self.wordpiece.encode(texts))
 
     def cut(self, encoded: Encoded) -> Windows:
@@ -201,12 +266,28 @@ class PieceIntake:
         )
 
     def knows(self, ids: Int32Array) -> BoolArray:
-        """See `Intake`: all pieces but the special ones."""
+        """Say which are not special pieces."""
         return ~np.isin(ids, list(self.wordpiece.specials.values()))
 
     def pooled(self, logits: FloatArray, windows: Windows) -> FloatArray:
-        """See `Intake`."""
         return windows.pooled(logits, self.pool)
+
+    def tokenize(self, text: str) -> TokenizedText:
+        """Cut a text into the words that WordPiece cuts; they are read if one of their pieces is."""
+        pieces = self.wordpiece.cut(text, specials=False)
+        known = np.array([piece not in SPECIALS for piece in pieces.pieces], bool)
+        room = room_of(self.window_length, self.long_texts, self.max_windows)
+        first, last = kept_pieces(len(known), room, self.long_texts)
+        kept = np.ones(len(known), bool)
+        kept[first : len(known) - last] = False
+        units = ReadTokens(Tokens(pieces.pieces, pieces.starts, pieces.ends), known, known & kept)
+        firsts = np.flatnonzero(np.diff(pieces.words, prepend=-1))
+        if not len(firsts):
+            return TokenizedText(units, units, pieces.words, kept)
+        starts, ends = pieces.starts[firsts], np.maximum.reduceat(pieces.ends, firsts)
+        spelt = tuple(text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
+        flags = (np.logical_or.reduceat(flag, firsts) for flag in (units.known, units.read))
+        return TokenizedText(ReadTokens(Tokens(spelt, starts, ends), *flags), units, pieces.words, kept)
 
 
 def read_through(

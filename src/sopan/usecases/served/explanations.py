@@ -11,17 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
 
 from sopan.fit.explain import NOT_A_CAUSE, Occluded, margin_contributions, predict_occluded
-from sopan.text.batch import kept_words
-from sopan.text.intake import PieceIntake, WordIntake, kept_pieces, room_of
+from sopan.text.intake import ReadTokens, tokenize_words
 from sopan.text.tokenize import tokenize
-from sopan.text.wordpiece import SPECIALS
-from sopan.types import BoolArray, FloatArray, Prediction, Tokens
+from sopan.types import FloatArray, Prediction, Tokens
 from sopan.usecases.served.answers import (
     AttentionWeights,
     Feature,
@@ -32,9 +30,6 @@ from sopan.usecases.served.answers import (
     WordAttribution,
 )
 from sopan.usecases.served.served_step import DECIMALS, EXACT, ServedStep
-
-if TYPE_CHECKING:  # it brings compiled kernels along, which pieces do without
-    from sopan.text.vocab import Vocabulary
 
 MOST_ATTENDED = 64
 """Words whose attention is shown: a page draws their square, in each head of each layer."""
@@ -53,57 +48,11 @@ NOTES = {
 # ---- words and pieces ------------------------------------------------------------------------------
 
 
-class ReadTokens(NamedTuple):
-    """The W words, or pieces, of one text.
-
-    Args:
-        tokens: and their places.
-        known: (W,) bool, the vocabulary holds it.
-        read: (W,) bool, known, and not in the part of a long text that is left out.
-    """
-
-    tokens: Tokens
-    known: BoolArray
-    read: BoolArray
-
-
 def read_words(step: ServedStep, text: str) -> ReadTokens:
     """Cut a text into words as a step other than bow reads it; pieces are put together to words."""
     if step.name == "cbow":
-        return _vocabulary_words(step.cbow.vocabulary_, text)
-    if isinstance(step.intake, WordIntake):
-        return _vocabulary_words(step.intake.vocabulary, text, step.intake.max_length)
-    assert isinstance(step.intake, PieceIntake)
-    words, pieces = step.intake.wordpiece.cut(text, specials=False).words, read_pieces(step.intake, text)
-    firsts = np.flatnonzero(np.diff(words, prepend=-1))
-    if not len(firsts):
-        return pieces  # none of either
-    starts, ends = pieces.tokens.starts[firsts], np.maximum.reduceat(pieces.tokens.ends, firsts)
-    spelt = tuple(text[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True))
-    known, read = (np.logical_or.reduceat(flags, firsts) for flags in (pieces.known, pieces.read))
-    return ReadTokens(Tokens(spelt, starts, ends), known, read)  # read if one of its pieces is
-
-
-def read_pieces(intake: PieceIntake, text: str) -> ReadTokens:
-    """Cut a text into the pieces that a step over pieces reads."""
-    pieces = intake.wordpiece.cut(text, specials=False)
-    known = np.array([piece not in SPECIALS for piece in pieces.pieces], bool)
-    room = room_of(intake.window_length, intake.long_texts, intake.max_windows)
-    first, last = kept_pieces(len(pieces.ids), room, intake.long_texts)
-    read = known.copy()
-    read[first : len(read) - last] = False
-    return ReadTokens(Tokens(pieces.pieces, pieces.starts, pieces.ends), known, read)
-
-
-def _vocabulary_words(vocabulary: Vocabulary, text: str, max_length: int | None = None) -> ReadTokens:
-    """Cut a text into words as a vocabulary does; of a text that is too long the middle is not read."""
-    tokens = tokenize(text, vocabulary.rule, lowercase=vocabulary.lowercase)
-    known = np.asarray(vocabulary.encode([text]).ids >= 0)
-    read = known.copy()
-    if max_length is not None:
-        first, last = kept_words(len(read), max_length)
-        read[first : len(read) - last] = False
-    return ReadTokens(tokens, known, read)
+        return tokenize_words(step.cbow.vocabulary_, text).words
+    return step.intake.tokenize(text).words
 
 
 def _spans(tokens: Tokens) -> list[TextSpan]:
@@ -124,8 +73,7 @@ def step_tokens(step: ServedStep, text: str, *, attention: bool) -> StepTokens:
     if step.name == "bow":
         features, found = _bag(step, text)
     elif step.name == "bert":
-        assert isinstance(step.intake, PieceIntake)
-        found = read_pieces(step.intake, text)
+        found = step.intake.tokenize(text).units
     else:
         found = read_words(step, text)
     tokens: list[TextSpan] = [
