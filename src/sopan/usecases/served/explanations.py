@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from sopan.fit.explain import NOT_A_CAUSE, Occluded, margin_contributions, predict_occluded
 from sopan.text.intake import ReadTokens, tokenize_words
 from sopan.text.tokenize import tokenize
-from sopan.types import FloatArray, Prediction, Tokens
+from sopan.types import BoolArray, FloatArray, Prediction, Tokens
 from sopan.usecases.served.answers import (
     AttentionWeights,
     Feature,
