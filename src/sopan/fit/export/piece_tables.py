@@ -18,7 +18,7 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
 from sopan.errors import ConfigError
 from sopan.fit.export.unicode_tables import ITSELF, PAIR, NormalTables, PointTable, Rewriting, assembled
-from sopan.text.piece_rules import Accents, Rules
+from sopan.text.piece_rules import Rules, try_out
 from sopan.text.unicode import CODE_POINTS
 from sopan.text.wordpiece import CONTINUES, UNK
 from sopan.types import Int32Array, Int64Array, Json
@@ -53,20 +53,16 @@ def rules_of(tokenizer: Tokenizer) -> tuple[Rules, int]:
         ConfigError: it is not BERT's: it folds, cuts or marks words by rules that the graph lacks.
     """
     stated = json.loads(tokenizer.to_str())
-    model, given = stated["model"], stated["normalizer"] or {}
-    steps = given.get("normalizers") or [given]
-    breaks = len(steps) > 1 and steps[0].get("type") == "Replace"
-    steps = steps[breaks:]
-    rules = _rules(steps[0], alone=len(steps) == 1, breaks=breaks)
-    normal_form = rules and json.loads(rules.normalizer().__getstate__())
+    model, rules = stated["model"], try_out(tokenizer.normalizer)
+    normal_form = json.loads(rules.normalizer().__getstate__())
     known = {
-        "normal form": normal_form == _explicit(given),
+        "normal form": normal_form == _explicit(stated["normalizer"] or {}),
         "cutting into words": (stated["pre_tokenizer"] or {}).get("type") == "BertPreTokenizer",
         "mark of later pieces": model["continuing_subword_prefix"] == CONTINUES,
         "unknown piece": model["unk_token"] == UNK,
         "added words": all(token["special"] for token in stated["added_tokens"]),
     }
-    if rules is None or not all(known.values()):
+    if not all(known.values()):
         strange = ", ".join(name for name, is_known in known.items() if not is_known)
         raise ConfigError(
             f"TensorFlow's graph cannot do what this tokenizer does: {strange}",
@@ -75,24 +71,12 @@ def rules_of(tokenizer: Tokenizer) -> tuple[Rules, int]:
     return rules, int(model["max_input_chars_per_word"])
 
 
-def _rules(bert: dict[str, Json], *, alone: bool, breaks: bool) -> Rules | None:
-    if bert.get("type") != "BertNormalizer":
-        return None
-    accents: Accents = "strip" if _strips(bert) else "keep" if alone else "strip-alphabets"
-    return Rules(bert["lowercase"], accents, breaks, bert["clean_text"], bert["handle_chinese_chars"])
-
-
-def _strips(bert: dict[str, Json]) -> bool:
-    """Say whether BERT's normal form drops all marks; where that is not said, it does if it folds."""
-    said = bert["strip_accents"]
-    return bool(bert["lowercase"] if said is None else said)
-
-
 def _explicit(given: dict[str, Json]) -> dict[str, Json]:
-    """Return a normal form's state with that said."""
+    """Return a normal form's state that says whether marks are dropped: if not given, they are with case."""
     if "normalizers" in given:
         return {**given, "normalizers": [_explicit(step) for step in given["normalizers"]]}
-    return {**given, "strip_accents": _strips(given)} if "strip_accents" in given else given
+    said = given.get("strip_accents", False)
+    return {**given, "strip_accents": given["lowercase"]} if said is None else given
 
 
 # ---- what the library does -----------------------------------------------------------------------
