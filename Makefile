@@ -6,6 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+# Real data already at hand: data sets are taken from there, and some tests read more of it.
+ifeq ($(origin SOPAN_DATA),undefined)
+ifneq ($(wildcard ../shared/data),)
+export SOPAN_DATA := $(abspath ../shared/data)
+endif
+endif
+
 .PHONY: help setup setup-dev setup-bench setup-peers demo test gates check bench bench-smoke wheel-check lock clean
 
 help:

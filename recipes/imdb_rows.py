@@ -2,7 +2,7 @@
 
     python recipes/imdb_rows.py REVIEWS.parquet
 
-The table needs the columns review, sentiment, talk_split and official_split; only hashes are kept.
+The table needs the columns text, label, talk and official; only hashes of the texts are kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sopan.text.datasets.imdb import ROWS, text_hash
 
 def rows(reviews: pa.Table) -> pa.Table:
     """Return each review's hash, its place among equal hashes, its label and its parts."""
-    texts = reviews["review"].to_pylist()
+    texts = reviews["text"].to_pylist()
     copies = defaultdict(list)
     for row, text in enumerate(texts):
         copies[text_hash(text)].append((text, row))
@@ -27,8 +27,8 @@ def rows(reviews: pa.Table) -> pa.Table:
     for value, group in copies.items():
         for copy, (_, row) in enumerate(sorted(group)):
             hashes[row], place[row] = value, copy
-    columns = {"label": "sentiment", "talk": "talk_split", "official": "official_split"}
-    return pa.table({"hash": hashes, "copy": place} | {new: reviews[old] for new, old in columns.items()})
+    columns = {name: reviews[name] for name in ("label", "talk", "official")}
+    return pa.table({"hash": hashes, "copy": place} | columns)
 
 
 if __name__ == "__main__":

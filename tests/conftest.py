@@ -1,6 +1,6 @@
 """Fixtures that every test may use, and the rule for what may be skipped.
 
-Tests that need the shared data, a browser, a GPU or a peer library skip with a reason where that is
+Tests that need a named data set, a browser, a GPU or a peer library skip with a reason where that is
 missing. Continuous integration sets `SOPAN_REQUIRE_ALL=1`, under which a missing one fails instead.
 """
 
@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
@@ -24,10 +24,8 @@ hypothesis.settings.register_profile(  # what takes long on a busy machine is no
 )
 hypothesis.settings.load_profile("untimed")
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
-
-def missing(what: str) -> None:
+def missing(what: str) -> NoReturn:
     """Skip the calling test because `what` is not here; fail it where everything is required."""
     if os.environ.get("SOPAN_REQUIRE_ALL") == "1":
         pytest.fail(f"{what} is required here (SOPAN_REQUIRE_ALL=1) and is missing")
@@ -42,10 +40,37 @@ def need(library: str) -> None:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real data for development, or a skip."""
-    if not SHARED.is_dir():
-        missing(f"the shared data folder at {SHARED}")
-    return SHARED
+    """The folder of real data that `SOPAN_DATA` names, or a skip: no feature is proved by it alone."""
+    named = os.environ.get("SOPAN_DATA")
+    if not named:
+        pytest.skip("needs SOPAN_DATA, a folder of real data")
+    if not Path(named).is_dir():
+        missing(f"the folder {named} of SOPAN_DATA")
+    return Path(named)
+
+
+@pytest.fixture(scope="session")
+def imdb_file() -> Path:
+    """The table that `sopan data imdb` fetches: 50,000 rows of text, label, talk and official."""
+    from sopan.errors import DownloadError
+    from sopan.text.datasets import fetch
+
+    try:
+        return fetch("imdb")
+    except DownloadError as error:
+        return missing(f"the IMDB reviews ({error})")
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The folder of the preset `minilm`: a BERT of 6 layers with BERT-uncased's public vocabulary."""
+    from sopan.errors import DownloadError
+    from sopan.steps.presets import preset_folder
+
+    try:
+        return preset_folder("minilm")
+    except DownloadError as error:
+        return missing(f"the preset minilm ({error})")
 
 
 @pytest.fixture(scope="session")

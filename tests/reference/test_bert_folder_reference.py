@@ -14,12 +14,10 @@ import pytest
 from conftest import missing, need
 from safetensors.numpy import load_file
 
-from sopan.errors import DownloadError
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.steps.bert_folder import read_bert_folder
 from sopan.steps.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
-from sopan.steps.presets import preset_folder
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import SPECIALS, WordPiece
 
@@ -38,9 +36,9 @@ def transformers():
 
 
 @pytest.fixture(scope="module")
-def sentences(shared_data):
+def sentences(imdb_file):
     """Real ones, of 3 to 100 pieces."""
-    reviews = pq.read_table(shared_data / "imdb_labelled.parquet")["review"][:40].to_pylist()
+    reviews = pq.read_table(imdb_file)["text"][:40].to_pylist()
     found = [sentence.strip() for review in reviews for sentence in review.split(". ")]
     return [sentence for sentence in found if 10 < len(sentence) < 400][:64]
 
@@ -67,14 +65,6 @@ def asked(model, rows):
             input_ids=torch.tensor(rows.ids.astype(np.int64)),
             attention_mask=torch.tensor(rows.blocks.astype(np.int64)),
         )
-
-
-@pytest.fixture(scope="module")
-def minilm():
-    try:
-        return preset_folder("minilm")
-    except DownloadError as error:
-        missing(f"the network ({error})")
 
 
 def test_minilms_hidden_states_equal_transformers(transformers, minilm, sentences):

@@ -88,9 +88,8 @@ def test_any_texts_and_settings(texts, new, **kwargs):
 
 
 @pytest.fixture(scope="module")
-def reviews(shared_data) -> list[str]:
-    table = pq.read_table(shared_data / "imdb_labelled.parquet", columns=["review"])
-    return table["review"][:4000].to_pylist()
+def reviews(imdb_file) -> list[str]:
+    return pq.read_table(imdb_file, columns=["text"])["text"][:4000].to_pylist()
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 from corpora import corpus, named_split, sentences
 
 from sopan.comparison.evidence import leak_effect
 from sopan.errors import DataError
+from sopan.options.data import ReadOptions
 from sopan.text.audit import Audit, audit_corpus, remove_leaks
+from sopan.text.read import read_corpus
 from sopan.text.text_quality import TROUBLES, character_counts, find_trouble, script_shares
-from sopan.types import Corpus, Source, Split
+from sopan.types import Corpus, Split
 
 
 def audit(texts: list[str], labels: list[str] | None = None, split: list[str] | None = None) -> Audit:
@@ -325,20 +327,11 @@ def test_an_audit_is_plain_json(leaky: tuple[Corpus, Split, Audit]) -> None:
 
 
 @pytest.fixture(scope="module")
-def talk(shared_data: Any) -> tuple[Corpus, Split, Audit]:
+def talk(imdb_file: Path) -> tuple[Corpus, Split, Audit]:
     """The 50,000 IMDB reviews in the talk's split, and their audit."""
-    table = pq.read_table(shared_data / "imdb_labelled.parquet")
-    classes, labels = np.unique(table["sentiment"].to_numpy().astype(str), return_inverse=True)
-    parts = table["talk_split"].to_numpy().astype(str)
-    made = Corpus(
-        table["review"].combine_chunks().cast(pa.large_string()),
-        labels.astype(np.int32),
-        tuple(classes.tolist()),
-        np.arange(len(labels)),
-        Source("imdb:talk", "", 0),
-        parts,
-    )
-    split = named_split(parts.tolist())
+    made = read_corpus(imdb_file, ReadOptions(split_column="talk"))
+    assert made.split is not None
+    split = named_split(made.split.tolist())
     return made, split, audit_corpus(made, split)
 
 

@@ -23,8 +23,8 @@ from conftest import missing
 from sopan.errors import DataError, DownloadError
 from sopan.options.data import ReadOptions
 from sopan.text import datasets
-from sopan.text.datasets import NAMES, cache_folder, fetch, imdb, named, snippets
-from sopan.text.datasets.sources import NpmPackage, PyPIPackage, SourceError, WebFile
+from sopan.text.datasets import NAMES, cache_folder, fetch, imdb, imdb_unlabelled, named, snippets
+from sopan.text.datasets.sources import LocalFile, NpmPackage, PyPIPackage, SourceError, WebFile
 from sopan.text.read import check_unchanged, read_corpus, read_texts, stream_texts
 
 SHIPPED = Path(str(imdb.ROWS))
@@ -76,20 +76,20 @@ def test_shipped_table_is_small_and_has_the_published_counts():
     }
 
 
-def test_shipped_table_is_what_its_recipe_makes(shared_data):
-    made = runpy.run_path(str(RECIPE))["rows"](pq.read_table(shared_data / "imdb_labelled.parquet"))
+def test_shipped_table_is_what_its_recipe_makes(imdb_file):
+    made = runpy.run_path(str(RECIPE))["rows"](pq.read_table(imdb_file))
     assert pq.read_table(SHIPPED).to_pylist() == made.to_pylist()
 
 
-def test_any_order_and_spacing_gives_the_same_corpus(shared_data):
-    reviews = pq.read_table(shared_data / "imdb_labelled.parquet")
+def test_any_order_and_spacing_gives_the_same_corpus(imdb_file):
+    reviews = pq.read_table(imdb_file)
     order = np.random.default_rng(0).permutation(50_000)
-    texts = [reviews["review"][int(i)].as_py() for i in order]
-    labels = [reviews["sentiment"][int(i)].as_py() for i in order]
+    texts = [reviews["text"][int(i)].as_py() for i in order]
+    labels = [reviews["label"][int(i)].as_py() for i in order]
     table = imdb.arrange(texts, labels)
-    assert table["text"].to_pylist() == reviews["review"].to_pylist()
-    for ours, theirs in {"label": "sentiment", "talk": "talk_split", "official": "official_split"}.items():
-        assert table[ours].to_pylist() == reviews[theirs].to_pylist()
+    assert table["text"].to_pylist() == reviews["text"].to_pylist()
+    for column in ("label", "talk", "official"):
+        assert table[column].to_pylist() == reviews[column].to_pylist()
     spaced = imdb.arrange([text.replace(". ", ".  ").replace("<br />", "<br/>\n") for text in texts], labels)
     assert [imdb.text_hash(text) for text in spaced["text"].to_pylist()] == pq.read_table(SHIPPED)[
         "hash"
@@ -106,7 +106,7 @@ def test_any_order_and_spacing_gives_the_same_corpus(shared_data):
 # ---- archives ----------------------------------------------------------------------------------
 
 
-def test_stanford_archive_is_read_without_unpacking(tmp_path):
+def test_stanford_archive_is_read_without_unpacking(tmp_path, monkeypatch):
     path = tmp_path / "aclImdb_v1.tar.gz"
     files = {
         "aclImdb/README": b"read me",
@@ -117,9 +117,14 @@ def test_stanford_archive_is_read_without_unpacking(tmp_path):
         "aclImdb/test/neg/../../../escape_1.txt": b"no",
     }
     path.write_bytes(tgz(files))
-    assert imdb._from_stanford(path) == (["fine, caf\u00e9", "dull and long"], ["positive", "negative"])
+    read = [(match[1], text) for match, text in imdb.stanford_reviews(path, imdb.MEMBER)]
+    assert read == [("pos", "fine, caf\u00e9"), ("neg", "dull and long")]
     with pytest.raises(SourceError, match="2 reviews came"):
         imdb.build(imdb.STANFORD, path)
+    with pytest.raises(SourceError, match="1 reviews came; 50,000 are right"):
+        imdb_unlabelled.build(imdb.STANFORD, path)
+    monkeypatch.setattr(imdb_unlabelled, "REVIEWS", 1)
+    assert imdb_unlabelled.build(imdb.STANFORD, path)["text"].to_pylist() == ["unlabelled"]
 
 
 def test_npm_archive_is_read(tmp_path):
@@ -266,6 +271,25 @@ def test_an_archive_put_there_by_hand_is_taken_first(server, empty_cache, monkey
         fetch("snippets")
 
 
+def test_a_file_of_the_folder_of_data_is_taken_if_it_is_the_right_one(
+    server, empty_cache, monkeypatch, tmp_path
+):
+    good = served_snippets(server)
+    local = LocalFile("a file at hand", good.file, good.sha256)
+    monkeypatch.setattr(snippets, "SOURCES", (local, good))
+    monkeypatch.delenv("SOPAN_DATA", raising=False)
+    assert read_corpus("snippets").source.notes[0] == "from a server"
+    monkeypatch.setenv("SOPAN_DATA", str(tmp_path / "data"))
+    for content, source in (
+        (b"another file", "a server"),
+        ((server[0] / good.file).read_bytes(), "a file at hand"),
+    ):
+        (empty_cache / "snippets.parquet").unlink()
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / good.file).write_bytes(content)
+        assert read_corpus("snippets").source.notes[0] == f"from {source}"
+
+
 def test_two_processes_fetch_once(server, empty_cache):
     good = served_snippets(server)
     code = (
@@ -297,7 +321,7 @@ def test_pip_that_cannot_find_says_why(tmp_path):
 
 
 def test_names(monkeypatch, tmp_path):
-    assert set(NAMES) == {"imdb", "imdb:talk", "imdb:official", "snippets"}
+    assert set(NAMES) == {"imdb", "imdb:talk", "imdb:official", "imdb-unlabelled", "snippets"}
     assert named("imdb") == named("imdb:talk")
     assert named("imdb.csv") is None
     assert named(tmp_path) is None
@@ -334,6 +358,7 @@ def fetched(name: str) -> None:
 
 def test_imdb_talk_has_the_rows_of_the_talk(real_cache, monkeypatch, shared_data):
     monkeypatch.setenv("SOPAN_CACHE", str(real_cache))
+    monkeypatch.setattr(imdb, "SOURCES", (imdb.STANFORD, imdb.NPM))
     fetched("imdb")
     ours = read_corpus("imdb:talk")
     theirs = read_corpus(shared_data / "imdb_labelled.parquet", ReadOptions(split_column="talk_split"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
@@ -204,9 +203,8 @@ def test_windows_are_those_of_cut_windows(long_texts, max_length, max_windows):
 
 
 @pytest.fixture(scope="module")
-def reviews(shared_data):
-    texts = pq.read_table(shared_data / "imdb_labelled.parquet", columns=["review"])["review"]
-    return texts.combine_chunks().cast(pa.large_string()).take(pa.array(range(0, 50_000, 10))).to_pylist()
+def reviews(imdb_file):
+    return pq.read_table(imdb_file, columns=["text"])["text"][::10].to_pylist()
 
 
 def in_parts(wordpiece, texts):
@@ -219,8 +217,8 @@ def in_parts(wordpiece, texts):
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
-def test_five_thousand_reviews_have_the_same_pieces(lowercase, reviews, shared_data):
-    in_parts(WordPiece.load(shared_data / "bert_base_uncased_vocab.txt", lowercase=lowercase), reviews)
+def test_five_thousand_reviews_have_the_same_pieces(lowercase, reviews, minilm):
+    in_parts(WordPiece.load(minilm / "vocab.txt", lowercase=lowercase), reviews)
 
 
 def test_five_thousand_reviews_have_the_same_pieces_of_our_own(reviews):

@@ -10,7 +10,6 @@ import sys
 
 import keras
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
@@ -128,11 +127,11 @@ def test_a_process_without_sopan_gives_the_same_scores(estimator, exported):
     assert answer["classes"][0] == ["3", "5", "11"]
 
 
-def test_a_thousand_reviews_agree(shared_data, tmp_path):
-    reviews = pq.read_table(shared_data / "imdb_labelled.parquet", columns=["review", "sentiment"])
+def test_a_thousand_reviews_agree(imdb_file, tmp_path):
+    reviews = pq.read_table(imdb_file, columns=["text", "label"])
     reviews = reviews.take(np.arange(0, len(reviews), 45))  # 1,112 of them; they are sorted by label
-    texts = reviews["review"].combine_chunks().cast(pa.large_string())
-    labels = reviews["sentiment"].to_pylist()
+    texts = reviews["text"].combine_chunks()
+    labels = reviews["label"].to_pylist()
     estimator = fitted("self_attention", texts.to_pylist()[::8], labels[::8], max_length=128)
     assert export_savedmodel(estimator, tmp_path / "served", texts) <= 1e-5
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,18 +37,21 @@ BENGALI, HINDI = "ভালো ছবি খুব সুন্দর কিন�
 
 
 @pytest.fixture(scope="module")
-def vocabulary(shared_data):
-    return shared_data / "bert_base_uncased_vocab.txt"
+def vocabulary(minilm):
+    return minilm / "vocab.txt"
 
 
 @pytest.fixture(scope="module")
-def real_texts(shared_data):
-    """10,000: reviews, encyclopedia and pieces of books."""
-    reviews = pq.read_table(shared_data / "imdb_labelled.parquet")["review"][:5000].to_pylist()
+def real_texts(imdb_file, request):
+    """10,000: reviews and, where `SOPAN_DATA` has them, half of them encyclopedia and pieces of books."""
+    reviews = pq.read_table(imdb_file, columns=["text"])["text"]
+    if not os.environ.get("SOPAN_DATA"):
+        return reviews[::5].to_pylist()
+    shared_data = request.getfixturevalue("shared_data")
     articles = pq.read_table(shared_data / "enwiki_sample.parquet", columns=["text"])["text"][:4990]
     books = pq.ParquetFile(shared_data / "gutenberg_sample.parquet").iter_batches(10, columns=["text"])
     return [
-        *reviews,
+        *reviews[:5000].to_pylist(),
         *(text[:1500] for text in articles.to_pylist()),
         *(text[5000:9000] for text in next(books)["text"].to_pylist()),
     ]

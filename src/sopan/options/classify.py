@@ -94,7 +94,7 @@ class EvaluateOptions(ReadOptions):
 class FetchOptions(Options):
     """Fetch a named data set, checksummed, and say what it holds and where it lies."""
 
-    name: Annotated[str, Option("imdb or snippets, maybe with a split: imdb:official.", argument=True)]
+    name: Annotated[str, Option("imdb, imdb:official, imdb-unlabelled or snippets.", argument=True)]
 
 
 # ---- saved models --------------------------------------------------------------------------------

@@ -18,8 +18,8 @@ from sopan.steps import STEPS
 from sopan.storage.atomic import folder_lock
 from sopan.text.audit import audit_corpus
 from sopan.text.audit_report import AuditReport
-from sopan.text.datasets import fetch
-from sopan.text.read import read_corpus
+from sopan.text.datasets import NAMES, fetch
+from sopan.text.read import read_corpus, read_texts
 from sopan.types import Json
 from sopan.usecases.inputs import check_out, check_steps, split_corpus, with_unlabelled
 
@@ -79,6 +79,9 @@ def fetch_data(options: FetchOptions) -> dict[str, Json]:
     """Fetch a named data set into the cache; say what it holds and where it lies."""
     name = options.name
     path = fetch(name)
+    if NAMES[name].label is None:
+        texts, source = read_texts(name)
+        return {"name": name, "texts": len(texts), "file": str(path), "notes": list(source.notes)}
     corpus = read_corpus(name)
     parts = (
         {} if corpus.split is None else dict(zip(*np.unique(corpus.split, return_counts=True), strict=True))

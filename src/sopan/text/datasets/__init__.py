@@ -14,11 +14,11 @@ from platformdirs import user_cache_dir
 
 from sopan.errors import DataError, DownloadError
 from sopan.storage.manifest import sha256_of
-from sopan.text.datasets import imdb, snippets
-from sopan.text.datasets.sources import SourceError
+from sopan.text.datasets import imdb, imdb_unlabelled, snippets
+from sopan.text.datasets.sources import LocalFile, SourceError
 from sopan.text.parquet import notes_of, with_notes, write_parquet
 
-_SETS = {"imdb": imdb, "snippets": snippets}
+_SETS = {"imdb": imdb, "imdb-unlabelled": imdb_unlabelled, "snippets": snippets}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ class Named:
         dataset: the data set, which is also its file in the cache.
         about: one line for people.
         split_column: the column that names the parts, if any.
-        text, label: the columns.
+        text, label: the columns; no label: the texts have none.
     """
 
     dataset: str
     about: str
     split_column: str | None = None
     text: str = "text"
-    label: str = "label"
+    label: str | None = "label"
 
 
 _TALK = Named("imdb", "50,000 film reviews: 5,000 train, 5,000 validation, 40,000 test", "talk")
@@ -44,6 +44,7 @@ NAMES: dict[str, Named] = {
     "imdb": _TALK,
     "imdb:talk": _TALK,
     "imdb:official": Named("imdb", "50,000 film reviews: 25,000 train, 25,000 test", "official"),
+    "imdb-unlabelled": Named("imdb-unlabelled", "50,000 film reviews without labels", label=None),
     "snippets": Named("snippets", "10,072 sentences about films, rated by some 20 people each"),
 }
 
@@ -119,7 +120,8 @@ def _build(dataset: str) -> pa.Table:
     """Try the sources in order; return the first table that comes whole."""
     downloads = cache_folder() / "downloads"
     reasons = []
-    for source in _SETS[dataset].SOURCES:
+    sources = [one for one in _SETS[dataset].SOURCES if not isinstance(one, LocalFile) or one.path]
+    for source in sources:
         try:
             with source.obtained(downloads) as path:
                 table = _SETS[dataset].build(source, path)
@@ -127,7 +129,7 @@ def _build(dataset: str) -> pa.Table:
             reasons.append(f"{source.what}: {error}")
             continue
         return with_notes(table, [f"from {source.what}", *notes_of(table.schema)])
-    archives = " or ".join(source.file for source in _SETS[dataset].SOURCES)
+    archives = " or ".join(source.file for source in sources)
     raise DownloadError(
         f"{dataset} could not be fetched: {'; '.join(reasons)}",
         next_step=f"fetch {archives} elsewhere and put it into {downloads}",

