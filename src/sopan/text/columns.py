@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopan.errors import DataError, did_you_mean
+from sopan.options.data import ReadOptions, TextOptions
 from sopan.text.display import printable
-from sopan.text.formats import LINE, ROW
+from sopan.text.formats import LINE, ROW, Table
 from sopan.text.labels import is_blank
-from sopan.types import BoolArray, Reject
+from sopan.types import Reject
 
 TEXT_NAMES = (
     *("text", "texts", "sentence", "content", "document", "review", "comment", "tweet", "message"),
@@ -28,8 +29,12 @@ WEAK_LABEL_NAMES = ("stars", "rating", "score", "type")
 """Settle a tie between columns that could all be labels by their values."""
 SPLIT_NAME = "split"
 
+MAX_TEXT_CHARS = 1_000_000
+"""Longer texts are cut here before anything else is done with them, and counted."""
+
 _LONGEST_LABEL = 80
 _CLEARLY_LONGER = 1.5
+_LISTED_REJECTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +55,26 @@ class Roles:
         return [name for name in (self.text, self.label, self.split) if name is not None]
 
 
-def choose_columns(
-    sample: pa.RecordBatch,
-    name: str,
-    *,
-    text: str | None = None,
-    label: str | None = None,
-    split_column: str | None = None,
-    header: bool = True,
-    labelled: bool = True,
-) -> Roles:
+def choose_columns(sample: pa.RecordBatch, name: str, options: TextOptions, *, labelled: bool) -> Roles:
     """Decide which columns to read.
 
     Args:
         sample: the first rows, as `Table.sample` gives them.
         name: the file, for errors.
-        text, label, split_column: the user's choice; a name, or a position where there is no header.
-        header: whether the file's own names are used.
-        labelled: whether a label is needed.
+        options: the user's choice of columns; names, or positions where there is no header.
+        labelled: whether a label is needed; then `options` are `ReadOptions`.
 
     Raises:
         DataError: no such column, or several could be meant.
     """
     columns = [c for c in sample.schema.names[2:] if c.strip()]
+    given = {"text": options.text}
+    if labelled and isinstance(options, ReadOptions):
+        given |= {"label": options.label, "split-column": options.split_column}
     chosen = {
-        role: _named(given, columns, name, role, header=header)
-        for role, given in (("text", text), ("label", label), ("split-column", split_column))
-        if given is not None
+        role: _named(column, columns, name, role, header=options.header)
+        for role, column in given.items()
+        if column is not None
     }
     split = chosen.get("split-column")
     if labelled and split is None and SPLIT_NAME in columns and SPLIT_NAME not in chosen.values():
@@ -89,7 +87,7 @@ def choose_columns(
     roles = Roles(found_text, found_label, split)
     if len(set(roles.columns)) < len(roles.columns):
         raise DataError(f"one column cannot be both: {', '.join(roles.columns)}", where=name)
-    if header and label is None and found_label in sample.column(found_label).to_pylist():
+    if options.header and "label" not in chosen and found_label in sample.column(found_label).to_pylist():
         raise DataError(
             f"the first line looks like data, not like column names ({printable(found_label)})",
             where=f"{name}:1",
@@ -163,36 +161,82 @@ def _ambiguous(role: str, columns: Sequence[str], name: str) -> DataError:
     return DataError(what, where=name, next_step=f"say which: --{role} COLUMN")
 
 
-MAX_TEXT_CHARS = 1_000_000
-"""Longer texts are cut here before anything else is done with them, and counted."""
+class UsableRows:
+    """The rows of a table that have what is needed, batch by batch, and an account of the others.
 
-_LISTED_REJECTS = 5
+    Args:
+        table: what is read.
+        options, labelled: as for `choose_columns`.
 
-
-def usable_rows(batch: pa.RecordBatch, roles: Roles) -> tuple[pa.RecordBatch, list[Reject]]:
-    """Part a batch into the rows that can be used and the refusals of those without text or label."""
-    no_text = np.asarray(batch.column(roles.text).is_null())
-    no_label = is_blank(batch.column(roles.label)) if roles.label else np.zeros(len(no_text), bool)
-    bad = np.flatnonzero(no_text | no_label)
-    if not len(bad):
-        return batch, []
-    refused = []
-    for i in bad.tolist():
-        row, line, text = (batch.column(name)[i].as_py() for name in (ROW, LINE, roles.text))
-        reason = f"no {roles.text}" if no_text[i] else f"no {roles.label}"
-        refused.append(Reject(line, reason if line else f"row {row}: {reason}", printable(text or "")))
-    return batch.filter(pa.array(~(no_text | no_label))), refused
-
-
-def judge(rejects: list[Reject], max_rejects: int, name: str) -> list[Reject]:
-    """Return the rejects in the order of the file if they may be tolerated.
+    Attributes:
+        roles: the columns that are read.
+        cut_rows: data rows whose text was longer than `MAX_TEXT_CHARS`, so far.
 
     Raises:
-        DataError: there are more than `max_rejects`.
+        DataError: the table has no rows, or it is not plain which columns are meant.
     """
-    rejects = sorted(rejects, key=lambda reject: reject.line or 0)
-    if len(rejects) <= max_rejects:
-        return rejects
+
+    def __init__(self, table: Table, options: TextOptions, *, labelled: bool):
+        self.table, self._max_rejects = table, options.max_rejects
+        self.cut_rows: list[int] = []
+        self._missing: list[Reject] = []
+        sample = table.sample()
+        if not sample.num_rows:
+            self.rejects()
+            raise DataError("the file has no rows", where=table.name)
+        self.roles = choose_columns(sample, table.name, options, labelled=labelled)
+
+    def batches(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows that can be used as `Table.read` does, with texts cut at `MAX_TEXT_CHARS`."""
+        for batch in self.table.read(self.roles.columns, batch_rows):
+            usable = self._usable(batch)
+            texts = usable.column(self.roles.text)
+            cut = pc.greater(pc.utf8_length(texts), MAX_TEXT_CHARS)
+            if pc.any(cut).as_py():
+                self.cut_rows += usable.column(ROW).filter(cut).to_pylist()
+                place = usable.schema.names.index(self.roles.text)
+                texts = pc.utf8_slice_codeunits(texts, 0, MAX_TEXT_CHARS)
+                usable = usable.set_column(place, self.roles.text, texts)
+            yield usable
+
+    def _usable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Take out the rows without text or label, and note them."""
+        text, label = self.roles.text, self.roles.label
+        no_text = np.asarray(batch.column(text).is_null())
+        no_label = is_blank(batch.column(label)) if label else np.zeros(len(no_text), bool)
+        bad = np.flatnonzero(no_text | no_label)
+        for i in bad.tolist():
+            row, line, start = (batch.column(name)[i].as_py() for name in (ROW, LINE, text))
+            reason = ("" if line else f"row {row}: ") + f"no {text if no_text[i] else label}"
+            self._missing.append(Reject(line, reason, printable(start or "")))
+        return batch.filter(pa.array(~(no_text | no_label))) if len(bad) else batch
+
+    def rejects(self) -> tuple[Reject, ...]:
+        """Return the rows refused so far in the order of the file, if so many may be.
+
+        Raises:
+            DataError: there are more than `max_rejects`.
+        """
+        rejects = sorted([*self.table.rejects, *self._missing], key=lambda reject: reject.line or 0)
+        if len(rejects) > self._max_rejects:
+            raise _too_many(rejects, self.table.name)
+        return tuple(rejects)
+
+    def notes(self) -> tuple[str, ...]:
+        """Say how the table was understood, what was cut and what was refused."""
+        notes, cut, refused = list(self.table.notes), len(self.cut_rows), len(self.rejects())
+        if self.roles.label:
+            split = f", split {self.roles.split!r}" if self.roles.split else ""
+            notes.append(f"columns: text {self.roles.text!r}, label {self.roles.label!r}{split}")
+        if cut:
+            notes.append(f"{cut:,} text{'s' * (cut > 1)} cut at {MAX_TEXT_CHARS:,} characters")
+        if refused:
+            notes.append(f"{refused:,} row{'s' * (refused > 1)} refused and left out")
+        return tuple(notes)
+
+
+def _too_many(rejects: Sequence[Reject], name: str) -> DataError:
+    """Return the error that names the first rejects and what to do."""
     shown = [
         (f"line {r.line}: " if r.line else "") + r.reason + (f" ({r.excerpt})" if r.excerpt else "")
         for r in rejects[:_LISTED_REJECTS]
@@ -201,26 +245,8 @@ def judge(rejects: list[Reject], max_rejects: int, name: str) -> list[Reject]:
     listed = "; ".join(shown) + (f"; and {more:,} more" if more > 0 else "")
     where = f"{name}:{rejects[0].line}" if rejects[0].line else name
     encoding = ", use --encoding if the file has another" if "not valid UTF-8" in listed else ""
-    raise DataError(
+    return DataError(
         f"{len(rejects):,} row{'s' * (len(rejects) > 1)} cannot be used: {listed}",
         where=where,
         next_step=f"mend the file{encoding}, or go on without them: --max-rejects {len(rejects)}",
     )
-
-
-def cut_long(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, BoolArray]:
-    """Cut texts at `MAX_TEXT_CHARS`, and tell which were."""
-    cut = np.asarray(pc.greater(pc.utf8_length(texts), MAX_TEXT_CHARS))
-    if cut.any():
-        texts = pc.utf8_slice_codeunits(texts, 0, MAX_TEXT_CHARS)
-    return texts, cut
-
-
-def loss_notes(cut: int, rejects: Sequence[Reject]) -> list[str]:
-    """Say in words what was cut and what was refused."""
-    notes = []
-    if cut:
-        notes.append(f"{cut:,} text{'s' * (cut > 1)} cut at {MAX_TEXT_CHARS:,} characters")
-    if rejects:
-        notes.append(f"{len(rejects):,} row{'s' * (len(rejects) > 1)} refused and left out")
-    return notes

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ import pyarrow as pa
 from sopan.errors import DataError
 from sopan.options.data import ReadOptions, TextOptions
 from sopan.storage.manifest import sha256_of
-from sopan.text.columns import MAX_TEXT_CHARS, Roles, choose_columns, cut_long, judge, loss_notes, usable_rows
+from sopan.text.columns import MAX_TEXT_CHARS, UsableRows
 from sopan.text.datasets import fetch, named
 from sopan.text.delimited import DelimitedTable
 from sopan.text.files import PlainFile, plain_file
@@ -50,40 +51,22 @@ def read_corpus(data: str | Path, options: ReadOptions = ReadOptions()) -> Corpu
             f"data must be a path or a name, not a {type(data).__name__}",
             next_step="write it to a file first, such as table.to_parquet('reviews.parquet')",
         )
-    text, label, split_column = options.text, options.label, options.split_column
-    header, max_rejects = options.header, options.max_rejects
-    wanted = named(data)
-    if wanted:
-        text, label = text or wanted.text, label or wanted.label
-        split_column = split_column or wanted.split_column
-    with _opened(data, options) as (table, source):
-        sample = _sample(table, max_rejects)
-        roles = choose_columns(
-            sample, table.name, text=text, label=label, split_column=split_column, header=header
+    with _opened(data, options, labelled=True) as (rows, source):
+        table = pa.Table.from_batches(list(rows.batches(_BATCH_ROWS)))
+        rejects, name, roles = rows.rejects(), rows.table.name, rows.roles
+        if not table.num_rows:
+            raise DataError("no row has both a text and a label", where=name)
+        labels, classes = encode_labels(_column(table, str(roles.label)), name)
+        split = normalise_split(_column(table, roles.split), roles.split, name) if roles.split else None
+        return Corpus(
+            texts=_column(table, roles.text),
+            labels=labels,
+            classes=classes,
+            rows=_column(table, ROW).to_numpy(),
+            source=replace(source, notes=rows.notes()),
+            split=split,
+            rejects=rejects,
         )
-        rejects: list[Reject] = []
-        parts = []
-        for batch in table.read(roles.columns, _BATCH_ROWS):
-            usable, refused = usable_rows(batch, roles)
-            parts.append(usable)
-            rejects += refused
-        rejects = judge([*table.rejects, *rejects], max_rejects, table.name)
-        rows = pa.Table.from_batches(parts)
-        if not rows.num_rows:
-            raise DataError("no row has both a text and a label", where=table.name)
-        texts, cut = cut_long(_column(rows, roles.text))
-        labels, classes = encode_labels(_column(rows, str(roles.label)), table.name)
-        split = normalise_split(_column(rows, roles.split), roles.split, table.name) if roles.split else None
-        notes = [*source.notes, *table.notes, *_column_notes(roles), *loss_notes(int(cut.sum()), rejects)]
-    return Corpus(
-        texts=texts,
-        labels=labels,
-        classes=classes,
-        rows=_column(rows, ROW).to_numpy(),
-        source=Source(source.name, source.sha256, source.bytes, tuple(notes)),
-        split=split,
-        rejects=tuple(rejects),
-    )
 
 
 def read_texts(data: str | Path, options: TextOptions = TextOptions()) -> tuple[pa.LargeStringArray, Source]:
@@ -132,23 +115,14 @@ class TextStream(Iterator[pa.RecordBatch]):
         return next(self._batches)
 
     def _stream(self, data: str | Path, options: TextOptions, batch_rows: int) -> Iterator[pa.RecordBatch]:
-        wanted = named(data)
-        text = options.text or (wanted.text if wanted else None)
-        with _opened(data, options, lines=True) as (table, source):
+        with _opened(data, options, labelled=False) as (rows, source):
             self.source = source
-            sample = _sample(table, options.max_rejects)
-            roles = choose_columns(sample, table.name, text=text, header=options.header, labelled=False)
-            missing: list[Reject] = []
-            for batch in table.read(roles.columns, batch_rows):
-                usable, refused = usable_rows(batch, roles)
-                missing += refused
-                self.rejects = tuple(judge([*table.rejects, *missing], options.max_rejects, table.name))
-                texts, cut = cut_long(usable.column(roles.text))
-                self.cut_rows += usable.column(ROW).filter(pa.array(cut)).to_pylist()
-                yield pa.RecordBatch.from_arrays([usable.column(ROW), texts], ["row", "text"])
-            self.rejects = tuple(judge([*table.rejects, *missing], options.max_rejects, table.name))
-            notes = (*source.notes, *table.notes, *loss_notes(len(self.cut_rows), self.rejects))
-            self.source = Source(source.name, source.sha256, source.bytes, notes)
+            self.cut_rows = rows.cut_rows
+            for batch in rows.batches(batch_rows):
+                self.rejects = rows.rejects()
+                yield pa.RecordBatch.from_arrays([batch[ROW], batch[rows.roles.text]], ["row", "text"])
+            self.rejects = rows.rejects()
+            self.source = replace(source, notes=rows.notes())
 
 
 def check_unchanged(source: Source) -> None:
@@ -177,21 +151,29 @@ def check_unchanged(source: Source) -> None:
 
 
 @contextmanager
-def _opened(data: str | Path, options: TextOptions, *, lines: bool = False) -> Iterator[tuple[Table, Source]]:
-    """Open whatever `data` is as a table; `lines` takes `.txt` as one text a line."""
-    name = str(data)
-    path = fetch(name) if named(data) else Path(data).expanduser()
+def _opened(data: str | Path, options: TextOptions, *, labelled: bool) -> Iterator[tuple[UsableRows, Source]]:
+    """Open whatever `data` is, and find the columns to read."""
+    name, known = str(data), named(data)
+    if known and isinstance(options, ReadOptions):
+        options = replace(
+            options,
+            label=options.label or known.label,
+            split_column=options.split_column or known.split_column,
+        )
+    if known:
+        options = replace(options, text=options.text or known.text)
+    path = fetch(name) if known else Path(data).expanduser()
     if path.is_dir():
         folder = FolderTable(path, name, encoding=options.encoding)
-        yield folder, Source(name, *folder.checksum())
+        yield UsableRows(folder, options, labelled=labelled), Source(name, *folder.checksum())
         return
     with plain_file(path) as file:
-        table = _table(file, options, lines=lines)
-        yield table, Source(name, sha256_of(path), path.stat().st_size)
+        rows = UsableRows(_table(file, options, lines=not labelled), options, labelled=labelled)
+        yield rows, Source(name, sha256_of(path), path.stat().st_size)
 
 
 def _table(file: PlainFile, options: TextOptions, *, lines: bool) -> Table:
-    """Choose the format by the file's name, else by its first bytes."""
+    """Choose the format by the file's name (`.txt` if it holds one text a line), else by its first bytes."""
     with file.path.open("rb") as content:
         head = content.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
     if file.suffix in _PARQUET or head.startswith(b"PAR1"):
@@ -203,20 +185,6 @@ def _table(file: PlainFile, options: TextOptions, *, lines: bool) -> Table:
     return DelimitedTable(file, header=options.header, encoding=options.encoding)
 
 
-def _sample(table: Table, max_rejects: int) -> pa.RecordBatch:
-    """Return the first rows, of which there must be some."""
-    sample = table.sample()
-    if not sample.num_rows:
-        judge(table.rejects, max_rejects, table.name)
-        raise DataError("the file has no rows", where=table.name)
-    return sample
-
-
 def _column(rows: pa.Table, name: str) -> pa.Array:
     column = rows.column(name)
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _column_notes(roles: Roles) -> list[str]:
-    split = f", split {roles.split!r}" if roles.split else ""
-    return [f"columns: text {roles.text!r}, label {roles.label!r}{split}"]
