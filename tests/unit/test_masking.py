@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sopan.text.objectives import mask_pieces, next_pieces
-from sopan.text.packing import Rows, cut_sequences, fill_rows, pack
+from sopan.text.packing import Rows, cut_sequences, fill_rows, pack_rows
 
 CLS, SEP, MASK, FIRST, V = 2, 3, 4, 5, 105
 SPECIAL = np.arange(V) < FIRST
@@ -20,7 +20,7 @@ def packed(seed=0, height=32, length=64, empty=0.0):
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     ids = rng.integers(FIRST, V, offsets[-1]).astype(np.int32)
     cut = cut_sequences(offsets, length, rng)
-    rows = fill_rows(ids, cut, pack(cut.lengths, length, rng)[:height], length, CLS, SEP)
+    rows = fill_rows(ids, cut, pack_rows(cut.lengths, length, rng)[:height], length, CLS, SEP)
     if empty:
         gone = int(length * (1 - empty))
         rows = Rows(*(array.copy() for array in rows))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sopan.text.packing import LEAST, Sequences, cut_sequences, fill_rows, pack
+from sopan.text.packing import LEAST, Sequences, cut_sequences, fill_rows, pack_rows
 from sopan.text.wordpiece import MARKS
 
 CLS, SEP = 101, 102
@@ -73,7 +73,7 @@ def test_the_first_cut_falls_anywhere():
 
 
 def test_the_longest_that_fits_comes_next():
-    rows = pack(np.array([6, 14, 4, 4, 9]), 16, np.random.default_rng(0))
+    rows = pack_rows(np.array([6, 14, 4, 4, 9]), 16, np.random.default_rng(0))
     held = sorted(sorted(row.tolist()) for row in rows)
     assert held in ([[0, 2], [1], [3], [4]], [[0, 3], [1], [2], [4]])
 
@@ -82,7 +82,7 @@ def test_the_longest_that_fits_comes_next():
 @given(st.integers(10, 40), st.data(), st.integers(0, 2**32))
 def test_every_sequence_is_in_one_row_and_no_row_is_too_long(length, data, seed):
     lengths = np.array(data.draw(st.lists(st.integers(1, length - MARKS), max_size=60)), np.int64)
-    rows = pack(lengths, length, np.random.default_rng(seed))
+    rows = pack_rows(lengths, length, np.random.default_rng(seed))
     assert sorted(index for row in rows for index in row) == list(range(len(lengths)))
     used = [int((lengths[row] + MARKS).sum()) for row in rows]
     assert max(used, default=0) <= length
@@ -100,7 +100,7 @@ def test_rows_are_nearly_full_on_lengths_as_reviews_have_them(length):
     rng = np.random.default_rng(0)
     sizes = np.exp(rng.normal(5, 0.7, 4000)).astype(np.int64)
     cut = cut_sequences(offsets_of(sizes), length, rng)
-    rows = pack(cut.lengths, length, rng)
+    rows = pack_rows(cut.lengths, length, rng)
     assert (cut.lengths + MARKS).sum() / (len(rows) * length) > 0.96
     assert cut.lengths.sum() / sizes.sum() > 0.95, "short ends cost little"
 
@@ -108,7 +108,7 @@ def test_rows_are_nearly_full_on_lengths_as_reviews_have_them(length):
 def test_the_same_seed_packs_the_same_and_another_differently():
     lengths = np.random.default_rng(0).integers(8, 62, 200)
     one, same, other = (
-        [row.tolist() for row in pack(lengths, 64, np.random.default_rng(s))] for s in (1, 1, 2)
+        [row.tolist() for row in pack_rows(lengths, 64, np.random.default_rng(s))] for s in (1, 1, 2)
     )
     assert one == same
     assert one != other
@@ -137,7 +137,7 @@ def test_all_pieces_come_back_out_of_the_rows():
     sizes = rng.integers(0, 120, 80)
     ids = np.arange(1000, 1000 + sizes.sum()).astype(np.int32)
     cut = cut_sequences(offsets_of(sizes), 32, rng)
-    rows = fill_rows(ids, cut, pack(cut.lengths, 32, rng), 32, CLS, SEP)
+    rows = fill_rows(ids, cut, pack_rows(cut.lengths, 32, rng), 32, CLS, SEP)
     found = np.sort(rows.ids[rows.ids >= 1000])
     expected = np.concatenate([ids[s : s + n] for s, n in zip(cut.starts, cut.lengths, strict=True)])
     np.testing.assert_array_equal(found, np.sort(expected))

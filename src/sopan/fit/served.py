@@ -23,6 +23,7 @@ from sopan.runtime.program import Program, choose_runtime, compile_network, read
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import FIRST_WORD
 from sopan.text.intake import Intake, PieceIntake, WordIntake, read_through
+from sopan.text.piece_rules import PieceSettings
 from sopan.text.wordpiece import WordPiece
 from sopan.types import FloatArray, Json, Prediction, StepOutput, StepState
 
@@ -173,7 +174,7 @@ def _check_fit(network: Network, saved: Saved) -> None:
 
 def _piece_intake(settings: Mapping[str, Json], state: StepState) -> Intake:
     """See `Bert.intake`, of which this is the equal."""
-    rules = {name: state.settings[name] for name in ("lowercase", "accents", "breaks")}
+    rules = {name: state.settings[name] for name in PieceSettings.__annotations__}
     encoder = state.settings["encoder"]
     places = encoder["max_length"] if encoder["positions"] == "learned" else settings["max_length"]
     return PieceIntake(

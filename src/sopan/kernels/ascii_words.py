@@ -37,7 +37,7 @@ AS_IS.flags.writeable = LOWER.flags.writeable = False
 
 IN_WORD, IS_LETTER, IS_NUMBER, JOINS_LETTERS, JOINS_NUMBERS = 1, 2, 4, 8, 16
 """What a byte is to a word, one bit each. The last two, divided by 4, meet what they need on either side."""
-UNDERSCORE, SPACE = ord("_"), ord(" ")
+_UNDERSCORE, _SPACE = ord("_"), ord(" ")
 
 SYMBOLS = np.zeros(256, np.uint8)
 """An ASCII character for each class of code points; NUL for those that end words."""
@@ -137,7 +137,7 @@ def plain_words(
         starts[count], ends[count] = start, end
         if shortest > 0:
             count += end - start >= shortest
-        elif text[start] != UNDERSCORE and (end - start != 2 or start == 0 or text[start - 1] != 60):
+        elif text[start] != _UNDERSCORE and (end - start != 2 or start == 0 or text[start - 1] != 60):
             count += 1
         else:
             count += _counts_as_word(text, len(source), start, end)
@@ -148,7 +148,7 @@ def plain_words(
 def _counts_as_word(text: Bytes, size: int, start: int, end: int) -> bool:
     """Say whether there is more to a word than underscores, and it is not of a line-break tag."""
     for i in range(start, end):
-        if text[i] != UNDERSCORE:
+        if text[i] != _UNDERSCORE:
             return not is_line_break_tag(text, 0, size, start, end)
     return False
 
@@ -185,7 +185,7 @@ def mixed_words(
             point, step = code_point(data, at)
             kind = classes[point]
             if shortest > 0:
-                symbols[count] = SYMBOLS[LETTER] if kind != 0 else SPACE
+                symbols[count] = SYMBOLS[LETTER] if kind != 0 else _SPACE
             elif kind in (EXTEND, HEBREW, UNSPACED):
                 return -1
             else:

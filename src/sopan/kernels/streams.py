@@ -10,7 +10,7 @@ from sopan.types import BoolArray, Bytes, Int32Array, Int64Array
 
 END = -1
 """Closes a sequence in a stream. Other negative ids are unknown words: no n-gram holds one."""
-SPACE = ord(" ")
+_SPACE = ord(" ")
 
 
 @kernel
@@ -113,18 +113,18 @@ def padded_words(
             here += step
             if classes[point] == 0:
                 if inside:
-                    stream[at], stream[at + 1] = SPACE, END
+                    stream[at], stream[at + 1] = _SPACE, END
                     at += 2
                 inside = False
                 continue
             if not inside:
-                stream[at] = SPACE
+                stream[at] = _SPACE
                 at += 1
             inside = True
             stream[at] = fold[point] if point < 0x80 else point
             at += 1
         if inside:
-            stream[at], stream[at + 1] = SPACE, END
+            stream[at], stream[at + 1] = _SPACE, END
             at += 2
         lengths[i] = at - began
     return stream[:at].copy(), lengths

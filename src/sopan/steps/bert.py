@@ -34,6 +34,7 @@ from sopan.steps.layers import computing_in, get_weights, set_weights
 from sopan.steps.network import NETWORK_RULES, NetworkStep, weighed_too
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.intake import LongTexts, PieceIntake, Pool
+from sopan.text.piece_rules import PieceSettings
 from sopan.text.vectors import WordVectors
 from sopan.text.wordpiece import WordPiece
 from sopan.training.quiet import quiet
@@ -264,7 +265,7 @@ class Bert(NetworkStep):
         settings = {
             "buckets": list(self.buckets_),
             "encoder": asdict(self.config_),
-            **self.wordpiece_.choices,
+            **self.wordpiece_.settings,
         }
         return StepState(settings, self.wordpiece_.pieces, get_weights(self.network_))
 
@@ -279,7 +280,7 @@ class Bert(NetworkStep):
         if len(table) != len(pieces):
             raise DataError(f"{len(table)} vectors for {len(pieces)} pieces")
         settings = state.settings
-        rules = {name: settings[name] for name in ("lowercase", "accents", "breaks")}
+        rules = {name: settings[name] for name in PieceSettings.__annotations__}
         self.wordpiece_ = WordPiece.of(pieces, **rules)
         self.config_ = EncoderConfig(**settings["encoder"])
         self.buckets_ = tuple(map(int, settings["buckets"]))

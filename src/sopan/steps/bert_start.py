@@ -58,7 +58,7 @@ class Start:
     def of(cls, preset: BertFolder, dropout: float) -> Self:
         """Take what a folder holds, with a share of dropout of one's own."""
         config = replace(preset.config, dropout=dropout, attention_dropout=dropout)
-        wordpiece = WordPiece.of(preset.wordpiece.pieces, **preset.wordpiece.choices)
+        wordpiece = WordPiece.of(preset.wordpiece.pieces, **preset.wordpiece.settings)
         return cls(config, wordpiece, preset.weights, "predict" not in preset.missing_heads)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,7 @@ from sopan.kernels.find_ngrams import NgramColumns, find_ngrams, place_rows, tal
 from sopan.kernels.known_ngrams import count_words, tally_texts
 from sopan.kernels.streams import place_words, tally_words
 from sopan.text.arrow import cores, on_every_core, shares_of
-from sopan.types import Encoded, Int32Array, Int64Array
+from sopan.types import Array, Encoded, Int32Array, Int64Array
 
 SHARE_WORDS = 1 << 16
 """Least number of words for which another thread is worth its start."""
@@ -134,7 +133,7 @@ def write_places(tallies: list[Int64Array]) -> tuple[Int64Array, list[Int64Array
     return starts, list(starts[:-1] + before)
 
 
-def csr(data: Int64Array, indices: npt.NDArray[Any], indptr: Int64Array, columns: int) -> csr_matrix:
+def csr(data: Int64Array, indices: Array, indptr: Int64Array, columns: int) -> csr_matrix:
     """Return a sorted matrix without copying its entries; row pointers get the column indices' dtype."""
     indptr = indptr.astype(indices.dtype) if indptr[-1] <= np.iinfo(indices.dtype).max else indptr
     matrix = csr_matrix((data, indices, indptr), shape=(len(indptr) - 1, columns))

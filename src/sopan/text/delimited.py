@@ -15,13 +15,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sopan.errors import DataError
 from sopan.text.display import printable
 from sopan.text.files import CHUNK_BYTES, PlainFile, as_utf8
 from sopan.text.formats import MAX_LINE_BYTES, Row, RowTable, duplicates
 from sopan.types import Reject
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 DELIMITERS = ("\t", "|", ";", ",")
 """The rarer a character is in prose, the more it says; the first of equals wins."""
@@ -71,7 +74,7 @@ def sniff(path: Path, name: str, suffix: str, *, header: bool) -> Dialect:
 
 
 @contextmanager
-def open_reader(path: Path, delimiter: str, quote: str, *, strict: bool) -> Iterator[Any]:
+def open_reader(path: Path, delimiter: str, quote: str, *, strict: bool) -> Iterator[Reader]:
     """Open a file for the `csv` module; bytes that are not UTF-8 come as lone surrogates.
 
     Args:

@@ -12,7 +12,6 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -20,7 +19,7 @@ from sopan.errors import ConfigError, DataError
 from sopan.storage.strict_json import parse_json
 from sopan.text.display import printable
 from sopan.text.files import PlainFile, as_utf8
-from sopan.text.labels import PARTS
+from sopan.text.labels import PART_NAMES
 from sopan.types import Reject
 
 SAMPLE_ROWS = 2_000
@@ -181,7 +180,7 @@ def _decode(raw: bytes) -> str:
         raise ValueError("not valid UTF-8") from error
 
 
-def _parse(line: str) -> dict[str, Any]:
+def _parse(line: str) -> dict[str, object]:
     """Parse one JSON object, strictly: no repeated key, no NaN."""
     record = parse_json(line, parse_int=str, parse_float=str)
     if not isinstance(record, dict):
@@ -189,7 +188,7 @@ def _parse(line: str) -> dict[str, Any]:
     return record
 
 
-def _as_text(value: Any, column: str) -> str | None:
+def _as_text(value: object, column: str) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool):
@@ -221,7 +220,7 @@ class FolderTable(RowTable):
             raise ConfigError(f"no encoding is called {encoding!r}", next_step="try latin-1") from error
         self._root = root
         tops = _folders(root)
-        parts = [folder for folder in tops if folder.name.lower() in PARTS]
+        parts = [folder for folder in tops if folder.name.lower() in PART_NAMES]
         self.columns = ("text", "label", "split") if parts else ("text", "label")
         classes = [c for part in parts for c in _folders(part)] if parts else tops
         self.files = tuple(file for folder in classes for file in self._texts(folder))

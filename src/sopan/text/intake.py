@@ -15,15 +15,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from sopan.text.batch import FIRST_WORD, Clipped, clip, kept_words
 from sopan.text.wordpiece import CLS, MARKS, MASK, SEP, SPECIALS, WordPiece
-from sopan.types import BoolArray, Encoded, FloatArray, Int32Array, Int64Array, StepOutput, Tokens
+from sopan.types import Array, BoolArray, Encoded, FloatArray, Int32Array, Int64Array, StepOutput, Tokens
 
 if TYPE_CHECKING:  # it brings compiled kernels along, which pieces do without
     from sopan.text.vocab import Vocabulary
@@ -56,7 +55,7 @@ class Windows(NamedTuple):
         """Windows of each text, (N,)."""
         return np.bincount(self.of, minlength=len(self.truncated))
 
-    def pooled(self, values: npt.NDArray[Any], pool: Pool = "mean") -> npt.NDArray[Any]:
+    def pooled(self, values: Array, pool: Pool = "mean") -> Array:
         """Bring what was found for each window (W, K) together for each text: (N, K)."""
         if len(self.of) == len(self.truncated):
             return values
@@ -232,7 +231,7 @@ class PieceIntake:
     Args:
         wordpiece: cuts texts.
         window_length: pieces of a window, marks included.
-        long_texts, max_windows: see `sopan.text.intake`.
+        long_texts, max_windows: what is read of a text that one window does not hold; see `cut_windows`.
         pool: how the logits of a text's windows become the text's.
     """
 

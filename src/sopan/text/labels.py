@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from sopan.errors import DataError
 from sopan.types import Int32Array
 
-PARTS = {
+PART_NAMES = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -78,14 +78,14 @@ def normalise_split(values: pa.LargeStringArray, column: str, name: str) -> npt.
     """
     encoded = values.dictionary_encode()
     seen = encoded.dictionary.to_pylist()
-    parts = [PARTS.get(value.strip().lower(), "") for value in seen]
+    parts = [PART_NAMES.get(value.strip().lower(), "") for value in seen]
     strange = sorted(repr(value) for value, part in zip(seen, parts, strict=True) if not part)
     if strange or encoded.null_count:
         strange += ["a missing value"] * bool(encoded.null_count)
         raise DataError(
             f"the split column {column!r} holds {_listed(strange)}",
             where=name,
-            next_step=f"its values must be among {', '.join(PARTS)}; or rename the column to split anew",
+            next_step=f"its values must be among {', '.join(PART_NAMES)}; or rename the column to split anew",
         )
     named: npt.NDArray[np.str_] = np.asarray(parts, str)[encoded.indices.to_numpy()]
     return named

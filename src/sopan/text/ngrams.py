@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +33,7 @@ The second is scikit-learn's analyzer of that name. Unlike n-grams of the bare t
 spend no features on the chance meetings of one word's end and the next word's start.
 """
 
-UNKNOWN = -2
+_UNKNOWN = -2
 """In a stream: a word or character that no feature holds."""
 
 
@@ -76,7 +76,7 @@ class NgramCounter:
     def __len__(self) -> int:
         return len(self.features)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Pickle what cannot be read off the features; the rest might come back read-only."""
         return {name: self.__dict__[name] for name in self.__dataclass_fields__} | {"spelling": None}
 
@@ -138,7 +138,7 @@ def _spell_words(features: pa.LargeStringArray) -> Spelling:
 def _spell(features: pa.LargeStringArray) -> Spelling:
     """Read off the characters."""
     points = np.frombuffer("".join(features.to_pylist()).encode("utf-32-le"), np.int32)
-    names = np.full(CODE_POINTS, UNKNOWN, np.int32)
+    names = np.full(CODE_POINTS, _UNKNOWN, np.int32)
     alphabet = np.unique(points)
     names[alphabet] = np.arange(len(alphabet), dtype=np.int32)
     lengths = pc.utf8_length(features).to_numpy()

@@ -10,10 +10,10 @@ Source: M. Krell et al., "Efficient Sequence Packing without Cross-contamination
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Listing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -53,7 +53,7 @@ class PieceStore(NamedTuple):
 
 
 def write_store(
-    folder: Path, texts: Iterable[pa.LargeStringArray], wordpiece: WordPiece, about: dict[str, Any]
+    folder: Path, texts: Iterable[pa.LargeStringArray], wordpiece: WordPiece, about: Mapping[str, object]
 ) -> PieceStore:
     """Encode texts into a folder, or open what is there if it was made of the same.
 
@@ -80,7 +80,7 @@ def write_store(
     return _opened(folder, np.dtype(kind).name)
 
 
-def open_store(folder: Path, about: dict[str, Any]) -> PieceStore | None:
+def open_store(folder: Path, about: Mapping[str, object]) -> PieceStore | None:
     """Open what a folder holds if it is whole, and of the same corpus and vocabulary, else return None."""
     try:
         written = read_json(folder / ABOUT)
@@ -154,7 +154,7 @@ def cut_sequences(offsets: Int64Array, length: int, rng: np.random.Generator) ->
     return Sequences((offsets[:-1][of] + starts)[keep], lengths[keep])
 
 
-def pack(lengths: Int64Array, length: int, rng: np.random.Generator) -> list[Int64Array]:
+def pack_rows(lengths: Int64Array, length: int, rng: np.random.Generator) -> list[Int64Array]:
     """Share sequences out into rows: into each the longest that still fits, again and again.
 
     Args:

@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from tempfile import TemporaryFile
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypedDict
 
 from tokenizers import Regex, Tokenizer, normalizers, trainers
 
@@ -17,6 +17,14 @@ Accents = Literal["keep", "strip", "strip-alphabets"]
 
 ALPHABET_MARKS = "[\u0300-\u036f]"
 """Combining Diacritical Marks, which Latin, Greek and Cyrillic letters carry; Indic signs are elsewhere."""
+
+
+class PieceSettings(TypedDict):
+    """The rules that a model folder keeps beside its pieces; see `Rules`."""
+
+    lowercase: bool
+    accents: Accents
+    breaks: bool
 
 
 class Rules(NamedTuple):

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from sopan.errors import ConfigError, DataError
 from sopan.text.arrow import Texts, as_texts
-from sopan.text.piece_rules import Accents, Rules, learn_pieces, try_out
+from sopan.text.piece_rules import Accents, PieceSettings, Rules, learn_pieces, try_out
 from sopan.types import Encoded, Int32Array, Int64Array
 
 PAD, UNK, CLS, SEP, MASK = SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -173,9 +173,10 @@ class WordPiece:
     # ---- used --------------------------------------------------------------------------------
 
     @property
-    def choices(self) -> dict[str, Any]:
+    def settings(self) -> PieceSettings:
         """Its rules as `of` takes them."""
-        return {name: getattr(self.rules, name) for name in ("lowercase", "accents", "breaks")}
+        rules = self.rules
+        return PieceSettings(lowercase=rules.lowercase, accents=rules.accents, breaks=rules.breaks)
 
     def __len__(self) -> int:
         return self.tokenizer.get_vocab_size(with_added_tokens=False)

@@ -17,7 +17,7 @@ from keras import ops
 from sopan.errors import ConfigError, DataError
 from sopan.options.language import PairTask
 from sopan.text.objectives import Pairs, make_pairs, mask_pieces, next_pieces
-from sopan.text.packing import PieceStore, Rows, Sequences, cut_sequences, fill_rows, pack
+from sopan.text.packing import PieceStore, Rows, Sequences, cut_sequences, fill_rows, pack_rows
 from sopan.text.wordpiece import CLS, MASK, SEP, SPECIALS, WordPiece
 from sopan.training.backend import Arrays, Tensor
 from sopan.training.loop import Position, Task, TrainingBatch, train_network
@@ -117,7 +117,7 @@ class Batches:
     def _plan(self, number: int, first: int) -> _Epoch:
         rng = np.random.default_rng([self.seed, number])
         sequences = cut_sequences(self.store.offsets, self.task.length, rng)
-        return _Epoch(number, sequences, pack(sequences.lengths, self.task.length, rng), first)
+        return _Epoch(number, sequences, pack_rows(sequences.lengths, self.task.length, rng), first)
 
     def _epoch_of(self, batch: int) -> _Epoch:
         """Return the epoch that a batch is in; one epoch at a time is kept."""
