@@ -31,7 +31,7 @@ from bert_train_sides import (
     trainer,
 )
 from measure import Contest, Make, contest, report, table
-from reviews import REVIEWS
+from reviews import labelled
 
 PEERS = {"KerasHub": ("KerasHub", "KerasHub bf16"), "Trainer": ("Trainer", "Trainer bf16")}
 BARS = {"KerasHub": 2.5, "Trainer": 1.3}
@@ -96,7 +96,6 @@ def tell(task: str, found: Contest, needed: float, rounds: int) -> None:
 def main() -> None:
     """Let them train by turns."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", default=str(REVIEWS))
     parser.add_argument("--steps", type=int, default=12, help="of 32 texts, a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=TASKS)
@@ -104,13 +103,14 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()
     steps, rounds = (2, 1) if given.smoke else (given.steps, given.rounds)
+    data = str(labelled())
     for task in TASKS:
         if given.only in (None, task):
             n = HEIGHT * steps
-            asked = contenders(task, given.data, n)
+            asked = contenders(task, data, n)
             asked = {name: make for name, make in asked.items() if given.who is None or name in given.who}
             found = contest(asked, rounds=rounds)
-            tell(task, found, products(Reviews(given.data, n).pieces().lengths, task), rounds)
+            tell(task, found, products(Reviews(data, n).pieces().lengths, task), rounds)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from measure import Work
@@ -30,10 +29,10 @@ class Reviews:
     """N reviews with their labels, and what all sides share."""
 
     def __init__(self, path: str, n: int):
-        rows = pq.read_table(path, columns=["review", "sentiment", "talk_split"])
-        rows = rows.filter(pc.equal(rows["talk_split"], "train")).slice(0, n)
-        self.texts = rows["review"].cast(pa.large_string()).combine_chunks()
-        self.labels = np.array(pc.equal(rows["sentiment"].cast(pa.string()), "positive"), np.int64)
+        rows = pq.read_table(path, columns=["text", "label", "talk"])
+        rows = rows.filter(pc.equal(rows["talk"], "train")).slice(0, n)
+        self.texts = rows["text"].combine_chunks()
+        self.labels = np.array(pc.equal(rows["label"], "positive"), np.int64)
 
     def pieces(self) -> Any:
         """Return the windows (N, at most `LENGTH`) that the texts are read in."""

@@ -1,6 +1,6 @@
 """How fast are bags of words made, against scikit-learn's vectorizers?
 
-    python bench/bow_count.py [--data imdb_labelled.parquet] [--each 10000] [--smoke]
+    python bench/bow_count.py [--each 10000] [--smoke]
 
 Each round takes the next `--each` of the 50,000 labelled reviews for `fit_transform` and as many after them
 for `transform` (after the last come the first): five rounds read all of them, in both roles. Both sides
@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import scipy.sparse as sp
 from measure import Work, contest, report, table
-from reviews import REVIEWS
+from reviews import labelled
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from sopan.options.data import TokenRule
@@ -41,12 +41,12 @@ Made: TypeAlias = tuple[Any, sp.sparray | sp.spmatrix, sp.sparray | sp.spmatrix]
 def main() -> None:
     """Measure both kinds of bags with both token rules; print a table and two lines of JSON."""
     asked = parse()
-    each, rounds = (400, 2) if asked.smoke else (asked.each, 5)
+    data, (each, rounds) = labelled(), (400, 2) if asked.smoke else (asked.each, 5)
     rows = [("bag", "token rule", "texts", "sopan", "scikit-learn", "ratio")]
     found = {}
     for bag in BARS:
-        hold_equal(bag, Reviews(asked.data, each))
-        sides = {side: partial(make, side, bag, asked.data, each) for side in ("sklearn", "words", "peer")}
+        hold_equal(bag, Reviews(data, each))
+        sides = {side: partial(make, side, bag, data, each) for side in ("sklearn", "words", "peer")}
         found[bag] = contest(sides, rounds=rounds)
         for rule in ("sklearn", "words"):
             times = (f"{found[bag].median(name):.3f} s" for name in (rule, "peer"))
@@ -70,7 +70,6 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """Read the command line."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=REVIEWS)
     arguments.add_argument("--each", type=int, default=10_000, help="reviews in a round's training part")
     arguments.add_argument("--smoke", action="store_true", help="seconds, to see that it runs")
     return arguments.parse_args()
@@ -80,7 +79,7 @@ class Reviews:
     """The texts of each round: N to learn from, and N to count in."""
 
     def __init__(self, data: Path, each: int):
-        self.reviews = pq.read_table(data, columns=["review"])["review"].to_pylist()
+        self.reviews = pq.read_table(data, columns=["text"])["text"].to_pylist()
         self.each = each
 
     def of_round(self, number: int) -> tuple[list[str], list[str]]:

@@ -44,11 +44,11 @@ def main() -> None:
     asked = arguments.parse_args()
 
     table = pd.read_parquet(asked.reviews)
-    parts = {name: table[table.talk_split == name] for name in ("train", "val", "test")}
-    held_out = pd.concat([parts["val"], parts["test"]]).review
-    parts["train"] = parts["train"][~parts["train"].review.isin(held_out)].drop_duplicates("review")
-    texts = {name: part.review.tolist() for name, part in parts.items()}
-    labels = {name: (part.sentiment == "positive").to_numpy(int) for name, part in parts.items()}
+    parts = {name: table[table.talk == name] for name in ("train", "val", "test")}
+    held_out = pd.concat([parts["val"], parts["test"]]).text
+    parts["train"] = parts["train"][~parts["train"].text.isin(held_out)].drop_duplicates("text")
+    texts = {name: part.text.tolist() for name, part in parts.items()}
+    labels = {name: (part.label == "positive").to_numpy(int) for name, part in parts.items()}
 
     predicted = {"bag": bag_of_words(texts, labels), "vectors": word_vectors(texts, labels, asked.epochs)}
     summary = {name: summarise(probabilities, labels["test"]) for name, probabilities in predicted.items()}

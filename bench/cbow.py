@@ -35,7 +35,7 @@ import pyarrow as pa
 from cbow_quality import MEASURES, quality
 from gensim.models import Word2Vec
 from measure import Contest, Work, contest, report, table
-from reviews import SHARED
+from reviews import unlabelled
 
 from sopan.kernels import float_kernel
 from sopan.kernels.simd import LANES, add_product, broadcast, total
@@ -210,21 +210,21 @@ def main() -> None:
     options = parse()
     with tempfile.TemporaryDirectory() as folder:
         corpus = str(Path(folder) / "corpus.txt")
-        n_words = write_corpus(read_texts(options.data)[0].slice(0, options.texts), Path(corpus))
+        texts, _ = read_texts(options.data or unlabelled())
+        n_words = write_corpus(texts.slice(0, options.texts), Path(corpus))
         for peer, subsample in THINNED.items():
             makes = {name: partial(MAKERS[name], corpus, subsample) for name in ("sopan", peer)}
             found = contest(makes, rounds=options.rounds)
             tell(peer, found, n_words, options, corpus)
             if options.rates:
-                tell_rates(peer, corpus, options.wordsim)
+                tell_rates(peer, corpus)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", default=str(SHARED / "imdb_unlabelled.parquet"))
-    parser.add_argument("--wordsim", type=Path, default=SHARED / "wordsim")
+    parser.add_argument("--data", help="a table of texts; the reviews without labels unless given")
     parser.add_argument("--texts", type=int, default=None, help="only the first N")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rates", action="store_true", help="also each one's best of some learning rates")
@@ -260,7 +260,7 @@ def tell(peer: str, found: Contest, n_words: int, options: argparse.Namespace, c
     speed = {name: passed / median(one.seconds for one in ones) for name, ones in results.items()}
     whole = {name: passed / median(one.whole for one in ones) for name, ones in results.items()}
     pairs = list(zip(results["sopan"], results[peer], strict=True))
-    marks = {name: mean_quality(ones, options.wordsim) for name, ones in results.items()}
+    marks = {name: mean_quality(ones) for name, ones in results.items()}
     limit = products_a_second() / products_a_word(corpus, THINNED[peer])
     rows = [("", "M words/s, training", "M words/s, whole", *MEASURES)]
     for name in results:
@@ -287,18 +287,18 @@ def tell(peer: str, found: Contest, n_words: int, options: argparse.Namespace, c
     )
 
 
-def mean_quality(results: list[Trained], folder: Path) -> dict[str, float]:
+def mean_quality(results: list[Trained]) -> dict[str, float]:
     """Return the mean of each measure over the rounds, which are seeds."""
-    marks = [quality(result.vectors, folder) for result in results]
+    marks = [quality(result.vectors) for result in results]
     return {name: round(mean(mark[name] for mark in marks), 2) for name in MEASURES}
 
 
-def tell_rates(peer: str, corpus: str, folder: Path) -> None:
+def tell_rates(peer: str, corpus: str) -> None:
     """Print the quality that each reaches with other learning rates."""
     rows = [("", "rate", *MEASURES)]
     for name in ("sopan", peer):
         for rate in RATES[name]:
-            marks = quality(MAKERS[name](corpus, THINNED[peer], rate)(0).vectors, folder)
+            marks = quality(MAKERS[name](corpus, THINNED[peer], rate)(0).vectors)
             rows.append((name, f"{rate:g}", *(f"{marks[measure]:.1f}" for measure in MEASURES)))
     table(f"learning rates, subsampling at {THINNED[peer]:g}, one seed", rows)
 

@@ -3,39 +3,43 @@
 WordSim-353 (Finkelstein et al. 2002) and MEN (Bruni, Tran & Baroni 2014): 100 times Spearman's rank
 correlation of cosines with the ratings. Google's analogies (Mikolov et al. 2013): percent of questions "a is
 to b as c is to …?" of which the word nearest to b - a + c is the answer, among all words but those three.
-Words are in lower case; a pair or question counts if all its words are known.
+Words are in lower case; a pair or question counts if all its words are known. Gensim ships the first and the
+last; MEN is read where the folder that `SOPAN_DATA` names has it.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
+from gensim.test.utils import datapath
 from scipy.stats import spearmanr
 
 from sopan.text.vectors import WordVectors
 
-RATINGS = {"WordSim-353": "EN-WS-353-ALL.txt", "MEN": "EN-MEN-TR-3k.txt"}
-ANALOGIES = "questions-words.txt"
+_MEN = Path(os.environ.get("SOPAN_DATA", "")) / "wordsim" / "EN-MEN-TR-3k.txt"
+RATINGS = {"WordSim-353": Path(datapath("wordsim353.tsv"))} | ({"MEN": _MEN} if _MEN.is_file() else {})
+ANALOGIES = Path(datapath("questions-words.txt"))
 MEASURES = (*RATINGS, "analogies")
 QUESTIONS_AT_ONCE = 512
 
 
-def quality(vectors: WordVectors, folder: Path) -> dict[str, float]:
+def quality(vectors: WordVectors) -> dict[str, float]:
     """Return each of `MEASURES`, 0 to 100.
 
     Args:
         vectors: V words.
-        folder: where the ratings and the questions are.
     """
     place = {word: i for i, word in enumerate(vectors.words)}
     unit = vectors.vectors / np.maximum(np.linalg.norm(vectors.vectors, axis=1, keepdims=True), 1e-12)
-    rated = {name: _correlation(place, unit, folder / file) for name, file in RATINGS.items()}
-    return rated | {"analogies": _analogies(place, unit, folder / ANALOGIES)}
+    rated = {name: _correlation(place, unit, file) for name, file in RATINGS.items()}
+    return rated | {"analogies": _analogies(place, unit, ANALOGIES)}
 
 
 def _correlation(place: dict[str, int], unit: np.ndarray, path: Path) -> float:
-    pairs = [line.split() for line in path.read_text(encoding="utf-8").lower().splitlines()]
+    lines = path.read_text(encoding="utf-8").lower().splitlines()
+    pairs = [line.split() for line in lines if not line.startswith("#")]
     known = [(place[a], place[b], float(score)) for a, b, score in pairs if a in place and b in place]
     left, right, scores = zip(*known, strict=True)
     cosines = (unit[list(left)] * unit[list(right)]).sum(axis=1)

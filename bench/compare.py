@@ -1,6 +1,6 @@
 """How long does a whole comparison take, against the same one written by hand?
 
-    python bench/compare.py [--data imdb_labelled.parquet] [--rounds 5] [--smoke]
+    python bench/compare.py [--rounds 5] [--smoke]
 
 Ours is the command, start to end: `sopan compare DATA --steps bow,cbow --budget 5trials`, on the talk's 5,000
 training, 5,000 validation and 40,000 test reviews. The peer is `by_hand.py`, run in the same way. Each round
@@ -22,7 +22,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 from measure import Work, contest, report, table
-from reviews import REVIEWS
+from reviews import labelled
 
 from sopan.steps.embedding import sensible_epochs
 from sopan.text.vocab import build_vocabulary
@@ -34,7 +34,7 @@ def main() -> None:
     """Run both by turns; print a table and a line of JSON."""
     asked = parse()
     with tempfile.TemporaryDirectory() as folder:
-        data = some_of(asked.data, Path(folder) / "few.parquet") if asked.smoke else asked.data
+        data = some_of(labelled(), Path(folder) / "few.parquet") if asked.smoke else labelled()
         sides = {side: partial(make, side, data, Path(folder)) for side in ("sopan", "by hand")}
         rounds = 1 if asked.smoke else asked.rounds
         found = contest(sides, rounds=rounds, warm_up=0)
@@ -59,7 +59,6 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """Read the command line."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=REVIEWS)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--smoke", action="store_true", help="little data, to see that it runs")
     return arguments.parse_args()
@@ -76,8 +75,7 @@ def make(side: str, data: Path, folder: Path) -> Work:
     """Return one contender's work; it answers with the two accuracies."""
     out = folder / side.replace(" ", "-")
     if side == "sopan":
-        columns = ["--text", "review", "--label", "sentiment", "--split-column", "talk_split"]
-        command = ["-c", "from sopan.cli import main; main()", "compare", str(data), *columns]
+        command = ["-c", "from sopan.cli import main; main()", "compare", str(data), "--split-column", "talk"]
         command += ["--steps", "bow,cbow", "--budget", "5trials", "--out", str(out)]
     else:
         script = Path(__file__).with_name("by_hand.py")
@@ -96,7 +94,7 @@ def make(side: str, data: Path, folder: Path) -> Work:
 
 def epochs_of(data: Path) -> int:
     """Return how many passes ours makes over these texts, for the peer to make as many."""
-    texts = pq.read_table(data, filters=[("talk_split", "=", "train")])["review"]
+    texts = pq.read_table(data, filters=[("talk", "=", "train")])["text"]
     return sensible_epochs(len(build_vocabulary(texts, min_count=2)[1].ids))
 
 

@@ -1,6 +1,6 @@
 """How much memory does `sopan predict` take for a file of a million texts, and for a tenth of it?
 
-    python bench/memory.py [--data imdb_labelled.parquet] [--texts 1000000] [--smoke]
+    python bench/memory.py [--texts 1000000] [--smoke]
 
 Models of `bow` and of `cbow` are trained on the talk's 5,000 reviews. Then the command itself classifies
 real reviews, each cut at 200 characters and repeated to so many rows, from Parquet and from CSV, and writes
@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 from measure import report, table
-from reviews import REVIEWS
+from reviews import labelled
 
 from sopan.fit.artifact import save_model
 from sopan.steps import make_step
@@ -42,9 +42,9 @@ def main() -> None:
     rows = [("step", "file", *(f"{size:,} texts" for size in sizes), "ratio")]
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        models = train(asked.data, Path(folder), 1000 if asked.smoke else 5000)
+        models = train(labelled(), Path(folder), 1000 if asked.smoke else 5000)
         for kind in FORMATS:
-            files = [write(asked.data, Path(folder) / f"{size}.{kind}", size) for size in sizes]
+            files = [write(labelled(), Path(folder) / f"{size}.{kind}", size) for size in sizes]
             for step, model in models.items():
                 found[step, kind] = peaks = [peak_mb(model, file) for file in files]
                 shown = (f"{peak:,.0f} MB" for peak in peaks)
@@ -70,7 +70,6 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """Read the command line."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=REVIEWS)
     arguments.add_argument("--texts", type=int, default=1_000_000)
     arguments.add_argument("--smoke", action="store_true", help="seconds, to see that it runs")
     return arguments.parse_args()
@@ -78,18 +77,18 @@ def parse() -> argparse.Namespace:
 
 def train(data: Path, folder: Path, texts: int) -> dict[str, Path]:
     """Fit each step to the first reviews and save it."""
-    reviews = pq.read_table(data, filters=[("talk_split", "=", "train")])
+    reviews = pq.read_table(data, filters=[("talk", "=", "train")])
     reviews = reviews.take(pa.array(range(0, len(reviews), len(reviews) // texts)))  # they stand by class
     models = {step: folder / step for step in STEPS}
     for step, model in models.items():
-        estimator = make_step(step).fit(reviews["review"], reviews["sentiment"].to_pylist())
+        estimator = make_step(step).fit(reviews["text"], reviews["label"].to_pylist())
         save_model(estimator, model, step=step, data={}, metrics={})
     return models
 
 
 def write(data: Path, path: Path, size: int) -> Path:
     """Write a table of so many short reviews, a piece at a time."""
-    reviews = pq.read_table(data, columns=["review"])["review"].combine_chunks()
+    reviews = pq.read_table(data, columns=["text"])["text"].combine_chunks()
     short = pa.table({"text": pc.utf8_slice_codeunits(reviews, 0, CHARACTERS)})
     writer = (pq.ParquetWriter if path.suffix == ".parquet" else pyarrow.csv.CSVWriter)(path, short.schema)
     with writer:

@@ -1,6 +1,6 @@
 """Is the verdict honest? Draw test sets from real prediction tables whose truth is known, and count mistakes.
 
-    python bench/verdict_honesty.py [--data imdb_labelled.parquet] [--seeds 200] [--replicates 5] [--smoke]
+    python bench/verdict_honesty.py [--seeds 200] [--replicates 5] [--smoke]
 
 Four real classifiers predict real texts; their table of predictions is the population. A test set is
 drawn from it with replacement, `sopan.comparison.verdict` judges it, and we count how often
@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from reviews import REVIEWS
+from reviews import labelled
 from sklearn.datasets import load_digits
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
@@ -76,14 +76,14 @@ class Population:
 
 def imdb(path: Path) -> Population:
     """Two logistic regressions and two naive Bayes, fitted on 5,000 reviews, predict 40,000."""
-    table = pq.read_table(path, columns=["review", "sentiment", "talk_split"])
-    train, test = (table.filter(pc.equal(table["talk_split"], part)) for part in ("train", "test"))
+    table = pq.read_table(path, columns=["text", "label", "talk"])
+    train, test = (table.filter(pc.equal(table["talk"], part)) for part in ("train", "test"))
     y, labels = (
-        np.unique(np.array(part["sentiment"].to_pylist()), return_inverse=True)[1] for part in (train, test)
+        np.unique(np.array(part["label"].to_pylist()), return_inverse=True)[1] for part in (train, test)
     )
     words = CountVectorizer(ngram_range=(1, 2), min_df=2)
-    X = words.fit_transform(train["review"].to_pylist())
-    new = words.transform(test["review"].to_pylist())
+    X = words.fit_transform(train["text"].to_pylist())
+    new = words.transform(test["text"].to_pylist())
     single = np.array([" " not in word for word in words.get_feature_names_out()])
     weigh = TfidfTransformer(sublinear_tf=True).fit(X)
     tfidf = LogisticRegression(C=10, max_iter=300).fit(weigh.transform(X), y)
@@ -192,7 +192,6 @@ def summary(rows: list[dict[str, Any]], seeds: int, replicates: int, seconds: fl
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data", type=Path, default=REVIEWS, help="labelled reviews, Parquet")
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--replicates", type=int, default=5, help="test sets a seed")
     parser.add_argument("--smoke", action="store_true", help="a few seconds, on the digits")
@@ -202,8 +201,8 @@ def main() -> None:
 
     started = time.perf_counter()
     populations = [(digits(), (200,) if options.smoke else (500,))]
-    if options.data.is_file() and not options.smoke:
-        reviews = imdb(options.data)
+    if not options.smoke:
+        reviews = imdb(labelled())
         populations = [
             (reviews, (200, 1_000, 5_000, 40_000)),
             (reviews.few_errors(np.random.default_rng(0)), (100, 500)),

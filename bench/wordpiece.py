@@ -1,6 +1,6 @@
 """How fast is WordPiece, against transformers' fast tokenizer on the same vocabulary?
 
-    python bench/wordpiece.py [--data imdb_labelled.parquet] [--vocab vocab.txt] [--each 10000] [--smoke]
+    python bench/wordpiece.py [--each 10000] [--smoke]
 
 Each round cuts the next `--each` of the 50,000 labelled reviews, given as a list of strings, into ids of the
 public BERT-uncased vocabulary, without special pieces. Both sides stand on the same Rust library and may use
@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from measure import Work, contest, report, table
-from reviews import REVIEWS, SHARED
+from reviews import labelled
+
+from sopan.steps.presets import preset_folder
 
 BAR = 1.0
 
@@ -27,8 +29,9 @@ def main() -> None:
     """Hold that the ids are equal; measure; print a table and a line of JSON."""
     asked = parse()
     each, rounds = (300, 2) if asked.smoke else (asked.each, 5)
-    hold_equal(asked.data, asked.vocab)
-    sides = {side: partial(make, side, asked.data, asked.vocab, each) for side in CUTTERS}
+    data, vocab = labelled(), preset_folder("minilm") / "vocab.txt"
+    hold_equal(data, vocab)
+    sides = {side: partial(make, side, data, vocab, each) for side in CUTTERS}
     found = contest(sides, rounds=rounds)
     pieces, peers = (sum(found.results[side]) for side in CUTTERS)
     if pieces != peers:
@@ -54,8 +57,6 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """Read the command line."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=REVIEWS)
-    arguments.add_argument("--vocab", type=Path, default=SHARED / "bert_base_uncased_vocab.txt")
     arguments.add_argument("--each", type=int, default=10_000, help="reviews in a round")
     arguments.add_argument("--smoke", action="store_true", help="seconds, to see that it runs")
     return arguments.parse_args()
@@ -83,7 +84,7 @@ CUTTERS = {"sopan": sopan, "transformers": transformers}
 
 def make(side: str, data: Path, vocab: Path, each: int) -> Work:
     """Return one contender's work; it answers with the number of pieces."""
-    reviews = pq.read_table(data, columns=["review"])["review"].to_pylist()
+    reviews = pq.read_table(data, columns=["text"])["text"].to_pylist()
     cut = CUTTERS[side](vocab)
 
     def work(number: int) -> int:
@@ -100,7 +101,7 @@ def hold_equal(data: Path, vocab: Path) -> None:
     Raises:
         AssertionError: one differs.
     """
-    texts = pq.read_table(data, columns=["review"])["review"][:1000].to_pylist()
+    texts = pq.read_table(data, columns=["text"])["text"][:1000].to_pylist()
     np.testing.assert_array_equal(sopan(vocab)(texts), np.concatenate(transformers(vocab)(texts)))
 
 

@@ -1,6 +1,10 @@
-"""Pre-train `sopan-mini`, the BERT that sopan ships, from the shared data; run anew, it goes on where it was.
+"""Pre-train `sopan-mini`, the BERT that sopan ships; run anew, it goes on where it was.
 
-    python recipes/sopan_mini.py --data ../shared/data --work runs/sopan-mini
+    python recipes/sopan_mini.py --articles WIKIPEDIA.parquet --books GUTENBERG.parquet --work runs/sopan-mini
+
+The reviews are those of `sopan data imdb` and `imdb-unlabelled`. Any tables of articles and of books with a
+column `text` will do; the shipped weights have read 71,239 articles of English Wikipedia over 600 characters,
+and 271 books of Project Gutenberg.
 
 1. The corpus: IMDB's reviews without labels, but for copies of labelled ones and for 1% that is held out;
    6,000 articles of the encyclopedia; 700 stretches of books.
@@ -32,6 +36,7 @@ from sopan.lm.evaluate import fill_blanks, make_blanks, sentences
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.steps.language_model import LanguageModel
 from sopan.steps.presets import from_preset
+from sopan.text.datasets import fetch
 from sopan.text.unicode import LINE_BREAK
 from sopan.types import Json
 from sopan.usecases.adapting import adapt
@@ -104,32 +109,30 @@ def stretches(book: str) -> Iterator[str]:
         yield plain(book[start : start + STRETCH])
 
 
-def make_corpus(data: Path, work: Path) -> tuple[Path, Path, Path]:
+def make_corpus(articles: Path, books: Path, work: Path) -> tuple[Path, Path, Path]:
     """Write all texts that teach, the reviews among them, and the held-out reviews; none is labelled."""
     everything, alone, held_out = (work / f"{name}.parquet" for name in ("corpus", "reviews", "held_out"))
     if not (everything.exists() and alone.exists() and held_out.exists()):
         rng = np.random.default_rng(0)
-        labelled = {plain(text) for text in column(data / "imdb_labelled.parquet", "review")}
-        reviews = dict.fromkeys(map(plain, column(data / "imdb_unlabelled.parquet", "review")))
+        labelled = {plain(text) for text in column(fetch("imdb"))}
+        reviews = dict.fromkeys(map(plain, column(fetch("imdb-unlabelled"))))
         reviews = [text for text in reviews if text not in labelled]
         apart = [zlib.crc32(text.encode()) % HELD_OUT == 0 for text in reviews]
-        articles = column(data / "enwiki_sample.parquet", "text")
-        articles = [plain(articles[i]) for i in rng.permutation(len(articles))[:ARTICLES]]
-        books = [
-            part for book in column(data / "gutenberg_sample.parquet", "text") for part in stretches(book)
-        ]
-        books = [books[i] for i in rng.permutation(len(books))[:STRETCHES]]
+        entries = column(articles)
+        entries = [plain(entries[i]) for i in rng.permutation(len(entries))[:ARTICLES]]
+        parts = [part for book in column(books) for part in stretches(book)]
+        parts = [parts[i] for i in rng.permutation(len(parts))[:STRETCHES]]
         teach = [text for text, is_apart in zip(reviews, apart, strict=True) if not is_apart]
-        texts = teach + articles + books
+        texts = teach + entries + parts
         write(held_out, [text for text, is_apart in zip(reviews, apart, strict=True) if is_apart])
         write(alone, teach)
         write(everything, [texts[i] for i in rng.permutation(len(texts))])
     return everything, alone, held_out
 
 
-def column(path: Path, name: str) -> list[str]:
-    """Read one column of a Parquet file."""
-    return pq.read_table(path, columns=[name])[name].to_pylist()
+def column(path: Path) -> list[str]:
+    """Read the column `text` of a Parquet file."""
+    return pq.read_table(path, columns=["text"])["text"].to_pylist()
 
 
 def end_to_end(parts: list[list[dict]]) -> list[dict]:
@@ -173,17 +176,18 @@ def mean_of_last(work: Path) -> LanguageModel:
 def main() -> None:
     """Run the recipe."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--articles", type=Path, required=True)
+    parser.add_argument("--books", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/sopan-mini"))
     parser.add_argument("--scale", type=float, default=1.0, help="of the steps: 0.001 to see that it runs")
     parser.add_argument("--precision", default="bfloat16", choices=["float32", "bfloat16"])
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
-    everything, reviews, held_out = make_corpus(given.data, given.work)
+    everything, reviews, held_out = make_corpus(given.articles, given.books, given.work)
     accounts = run_phases(everything, reviews, given.work, given.precision, given.scale)
     model = mean_of_last(given.work)
     rng = np.random.default_rng(0)
-    blanks = make_blanks(sentences(column(held_out, "text"), 2000, rng), model.wordpiece, rng)
+    blanks = make_blanks(sentences(column(held_out), 2000, rng), model.wordpiece, rng)
     account = {
         "corpus": ["IMDB reviews without labels", "English Wikipedia", "Project Gutenberg"],
         "settings": accounts[-1]["settings"],

@@ -1,6 +1,6 @@
 """Is it worth reading both sides of a word? A model that sees the left side alone, held beside `sopan-mini`.
 
-    python recipes/sopan_mini_causal.py --data ../shared/data --work runs/sopan-mini-causal
+    python recipes/sopan_mini_causal.py --articles WIKIPEDIA.parquet --books GUTENBERG.parquet
 
 A causal model of the same size begins with the weights of `sopan-mini`, so that it has read all that this has
 read, and reads `STEPS` batches of the same reviews more, each piece foretold from those before it. Then both
@@ -53,7 +53,7 @@ def left_to_right(model: LanguageModel, folder: Path) -> Path:
 def compare(models: dict[str, LanguageModel], held_out: Path) -> dict[str, Json]:
     """Let both models fill the same blanks, and say by how much the masked one is better."""
     rng = np.random.default_rng(0)
-    blanks = make_blanks(sentences(column(held_out, "text"), BLANKS, rng), models["masked"].wordpiece, rng)
+    blanks = make_blanks(sentences(column(held_out), BLANKS, rng), models["masked"].wordpiece, rng)
     filled = {name: fill_blanks(model, blanks) for name, model in models.items()}
     return compare_filled(filled, "masked", "causal")
 
@@ -61,13 +61,14 @@ def compare(models: dict[str, LanguageModel], held_out: Path) -> dict[str, Json]
 def main() -> None:
     """Run the recipe."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--articles", type=Path, required=True)
+    parser.add_argument("--books", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/sopan-mini-causal"))
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--precision", default="bfloat16", choices=["float32", "bfloat16"])
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
-    _, reviews, held_out = make_corpus(given.data, given.work)
+    _, reviews, held_out = make_corpus(given.articles, given.books, given.work)
     masked, trained = from_preset("sopan-mini"), given.work / "trained"
     if not trained.exists():
         begin = left_to_right(masked, given.work / "begin")

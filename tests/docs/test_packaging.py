@@ -86,3 +86,11 @@ def test_the_main_job_asks_nothing_that_only_posix_has() -> None:
         at_import = {name for name, outside in imports(path) if outside}
         assert not at_import & POSIX_MODULES, path
         assert not POSIX_CALLS.search(path.read_text(encoding="utf-8")), path
+
+
+def test_only_the_makefile_knows_a_folder_beside_the_project() -> None:
+    """Real data come by name (`sopan data`), or from the folder that `SOPAN_DATA` names."""
+    beside = re.compile(r"\.\./" + r"shared|/" + "shared/data")
+    for folder in ("src", "tests", "bench", "recipes"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert not beside.search(path.read_text(encoding="utf-8")), path
