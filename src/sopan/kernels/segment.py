@@ -14,6 +14,16 @@ from sopan.kernels import kernel
 from sopan.types import Bytes, Int64Array
 
 # Classes of code points (UAX #29, table 3) ------------------------------------------------------------
+CLASSES = (
+    *("Break", "Letter", "Hebrew_Letter", "Numeric", "ExtendNumLet", "Unspaced"),
+    *("Extend", "MidLetter", "MidNum", "MidNumLet", "Single_Quote", "Double_Quote"),
+)
+"""Their names in `word_break.txt`; `Break` is every other code point, which separates words.
+
+They are UAX #29's values with three tailorings, which the standard allows for and names: `Unspaced` is
+Katakana and every letter or ideograph outside the standard's ALetter (Han, Hiragana, Thai, Lao, Khmer,
+Myanmar …); `Extend` includes ZWJ and Format; U+202F, a narrow space, separates words.
+"""
 BREAK, LETTER, HEBREW, NUMBER, JOINER, UNSPACED = range(6)
 EXTEND, MID_LETTER, MID_NUMBER, MID_EITHER, SINGLE_QUOTE, DOUBLE_QUOTE = range(6, 12)
 

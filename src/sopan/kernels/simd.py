@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -34,25 +34,12 @@ if TYPE_CHECKING:
 
         dtype: types.Float
 
-    class Target(Protocol):
-        """What numba knows of the machine."""
-
-        def get_value_type(self, kind: types.Type) -> ir.VectorType:
-            """Return the type that LLVM knows it by."""
-
-        def make_array(self, kind: types.Array) -> Callable[[Target, Builder, Value], ArrayValue]:
-            """Return what takes a value for an array of that type."""
-
-    class ArrayValue(Protocol):
-        """An array in a function that is being written."""
-
-        data: ir.Value
-        shape: ir.Value
-
 
 LANES = 16
 """How many numbers are worked on at once: one AVX-512 register of float32."""
 
+Target: TypeAlias = Any
+"""numba's `BaseContext`, most of which has no types."""
 Builder: TypeAlias = ir.IRBuilder
 Value: TypeAlias = ir.Value
 Values: TypeAlias = Sequence[ir.Value]

@@ -135,7 +135,7 @@ class NetworkStep(Step):
         windows = self.windows(as_texts(texts))
         place = {name: index for index, name in enumerate(self.classes_.tolist())}
         score = scorer(np.array([place[name] for name in np.asarray(names).tolist()]))
-        return windows.clipped, lambda logits: score(self.intake.pooled(logits, windows))
+        return windows.clipped, lambda logits: score(windows.pooled(logits, self.intake.pool))
 
     def training(self) -> TrainingReport | None:
         """See `Step.training`; a saved model no longer knows."""

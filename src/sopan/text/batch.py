@@ -78,6 +78,18 @@ def kept_words(length: int, max_length: int) -> tuple[int, int]:
     return max_length - max_length // 2, max_length // 2
 
 
+def without_middle(lengths: Int64Array, first: int, last: int) -> BoolArray:
+    """Say which words of N texts are read: (T,) bool.
+
+    Args:
+        lengths: (N,) words of each text, T together.
+        first, last: how many are read from the start, and from the end, of a text that has more.
+    """
+    own = np.repeat(lengths, lengths)
+    place = np.arange(len(own)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return (own <= first + last) | (place < first) | (place >= own - last)
+
+
 def clip(encoded: Encoded, n_words: int, max_length: int) -> Clipped:
     """Turn the ids of a vocabulary into those of a network and leave out the middle of long texts.
 
@@ -86,10 +98,7 @@ def clip(encoded: Encoded, n_words: int, max_length: int) -> Clipped:
     """
     encoded.check(n_words)
     lengths = np.diff(encoded.offsets)
-    first, last = kept_words(max_length + 1, max_length)
-    place = np.arange(len(encoded.ids)) - np.repeat(encoded.offsets[:-1], lengths)
-    own = np.repeat(lengths, lengths)
-    kept = (own <= max_length) | (place < first) | (place >= own - last)
+    kept = without_middle(lengths, *kept_words(max_length + 1, max_length))
     ids = np.where(encoded.ids < 0, UNKNOWN, encoded.ids + FIRST_WORD).astype(np.int32)[kept]
     offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, max_length))])
     return Clipped(Encoded(ids, offsets), lengths > max_length)

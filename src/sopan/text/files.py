@@ -159,6 +159,18 @@ def _copy_capped(read: Callable[[int], bytes], out: BinaryIO, source: Path) -> N
 # ---- encodings ---------------------------------------------------------------------------
 
 
+def encoding_name(encoding: str) -> str:
+    """Return Python's name of an encoding.
+
+    Raises:
+        ConfigError: Python knows no such encoding.
+    """
+    try:
+        return codecs.lookup(encoding).name
+    except LookupError as error:
+        raise ConfigError(f"no encoding is called {encoding!r}", next_step="try latin-1 or utf-16") from error
+
+
 def as_utf8(file: PlainFile, encoding: str) -> Path:
     """Return the path of the file's text in UTF-8: itself, or a strict transcription.
 
@@ -168,10 +180,7 @@ def as_utf8(file: PlainFile, encoding: str) -> Path:
         DataError: UTF-16 or UTF-32 where UTF-8 was expected, or bytes that do not decode.
         ConfigError: Python knows no such encoding.
     """
-    try:
-        name = codecs.lookup(encoding).name
-    except LookupError as error:
-        raise ConfigError(f"no encoding is called {encoding!r}", next_step="try latin-1 or utf-16") from error
+    name = encoding_name(encoding)
     if name in ("utf-8", "utf-8-sig"):
         _refuse_wide(file)
         return file.path

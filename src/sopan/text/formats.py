@@ -6,7 +6,6 @@ folders: `pos/1.txt`, `neg/2.txt`, maybe under `train/`, `val/` and `test/`.
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -15,10 +14,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from sopan.errors import ConfigError, DataError
+from sopan.errors import DataError
 from sopan.storage.strict_json import parse_json
 from sopan.text.display import printable
-from sopan.text.files import PlainFile, as_utf8
+from sopan.text.files import PlainFile, as_utf8, encoding_name
 from sopan.text.labels import PART_NAMES
 from sopan.types import Reject
 
@@ -214,10 +213,7 @@ class FolderTable(RowTable):
 
     def __init__(self, root: Path, name: str, *, encoding: str):
         super().__init__(name)
-        try:
-            self._encoding = codecs.lookup(encoding).name.replace("utf-8", "utf-8-sig")
-        except LookupError as error:
-            raise ConfigError(f"no encoding is called {encoding!r}", next_step="try latin-1") from error
+        self._encoding = encoding_name(encoding).replace("utf-8", "utf-8-sig")
         self._root = root
         tops = _folders(root)
         parts = [folder for folder in tops if folder.name.lower() in PART_NAMES]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol, TypeV
 import numpy as np
 import pyarrow as pa
 
-from sopan.text.batch import FIRST_WORD, Clipped, clip, kept_words
+from sopan.text.batch import FIRST_WORD, Clipped, clip, kept_words, without_middle
 from sopan.text.wordpiece import CLS, MARKS, MASK, SEP, SPECIALS, WordPiece
 from sopan.types import Array, BoolArray, Encoded, FloatArray, Int32Array, Int64Array, StepOutput, Tokens
 
@@ -92,10 +92,7 @@ def cut_windows(
     """
     lengths = np.diff(encoded.offsets)
     room = room_of(max_length, long_texts, max_windows)
-    first, last = kept_pieces(room + 1, room, long_texts)
-    place = np.arange(len(encoded.ids)) - np.repeat(encoded.offsets[:-1], lengths)
-    own = np.repeat(lengths, lengths)
-    ids = encoded.ids[(own <= room) | (place < first) | (place >= own - last)]
+    ids = encoded.ids[without_middle(lengths, *kept_pieces(room + 1, room, long_texts))]
     read = np.minimum(lengths, room)
     counts = np.maximum(1, -(-read // (max_length - MARKS)))
     of = np.repeat(np.arange(len(lengths)), counts)
@@ -171,9 +168,6 @@ class Intake(Protocol):
     def knows(self, ids: Int32Array) -> BoolArray:
         """Say which of the network's ids (T,) stand for words that are known."""
 
-    def pooled(self, logits: FloatArray, windows: Windows) -> FloatArray:
-        """Bring the logits of windows (W, C) together for each text: (N, C)."""
-
     def tokenize(self, text: str) -> TokenizedText:
         """Cut one text, and say which of its words the network reads."""
 
@@ -184,10 +178,8 @@ def tokenize_words(vocabulary: Vocabulary, text: str, max_length: int | None = N
 
     tokens = tokenize(text, vocabulary.rule, lowercase=vocabulary.lowercase)
     known = np.asarray(vocabulary.encode([text]).ids >= 0)
-    kept = np.ones(len(known), bool)
-    if max_length is not None:
-        first, last = kept_words(len(known), max_length)
-        kept[first : len(known) - last] = False
+    most = len(known) if max_length is None else max_length
+    kept = without_middle(np.array([len(known)]), *kept_words(len(known), most))
     words = ReadTokens(tokens, known, known & kept)
     return TokenizedText(words, words, np.arange(len(known)), kept)
 
@@ -216,9 +208,6 @@ class WordIntake:
 
     def knows(self, ids: Int32Array) -> BoolArray:
         return ids >= FIRST_WORD
-
-    def pooled(self, logits: FloatArray, windows: Windows) -> FloatArray:
-        return windows.pooled(logits)
 
     def tokenize(self, text: str) -> TokenizedText:
         return tokenize_words(self.vocabulary, text, self.max_length)
@@ -268,17 +257,12 @@ class PieceIntake:
         """Say which are not special pieces."""
         return ~np.isin(ids, list(self.wordpiece.specials.values()))
 
-    def pooled(self, logits: FloatArray, windows: Windows) -> FloatArray:
-        return windows.pooled(logits, self.pool)
-
     def tokenize(self, text: str) -> TokenizedText:
         """Cut a text into the words that WordPiece cuts; they are read if one of their pieces is."""
         pieces = self.wordpiece.cut(text, specials=False)
         known = np.array([piece not in SPECIALS for piece in pieces.pieces], bool)
         room = room_of(self.window_length, self.long_texts, self.max_windows)
-        first, last = kept_pieces(len(known), room, self.long_texts)
-        kept = np.ones(len(known), bool)
-        kept[first : len(known) - last] = False
+        kept = without_middle(np.array([len(known)]), *kept_pieces(len(known), room, self.long_texts))
         units = ReadTokens(Tokens(pieces.pieces, pieces.starts, pieces.ends), known, known & kept)
         firsts = np.flatnonzero(np.diff(pieces.words, prepend=-1))
         if not len(firsts):
@@ -302,11 +286,9 @@ def read_through(
     starts = range(0, max(len(texts), 1), TEXTS_AT_ONCE)
     parts = []
     for windows in ahead(intake.windows, [texts.slice(start, TEXTS_AT_ONCE) for start in starts]):
-        logits = intake.pooled(network(windows.clipped), windows)
-        of_word = np.repeat(windows.of, windows.clipped.lengths)
-        known = np.bincount(
-            of_word[intake.knows(windows.clipped.encoded.ids)], minlength=len(windows.truncated)
-        )
+        logits = windows.pooled(network(windows.clipped), intake.pool)
+        of_known = np.repeat(windows.of, windows.clipped.lengths)[intake.knows(windows.clipped.encoded.ids)]
+        known = np.bincount(of_known, minlength=len(windows.truncated))
         parts.append(StepOutput(logits, windows.truncated, known == 0))
     return StepOutput(*map(np.concatenate, zip(*parts, strict=True)))
 

@@ -27,45 +27,11 @@ import numpy as np
 import pyarrow.compute as pc
 
 from sopan.errors import DataError
-from sopan.kernels.segment import (
-    DOUBLE_QUOTE,
-    EXTEND,
-    HEBREW,
-    JOINER,
-    LETTER,
-    MID_EITHER,
-    MID_LETTER,
-    MID_NUMBER,
-    NUMBER,
-    SINGLE_QUOTE,
-    UNSPACED,
-    segment_runs,
-    segment_words,
-)
+from sopan.kernels.segment import CLASSES, segment_runs, segment_words
 from sopan.options.data import TokenRule
 from sopan.text.arrow import Texts, as_texts, read_only
 from sopan.text.unicode import CODE_POINTS, aligned_normal_form
 from sopan.types import Bytes, Tokens
-
-WORD_CLASSES = {
-    "Letter": LETTER,
-    "Hebrew_Letter": HEBREW,
-    "Numeric": NUMBER,
-    "ExtendNumLet": JOINER,
-    "Unspaced": UNSPACED,
-    "Extend": EXTEND,
-    "MidLetter": MID_LETTER,
-    "MidNum": MID_NUMBER,
-    "MidNumLet": MID_EITHER,
-    "Single_Quote": SINGLE_QUOTE,
-    "Double_Quote": DOUBLE_QUOTE,
-}
-"""Names in `word_break.txt` and the kernel's numbers. Every other code point separates words.
-
-They are UAX #29's values with three tailorings, which the standard allows for and names:
-`Unspaced` is Katakana and every letter or ideograph outside the standard's ALetter (Han, Hiragana, Thai, Lao,
-Khmer, Myanmar …); `Extend` includes ZWJ and Format; U+202F, a narrow space, separates words.
-"""
 
 UNSPACED_SCRIPTS = {
     "Chinese or Japanese": r"[\p{Han}\p{Hiragana}\p{Katakana}]",
@@ -85,7 +51,7 @@ def word_classes() -> Bytes:
     for line in files(__package__).joinpath("word_break.txt").read_text("ascii").splitlines():
         if not line.startswith("#"):
             first, last, name = line.split()
-            classes[int(first, 16) : int(last, 16) + 1] = WORD_CLASSES[name]
+            classes[int(first, 16) : int(last, 16) + 1] = CLASSES.index(name)
     classes.flags.writeable = False
     return classes
 
