@@ -20,8 +20,7 @@ from sopan.steps.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.text.packing import PieceStore
 from sopan.text.wordpiece import WordPiece
-from sopan.training.language_modelling import train_language_model
-from sopan.training.language_modelling import Batches, PretrainingTask
+from sopan.training.language_modelling import Batches, PretrainingTask, train_language_model
 from sopan.training.recipe import LanguageRecipe
 assert keras.backend.backend() == os.environ["KERAS_BACKEND"]
 
@@ -38,8 +37,8 @@ def draw(causal=False, pairs="none"):
 
 def losses(model, steps=3, **how):
     recipe = LanguageRecipe(steps, 3e-3, warm_up=1, decay=0.0, optimizer="adamw", judge_every=1)
-    looks = train_language_model(model.network, draw(), recipe, **how)
-    return [look.loss for look in looks]
+    found = train_language_model(model.network, draw(), recipe, **how)
+    return [each.loss for each in found]
 """
 MAKE = TINY + "np.savez(sys.argv[1], **make().weights())"
 LEARN = (

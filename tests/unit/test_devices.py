@@ -17,7 +17,7 @@ from sopan.text.packing import PieceStore
 from sopan.text.wordpiece import WordPiece
 from sopan.training import devices
 from sopan.training.language_modelling import Batches, PretrainingTask, train_language_model
-from sopan.training.recipe import LanguageRecipe
+from sopan.training.recipe import LanguageRecipe, Monitor
 from sopan.usecases.pretraining import chosen_settings, new_encoder
 
 WORDPIECE = WordPiece.of(PIECES)
@@ -51,7 +51,7 @@ def settings(**options):
 
 
 def test_xla_changes_no_loss():
-    plain, compiled = ([look.loss for look in learn(xla=xla)] for xla in (False, True))
+    plain, compiled = ([each.loss for each in learn(xla=xla)] for xla in (False, True))
     assert plain[3] != plain[0]
     np.testing.assert_allclose(compiled, plain, atol=1e-5)
 
@@ -133,11 +133,11 @@ def test_what_fails_while_drawing_ends_the_run_and_its_thread():
 def test_ctrl_c_leaves_no_thread():
     noted = []
 
-    def interrupt(look):
-        if look.step == 2:
+    def interrupt(evaluation):
+        if evaluation.step == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        learn(drawing(noted), on_look=interrupt)
+        learn(drawing(noted), monitor=Monitor(on_evaluation=interrupt))
     assert [number for number, _ in noted] == [0, 1], "none is drawn before the evaluation is over"
     assert not noted[0][1].is_alive()

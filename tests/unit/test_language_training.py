@@ -57,7 +57,7 @@ def at_every_step(monkeypatch):
 
 
 def run(task, recipe, monitor=None, *, dropout=0.1, identity="it"):
-    """Train a new model; return its weights, what the looks found, and what was told of them."""
+    """Train a new model; return its weights, its evaluations, and those that were reported."""
     model = make_model(causal=task.causal, pairs=task.pairs != "none", dropout=dropout)
     told = []
     draw = batches(task)
@@ -66,16 +66,15 @@ def run(task, recipe, monitor=None, *, dropout=0.1, identity="it"):
         inputs, _ = draw(0)
         return {"sum": float(np.abs(model.logits(Rows(*inputs[:4]), inputs[4])).sum())}
 
-    looks = train_language_model(
+    evaluations = train_language_model(
         model.network,
         draw,
         recipe,
         identity=identity,
         judge=judge,
-        on_look=told.append,
-        monitor=monitor,
+        monitor=replace(monitor or Monitor(), on_evaluation=told.append),
     )
-    return model.weights(), [look._replace(seconds=0) for look in looks], told
+    return model.weights(), [each._replace(seconds=0) for each in evaluations], told
 
 
 def same_bits(one, other):
@@ -94,54 +93,54 @@ def same_bits(one, other):
 def test_a_stopped_run_goes_on_to_the_very_bits(tmp_path, at_every_step, optimizer, causal, accumulate):
     task = PretrainingTask(causal=causal, length=24, rows=4)
     recipe = replace(RECIPE, optimizer=optimizer, accumulate=accumulate)
-    whole, looks, told = run(task, recipe)
-    assert [look.step for look in looks] == [4, 8, 12]
-    assert [look.pieces for look in looks] == [step * accumulate * 4 * 24 for step in (4, 8, 12)]
+    whole, evaluations, told = run(task, recipe)
+    assert [each.step for each in evaluations] == [4, 8, 12]
+    assert [each.pieces for each in evaluations] == [step * accumulate * 4 * 24 for step in (4, 8, 12)]
     kept = CheckpointFile(tmp_path / "run.safetensors")
     with pytest.raises(StoppedError):
-        run(task, recipe, Monitor(stop_after(7), kept))
+        run(task, recipe, Monitor(stop_after(7), checkpoint=kept))
     # The snapshot is of the batch before: with accumulation, in the midst of a step.
     assert kept.read().position["at"]["batch"] == 7 * accumulate - 1
-    resumed, looks_again, told_again = run(task, recipe, Monitor(checkpoint=kept))
+    resumed, evaluations_again, told_again = run(task, recipe, Monitor(checkpoint=kept))
     same_bits(whole, resumed)
-    assert looks == looks_again
-    assert [look.step for look in told] == [4, 8, 12]
-    assert [look.step for look in told_again] == [8, 12], "only what is new is told"
+    assert evaluations == evaluations_again
+    assert [each.step for each in told] == [4, 8, 12]
+    assert [each.step for each in told_again] == [8, 12], "only what is new is told"
 
 
 def test_pairs_go_on_too(tmp_path, at_every_step):
     task = PretrainingTask(length=24, rows=4, pairs="order")
-    whole, looks, _ = run(task, RECIPE)
+    whole, evaluations, _ = run(task, RECIPE)
     assert "order/kernel" in whole
     kept = CheckpointFile(tmp_path / "run.safetensors")
     with pytest.raises(StoppedError):
-        run(task, RECIPE, Monitor(stop_after(5), kept))
-    resumed, looks_again, _ = run(task, RECIPE, Monitor(checkpoint=kept))
+        run(task, RECIPE, Monitor(stop_after(5), checkpoint=kept))
+    resumed, evaluations_again, _ = run(task, RECIPE, Monitor(checkpoint=kept))
     same_bits(whole, resumed)
-    assert looks == looks_again
+    assert evaluations == evaluations_again
 
 
 def test_a_run_may_be_made_longer_while_its_rate_is_stable(tmp_path, at_every_step):
     task = PretrainingTask(length=24, rows=4)
     longer = replace(RECIPE, steps=16)
-    whole, looks, _ = run(task, longer)
+    whole, evaluations, _ = run(task, longer)
     kept = CheckpointFile(tmp_path / "run.safetensors")
     with pytest.raises(StoppedError):
-        run(task, RECIPE, Monitor(stop_after(9), kept))
+        run(task, RECIPE, Monitor(stop_after(9), checkpoint=kept))
     assert kept.read().position["at"]["batch"] == 8 < RECIPE.stable_until
-    resumed, looks_again, _ = run(task, longer, Monitor(checkpoint=kept))
+    resumed, evaluations_again, _ = run(task, longer, Monitor(checkpoint=kept))
     same_bits(whole, resumed)
-    assert looks == looks_again
+    assert evaluations == evaluations_again
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """Where a finished run is kept."""
     kept = CheckpointFile(tmp_path_factory.mktemp("run") / "run.safetensors")
-    whole, looks, _ = run(PretrainingTask(length=24, rows=4), RECIPE, Monitor(checkpoint=kept))
-    again, looks_again, told = run(PretrainingTask(length=24, rows=4), RECIPE, Monitor(checkpoint=kept))
+    whole, evaluations, _ = run(PretrainingTask(length=24, rows=4), RECIPE, Monitor(checkpoint=kept))
+    again, evaluations_again, told = run(PretrainingTask(length=24, rows=4), RECIPE, Monitor(checkpoint=kept))
     same_bits(whole, again)
-    assert (looks_again, told) == (looks, []), "the same command again finds what was found"
+    assert (evaluations_again, told) == (evaluations, []), "the same command again finds what was found"
     return kept
 
 
@@ -198,9 +197,9 @@ def test_the_loss_is_the_mean_over_the_asked_and_pairs_add_theirs():
 def test_a_loss_that_is_no_number_ends_the_run_at_its_step(tmp_path):
     kept = CheckpointFile(tmp_path / "run.safetensors")
     recipe = replace(RECIPE, learning_rate=1e30, warm_up=0, accumulate=2)
-    with pytest.raises(DivergedError, match=r"the loss was (nan|inf) at step \d+") as caught:
+    with pytest.raises(DivergedError, match=r"the loss was (nan|inf) at batch \d+") as caught:
         run(PretrainingTask(length=24, rows=4), recipe, Monitor(checkpoint=kept))
-    assert 1 < int(str(caught.value).split("step ")[1].split(":")[0].split()[0].rstrip(".;,")) <= 12
+    assert 1 < int(str(caught.value).split("batch ")[1].split()[0]) <= 24
     assert "lower the learning rate" in caught.value.next_step
 
 
@@ -208,8 +207,8 @@ def test_a_loss_that_is_no_number_ends_the_run_at_its_step(tmp_path):
 def test_a_model_learns(causal):
     task = PretrainingTask(causal=causal, length=24, rows=8)
     recipe = LanguageRecipe(80, learning_rate=1e-2, warm_up=5, judge_every=10)
-    _, looks, _ = run(task, recipe, dropout=0.0)
-    assert looks[-1].loss < looks[0].loss - 0.3
+    _, evaluations, _ = run(task, recipe, dropout=0.0)
+    assert evaluations[-1].loss < evaluations[0].loss - 0.3
 
 
 # ---- Accumulation ----------------------------------------------------------------------------

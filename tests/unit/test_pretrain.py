@@ -66,16 +66,17 @@ def test_a_masked_model_sees_both_sides_and_a_causal_one_the_left():
 # ---- The run ---------------------------------------------------------------------------------
 
 
-def test_a_run_looks_at_held_out_text_and_repeats_to_the_bit():
+def test_a_run_is_evaluated_on_held_out_text_and_repeats_to_the_bit():
     one, other = (pretrain(store(), store(20, 1), WORDPIECE, CONFIG, SETTINGS) for _ in range(2))
-    assert [look.step for look in one.looks] == [3, 6]
-    assert [look.pieces for look in one.looks] == [3 * 96, 6 * 96]
-    assert set(one.looks[0].held_out) == {"loss", "accuracy", "perplexity"}
-    assert [a._replace(seconds=0) for a in one.looks] == [b._replace(seconds=0) for b in other.looks]
+    assert [each.step for each in one.evaluations] == [3, 6]
+    assert [each.pieces for each in one.evaluations] == [3 * 96, 6 * 96]
+    assert set(one.evaluations[0].held_out) == {"loss", "accuracy", "perplexity"}
+    timeless = [[each._replace(seconds=0) for each in found.evaluations] for found in (one, other)]
+    assert timeless[0] == timeless[1]
     for path, weight in one.model.weights().items():
         assert weight.tobytes() == other.model.weights()[path].tobytes(), path
     seeded = pretrain(store(), None, WORDPIECE, CONFIG, replace(SETTINGS, seed=1))
-    assert seeded.looks[0].held_out == {}
+    assert seeded.evaluations[0].held_out == {}
     assert (seeded.model.weights()["words/embeddings"] != one.model.weights()["words/embeddings"]).any()
 
 

@@ -5,7 +5,6 @@ corpus -> pieces on the disk -> [word vectors by CBOW] -> steps of filling blank
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -18,8 +17,8 @@ from sopan.steps.language_model import LanguageModel
 from sopan.text.packing import PieceStore, Rows
 from sopan.text.wordpiece import WordPiece
 from sopan.training.devices import choose_xla
-from sopan.training.language_modelling import Batches, Judge, Look, PretrainingTask, train_language_model
-from sopan.training.recipe import LanguageRecipe, Monitor
+from sopan.training.language_modelling import Batches, Judge, PretrainingTask, train_language_model
+from sopan.training.recipe import Evaluation, LanguageRecipe, Monitor
 from sopan.types import Encoded, Float32Array
 
 CBOW_PIECES = 20_000_000
@@ -52,10 +51,10 @@ class Pretraining:
 
 
 class Pretrained(NamedTuple):
-    """A model, and the looks at held-out text on the way."""
+    """A model, and the evaluations on the way."""
 
     model: LanguageModel
-    looks: list[Look]
+    evaluations: list[Evaluation]
 
 
 def pretrain(
@@ -65,7 +64,6 @@ def pretrain(
     config: EncoderConfig,
     settings: Pretraining,
     *,
-    on_look: Callable[[Look], None] = lambda look: None,
     monitor: Monitor | None = None,
     begin: LanguageModel | None = None,
     identity: str = "",
@@ -78,7 +76,6 @@ def pretrain(
         wordpiece: what both were cut with.
         config: of the encoder.
         settings: the rest.
-        on_look: told of each look at the held-out text.
         monitor: who watches, and where the run is kept to go on from.
         begin: a model whose weights are the first ones; `settings.start` then means nothing.
         identity: tells this run from others beyond the settings and the corpus' size, for what is kept.
@@ -101,18 +98,17 @@ def pretrain(
         model.network.get_layer("words").embeddings.assign(vectors)
     judge = None if held_out is None else make_judge(model, held_out, task)
     about = repr((asdict(task), settings.start, settings.precision, seed, len(store.offsets)))
-    looks = train_language_model(
+    evaluations = train_language_model(
         model.network,
         batches,
         settings.recipe,
         identity=f"{about} {int(store.offsets[-1])}{identity}",
         judge=judge,
-        on_look=on_look,
         monitor=monitor,
         xla=choose_xla(settings.xla),
         shared=True,
     )
-    return Pretrained(model, looks)
+    return Pretrained(model, evaluations)
 
 
 def start_vectors(store: PieceStore, vocabulary: int, width: int, seed: int) -> Float32Array:

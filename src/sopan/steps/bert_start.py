@@ -153,11 +153,11 @@ def adapted(start: Start, texts: pa.LargeStringArray, how: Adaptation, monitor: 
 def _learn(
     model: LanguageModel, batches: Batches, how: Adaptation, steps: int, monitor: Monitor, every: int = 100
 ) -> list[float]:
-    """Make so many steps; return the seconds spent at each look."""
+    """Make so many steps; return the seconds spent at each evaluation."""
     warm_up = max(1, steps // 10)
     recipe = LanguageRecipe(steps, how.rate, warm_up=warm_up, decay=0.9, judge_every=every)
-    looks = train_language_model(model.network, batches, recipe, monitor=monitor)
-    return [look.seconds for look in looks]
+    found = train_language_model(model.network, batches, recipe, monitor=monitor)
+    return [each.seconds for each in found]
 
 
 def _seconds_a_step(model: LanguageModel, batches: Batches, how: Adaptation) -> float:

@@ -95,10 +95,22 @@ def read_all(forward: Forward, clipped: Clipped, buckets: tuple[int, ...], width
 # ---- TensorFlow: the variables change in place; one program takes every shape ----------------------------
 
 
-def _signature(arrays: Arrays) -> tuple[object, ...]:
+def _traced(function: Callable[..., Tensor], xla: bool | None = None) -> Callable[..., Tensor]:
+    """Compile a function of tuples of arrays for all shapes, with the types of its first call."""
     import tensorflow as tf  # noqa: PLC0415
 
-    return tuple(tf.TensorSpec([None] * np.ndim(array), np.asarray(array).dtype) for array in arrays)
+    compiled: list[Callable[..., Tensor]] = []
+
+    def run(*groups: Arrays) -> Tensor:
+        if not compiled:
+            shapes = [
+                tuple(tf.TensorSpec([None] * np.ndim(array), np.asarray(array).dtype) for array in group)
+                for group in groups
+            ]
+            compiled.append(tf.function(function, input_signature=shapes, jit_compile=xla))
+        return compiled[0](*groups)
+
+    return run
 
 
 def _tensorflow_stepper(
@@ -113,32 +125,16 @@ def _tensorflow_stepper(
         optimizer.apply(tape.gradient(value, variables), variables)
         return value
 
-    compiled: list[Callable[..., Tensor]] = []
-
-    def run(inputs: Arrays, targets: Arrays) -> float:
-        if not compiled:
-            shapes = (_signature(inputs), _signature(targets))
-            compiled.append(tf.function(step, input_signature=shapes, jit_compile=xla or None))
-        return float(compiled[0](inputs, targets))
-
-    return Stepper(run, lambda: None, lambda: None)
+    compiled = _traced(step, xla or None)
+    return Stepper(lambda inputs, targets: float(compiled(inputs, targets)), lambda: None, lambda: None)
 
 
 def _tensorflow_forward(network: keras.Model, outputs: tuple[str, ...]) -> Callable[[Arrays], Arrays]:
-    import tensorflow as tf  # noqa: PLC0415
-
     def forward(inputs: Arrays) -> Arrays:
         found = network(list(inputs), training=False)
         return tuple(found[name] for name in outputs)
 
-    compiled: list[Callable[..., Arrays]] = []
-
-    def run(inputs: Arrays) -> Arrays:
-        if not compiled:
-            compiled.append(tf.function(forward, input_signature=(_signature(inputs),)))
-        return compiled[0](inputs)
-
-    return run
+    return _traced(forward)
 
 
 # ---- JAX: the variables travel through a pure function, and come home when asked -------------------------

@@ -1,4 +1,4 @@
-"""Keep a training run on disk, so that it can go on after a crash as if there had been none.
+"""Snapshots of training runs on disk, so that a run can go on after a crash as if there had been none.
 
 One file a trial, `trial-0.safetensors`, …: the arrays, the position as JSON bytes, and a SHA-256 over both,
 because one flipped bit in a weight would otherwise load unnoticed.
@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,20 @@ from sopan.errors import ModelFolderError
 from sopan.storage.atomic import replacing_file
 from sopan.storage.strict_json import parse_object
 from sopan.storage.tensors import read_tensors, write_tensors
-from sopan.training.recipe import Snapshot
 
 POSITION, DIGEST = "position.json", "sha256"
+
+
+class Snapshot(NamedTuple):
+    """All that a run needs in order to go on as if it had not stopped.
+
+    Args:
+        arrays: by name: the variables of network and optimiser, and the best weights so far.
+        position: where it was, and what it had found, as JSON values.
+    """
+
+    arrays: Mapping[str, npt.NDArray[Any]]
+    position: dict[str, Any]
 
 
 class CheckpointFile:

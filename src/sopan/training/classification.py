@@ -108,9 +108,12 @@ def train_classifier(
     steps = task.epochs * len(task.first)
     schedule = WarmUpDecay(recipe.learning_rate, steps, recipe.warm_up, recipe.decay)
     optimizer = adamw(schedule, recipe.weight_decay, recipe.rates)
-    at, stopped = train_network(network, task, optimizer, monitor=monitor)
+    at, stopped = train_network(task, optimizer, monitor=monitor)
     return TrainingReport(
-        epochs=tuple(at.evaluations),
+        epochs=tuple(
+            Epoch(each.loss, each.held_out.get("score"), each.held_out.get("log_loss"))
+            for each in at.evaluations
+        ),
         best_epoch=at.best,
         padding=padding_share(examples.texts.lengths, task.first),
         interrupted=isinstance(stopped, KeyboardInterrupt),
@@ -118,10 +121,10 @@ def train_classifier(
     )
 
 
-class Classification(Task[Epoch]):
+class Classification(Task):
     """Learning to tell classes apart; see `train_classifier` for the arguments."""
 
-    evaluation, unit = Epoch, "epoch"
+    unit, shown = "epoch", "score"
 
     def __init__(
         self,
@@ -132,8 +135,8 @@ class Classification(Task[Epoch]):
         seed: int,
         validation: Validation | None,
     ):
-        self.examples, self.recipe, self.buckets, self.seed = examples, recipe, buckets, seed
-        self.validation = validation
+        self.network, self.examples, self.validation = network, examples, validation
+        self.recipe, self.buckets, self.seed = recipe, buckets, seed
         self.first = self.plan(0)
         self.epochs = max(recipe.epochs, math.ceil(recipe.min_steps / len(self.first)))
         self.patience = recipe.patience * math.ceil(self.epochs / recipe.epochs)  # of epochs of few batches
@@ -146,7 +149,7 @@ class Classification(Task[Epoch]):
         sizes = {"words": self.recipe.batch_words, "most": self.recipe.batch_texts}
         return plan(self.examples.texts.lengths, self.buckets, **sizes, rng=rng)
 
-    def batches(self, at: Position[Epoch]) -> Iterator[TrainingBatch]:
+    def batches(self, at: Position) -> Iterator[TrainingBatch]:
         """Return the batches that are left of the epoch."""
         epoch, start = len(at.evaluations), at.since
         left = batches(self.examples.texts, self.plan(epoch)[start:])
@@ -161,32 +164,30 @@ class Classification(Task[Epoch]):
             batch = drop_words(batch, self.recipe.word_dropout, np.random.default_rng(seed))
         return TrainingBatch((batch.ids, batch.mask), (labels, weights), int(batch.mask.sum()))
 
-    def evaluate(self, at: Position[Epoch]) -> Epoch:
+    def evaluate(self) -> dict[str, float]:
         """Score the validation texts."""
         if self.validation is None:
-            return Epoch(at.loss, None, None)
+            return {}
         texts, score = self.validation
-        return Epoch(at.loss, *score(read_all(self._forward, texts, self.buckets, self._classes)))
+        found, log_loss = score(read_all(self._forward, texts, self.buckets, self._classes))
+        return {"score": found, "log_loss": log_loss}
 
-    def is_best(self, at: Position[Epoch]) -> bool:
+    def is_best(self, at: Position) -> bool:
         """Tell whether the last epoch has the best score, or there is none to go by."""
         if self.validation is None or at.best < 0:
             return True
-        return _rank(at.evaluations[-1]) > _rank(at.evaluations[at.best])
+        last, best = at.evaluations[-1].held_out, at.evaluations[at.best].held_out
+        return (last["score"], -last["log_loss"]) > (best["score"], -best["log_loss"])
 
-    def is_done(self, at: Position[Epoch]) -> bool:
+    def is_done(self, at: Position) -> bool:
         """Tell whether all epochs are over, or too many since the best."""
         done = len(at.evaluations)
         return done >= self.epochs or done - at.best > self.patience
 
-    def progress(self, at: Position[Epoch]) -> tuple[int, int, int]:
+    def progress(self, at: Position) -> tuple[int, int, int]:
         """Return which epoch this is, of how many, and how many batches are left at most."""
         done = len(at.evaluations)
         return min(done + 1, self.epochs), self.epochs, (self.epochs - done) * len(self.first) - at.since
-
-    def place(self, at: Position[Epoch]) -> str:
-        """Name the batch that comes next."""
-        return f"step {at.batch + 1} (epoch {len(at.evaluations) + 1}, batch {at.since + 1})"
 
     def identity(self) -> Iterator[bytes]:
         """Yield settings, texts, labels and weights."""
@@ -196,8 +197,3 @@ class Classification(Task[Epoch]):
             yield texts.encoded.offsets.tobytes()
         yield self.examples.labels.tobytes()
         yield self.examples.weights.tobytes()
-
-
-def _rank(epoch: Epoch) -> tuple[float, float]:
-    """Return what an epoch is compared by: its score, and the log-loss among equals."""
-    return epoch.score or 0.0, -(epoch.log_loss or 0.0)

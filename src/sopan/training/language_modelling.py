@@ -22,7 +22,7 @@ from sopan.text.wordpiece import CLS, MASK, SEP, SPECIALS, WordPiece
 from sopan.training.backend import Arrays, Tensor
 from sopan.training.loop import Position, Task, TrainingBatch, train_network
 from sopan.training.optimizer import make_optimizer
-from sopan.training.recipe import LanguageRecipe, Monitor
+from sopan.training.recipe import Evaluation, LanguageRecipe, Monitor
 from sopan.types import Int32Array
 
 Draw: TypeAlias = Callable[[int], tuple[Arrays, Arrays]]
@@ -191,33 +191,6 @@ def _mean_cross_entropy(logits: Tensor, truth: Tensor, weights: Tensor) -> Tenso
 # ---- The run -----------------------------------------------------------------------------------
 
 
-class Look(NamedTuple):
-    """What a look at held-out text found.
-
-    Args:
-        step: of the optimiser, so many were done.
-        pieces: read so far, in training.
-        seconds: spent so far, in training.
-        loss: mean of the training loss since the last look.
-        held_out: what was measured.
-    """
-
-    step: int
-    pieces: int
-    seconds: float
-    loss: float
-    held_out: dict[str, float]
-
-    @property
-    def score(self) -> float | None:
-        """The accuracy on held-out text, where there is some."""
-        return self.held_out.get("accuracy")
-
-    def scalars(self) -> dict[str, float]:
-        """Return what TensorBoard draws, by name."""
-        return self.held_out
-
-
 def train_language_model(
     network: keras.Model,
     draw: Draw,
@@ -225,11 +198,10 @@ def train_language_model(
     *,
     identity: str = "",
     judge: Judge | None = None,
-    on_look: Callable[[Look], None] = lambda look: None,
     monitor: Monitor | None = None,
     xla: bool = False,
     shared: bool = False,
-) -> list[Look]:
+) -> list[Evaluation]:
     """Train a language model, or go on with a run that was kept; afterwards the network holds its weights.
 
     Args:
@@ -237,44 +209,39 @@ def train_language_model(
         draw: gives the batches, one for each of `recipe.accumulate` parts of a step.
         recipe: how.
         identity: tells this run's data and settings from others', for its snapshots.
-        judge: measures on held-out text; None: a look has nothing but the training loss.
-        on_look: called with each look.
+        judge: measures on held-out text; None: there is nothing but the training loss.
         monitor: who watches, and where snapshots are kept. A snapshot there is gone on from.
         xla, shared: see `make_stepper`.
 
     Returns:
-        The looks, from the very beginning of the run.
+        The evaluations, from the very beginning of the run.
 
     Raises:
         DivergedError: the loss became infinite or NaN.
         ConfigError: the snapshot is of another run.
     """
-    task = LanguageModelling(draw, recipe, identity, judge, on_look)
+    task = LanguageModelling(network, draw, recipe, identity, judge)
     optimizer = make_optimizer(recipe)
-    at, _ = train_network(network, task, optimizer, monitor=monitor, xla=xla, shared=shared)
+    at, _ = train_network(task, optimizer, monitor=monitor, xla=xla, shared=shared)
     return at.evaluations
 
 
-class LanguageModelling(Task[Look]):
+class LanguageModelling(Task):
     """Learning to predict pieces; see `train_language_model` for the arguments."""
 
-    evaluation, unit = Look, "step"
+    unit, shown = "step", "accuracy"
     loss = staticmethod(language_loss)
 
     def __init__(
-        self,
-        draw: Draw,
-        recipe: LanguageRecipe,
-        data: str,
-        judge: Judge | None,
-        on_look: Callable[[Look], None],
+        self, network: keras.Model, draw: Draw, recipe: LanguageRecipe, data: str, judge: Judge | None
     ):
-        self.draw, self.recipe, self.data, self.judge, self.on_look = draw, recipe, data, judge, on_look
-        self.total = recipe.steps * recipe.accumulate
-        self.every = recipe.judge_every * recipe.accumulate
+        self.network, self.draw, self.recipe, self.data, self.judge = network, draw, recipe, data, judge
+        self.accumulate = recipe.accumulate
+        self.total, self.every = recipe.steps * recipe.accumulate, recipe.judge_every * recipe.accumulate
+        self.length = self.total, recipe.stable_until * recipe.accumulate
 
-    def batches(self, at: Position[Look]) -> Iterator[TrainingBatch]:
-        """Return the batches that are left until the next look."""
+    def batches(self, at: Position) -> Iterator[TrainingBatch]:
+        """Return the batches that are left until the next evaluation."""
         end = ((at.batch - at.since) // self.every + 1) * self.every
         return map(self._batch, range(at.batch, min(end, self.total)))
 
@@ -282,46 +249,19 @@ class LanguageModelling(Task[Look]):
         inputs, targets = self.draw(number)
         return TrainingBatch(inputs, targets, inputs[0].size)
 
-    def evaluate(self, at: Position[Look]) -> Look:
+    def evaluate(self) -> dict[str, float]:
         """Measure on held-out text."""
-        held_out = {} if self.judge is None else self.judge()
-        look = Look(self._steps(at), at.words, at.seconds, at.loss, held_out)
-        self.on_look(look)
-        return look
+        return {} if self.judge is None else self.judge()
 
-    def is_done(self, at: Position[Look]) -> bool:
-        """Tell whether all steps were made and the last look was taken."""
+    def is_done(self, at: Position) -> bool:
+        """Tell whether all steps were made and evaluated."""
         return at.batch >= self.total and not at.since
 
-    def progress(self, at: Position[Look]) -> tuple[int, int, int]:
+    def progress(self, at: Position) -> tuple[int, int, int]:
         """Return how many steps were made, of how many, and how many batches are left."""
-        return self._steps(at), self.recipe.steps, self.total - at.batch
-
-    def _steps(self, at: Position[Look]) -> int:
-        return at.batch // self.recipe.accumulate
-
-    def place(self, at: Position[Look]) -> str:
-        """Name the step that comes next."""
-        return f"step {self._steps(at) + 1}"
+        return at.batch // self.accumulate, self.recipe.steps, self.total - at.batch
 
     def identity(self) -> Iterator[bytes]:
         """Yield the recipe, but for the run's length, and what tells the data."""
         yield repr(replace(self.recipe, steps=0, decay=0.0)).encode()
         yield self.data.encode()
-
-    def notes(self) -> dict[str, int]:
-        """Return the run's length, which may change while the rate is stable."""
-        return {"steps": self.recipe.steps, "stable_until": self.recipe.stable_until}
-
-    def check_notes(self, notes: Mapping[str, int], at: Position[Look]) -> None:
-        """Hold that the length is as it was, or the rate still stable in both runs.
-
-        Raises:
-            ConfigError: it is neither.
-        """
-        stable = min(notes["stable_until"], self.recipe.stable_until) * self.recipe.accumulate
-        if notes != self.notes() and at.batch > stable:
-            raise ConfigError(
-                f"the rate has begun to fall, towards step {notes['steps']}",
-                next_step="only a run whose rate is still stable can be made longer or shorter",
-            )

@@ -13,10 +13,10 @@ import hashlib
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 import numpy as np
@@ -24,7 +24,8 @@ from keras import ops
 
 from sopan.errors import ConfigError
 from sopan.training.backend import Arrays, Loss, Stepper, make_stepper
-from sopan.training.recipe import DivergedError, Monitor, Progress, Snapshot
+from sopan.training.checkpoint import Snapshot
+from sopan.training.recipe import DivergedError, Evaluation, Monitor, TrainingProgress
 
 SNAPSHOT_SECONDS = 60.0
 """A snapshot is kept so often, and after every evaluation."""
@@ -32,23 +33,6 @@ PROGRESS_SECONDS = 0.5
 """Progress is reported at most so often."""
 SMOOTHING = 0.95
 """How much the reported loss leans on the past."""
-
-
-class Evaluation(Protocol):
-    """What an evaluation found: a NamedTuple of JSON values."""
-
-    def __iter__(self) -> Iterator[Any]:
-        """Return the values in the order in which the class takes them."""
-
-    @property
-    def score(self) -> float | None:
-        """The one number that is shown while training goes on."""
-
-    def scalars(self) -> Mapping[str, float]:
-        """Return what TensorBoard draws, by name."""
-
-
-EvaluationT = TypeVar("EvaluationT", bound=Evaluation)
 
 
 class TrainingBatch(NamedTuple):
@@ -66,7 +50,7 @@ class TrainingBatch(NamedTuple):
 
 
 @dataclass(slots=True)
-class Position(Generic[EvaluationT]):
+class Position:
     """Where a run is: changes as it goes, and is written into snapshots.
 
     Args:
@@ -85,72 +69,61 @@ class Position(Generic[EvaluationT]):
     words: int = 0
     seconds: float = 0.0
     best: int = -1
-    evaluations: list[EvaluationT] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
 
 
-class Task(ABC, Generic[EvaluationT]):
+class Task(ABC):
     """What a network learns: which batches, which loss, how it is judged, and when it is done."""
 
-    evaluation: ClassVar[type[Any]]
-    """The class of what `evaluate` returns."""
-    unit: ClassVar[str]
-    """What `progress` counts."""
+    network: keras.Model
     loss: Loss
-    """What is made small."""
+    accumulate: int = 1
+    """Batches of one step of the optimiser."""
+    length: tuple[int, int] = (0, 0)
+    """Batches of the run, and after how many the rate falls: until then a run that was kept can be longer."""
+    unit: ClassVar[str]
+    """What `progress` counts: `epoch` or `step`."""
+    shown: ClassVar[str]
+    """Which of the values of `evaluate` is reported with the progress."""
 
     @abstractmethod
-    def batches(self, at: Position[EvaluationT]) -> Iterator[TrainingBatch]:
+    def batches(self, at: Position) -> Iterator[TrainingBatch]:
         """Return the batches that are left until the next evaluation; a position decides them."""
 
     @abstractmethod
-    def evaluate(self, at: Position[EvaluationT]) -> EvaluationT:
-        """Judge the network."""
+    def evaluate(self) -> dict[str, float]:
+        """Measure the network on held-out text."""
 
     @abstractmethod
-    def is_done(self, at: Position[EvaluationT]) -> bool:
+    def is_done(self, at: Position) -> bool:
         """Tell whether nothing is left to learn, or nothing gained by it."""
 
     @abstractmethod
-    def progress(self, at: Position[EvaluationT]) -> tuple[int, int, int]:
+    def progress(self, at: Position) -> tuple[int, int, int]:
         """Return which unit this is, of how many, and how many batches are left at most."""
-
-    @abstractmethod
-    def place(self, at: Position[EvaluationT]) -> str:
-        """Name the batch that comes next, for an error."""
 
     @abstractmethod
     def identity(self) -> Iterable[bytes]:
         """Yield all that decides how a run goes, but for the network and the machine."""
 
-    def is_best(self, at: Position[EvaluationT]) -> bool:
+    def is_best(self, at: Position) -> bool:
         """Tell whether the last evaluation is the best, so that its weights count if none is better."""
         return False
 
-    def notes(self) -> dict[str, int]:
-        """Return what may differ between a run and its continuation, under `check_notes`."""
-        return {}
-
-    def check_notes(self, notes: Mapping[str, int], at: Position[EvaluationT]) -> None:
-        """Hold that a run with these notes can be continued from a position.
-
-        Raises:
-            ConfigError: it cannot.
-        """
-
 
 def train_network(
-    network: keras.Model,
-    task: Task[EvaluationT],
+    task: Task,
     optimizer: keras.optimizers.Optimizer,
     *,
     monitor: Monitor | None = None,
     xla: bool = False,
     shared: bool = False,
-) -> tuple[Position[EvaluationT], KeyboardInterrupt | DivergedError | None]:
-    """Train a network, or go on with a run that was kept.
+) -> tuple[Position, KeyboardInterrupt | DivergedError | None]:
+    """Train a task's network, or go on with a run that was kept.
+
+    Afterwards the network holds the weights of the best evaluation, or the last ones if none is the best.
 
     Args:
-        network: afterwards holds the weights of the best evaluation, or the last ones if none is the best.
         task: what is learnt.
         optimizer: with its schedule.
         monitor: who watches, and where snapshots are kept. A snapshot there is gone on from.
@@ -164,8 +137,8 @@ def train_network(
         ConfigError: the snapshot is of another run.
         KeyboardInterrupt: Ctrl-C.
     """
-    stepper = make_stepper(network, task.loss, optimizer, xla=xla, shared=shared)
-    run = _Run(network, task, optimizer, stepper, monitor or Monitor())
+    stepper = make_stepper(task.network, task.loss, optimizer, xla=xla, shared=shared)
+    run = _Run(task, optimizer, stepper, monitor or Monitor())
     stopped: KeyboardInterrupt | DivergedError | None = None
     try:
         with ThreadPoolExecutor(1) as ahead:  # the next batch is made while this one is learnt
@@ -181,27 +154,19 @@ def train_network(
             raise
         stopped = error
     if run.best_weights:
-        network.set_weights(run.best_weights)
+        task.network.set_weights(run.best_weights)
     return run.at, stopped
 
 
-class _Run(Generic[EvaluationT]):
+class _Run:
     """One run: where it is, its best weights, its snapshots."""
 
-    def __init__(
-        self,
-        network: keras.Model,
-        task: Task[EvaluationT],
-        optimizer: keras.optimizers.Optimizer,
-        stepper: Stepper,
-        monitor: Monitor,
-    ):
-        self.network, self.task, self.stepper = network, task, stepper
-        self.checkpoint = monitor.checkpoint
-        self.at: Position[EvaluationT] = Position()
+    def __init__(self, task: Task, optimizer: keras.optimizers.Optimizer, stepper: Stepper, monitor: Monitor):
+        self.task, self.stepper, self.checkpoint = task, stepper, monitor.checkpoint
+        self.at = Position()
         self.best_weights: list[np.ndarray] = []
-        self._variables = [*network.variables, *optimizer.variables]
-        self._identity = "" if self.checkpoint is None else _digest(network, task)
+        self._variables = [*task.network.variables, *optimizer.variables]
+        self._identity = "" if self.checkpoint is None else _digest(task)
         self._resume()
         self._watch = _Watch(task, self.at, monitor)
         self._written = time.monotonic()
@@ -211,8 +176,9 @@ class _Run(Generic[EvaluationT]):
         at, started = self.at, time.monotonic()
         loss = self.stepper.step(batch.inputs, batch.targets)
         if not math.isfinite(loss):
-            where = f"the loss was {loss} at {self.task.place(at)}"
-            raise DivergedError(where, next_step="lower the learning rate")
+            done, total, _ = self.task.progress(at)
+            place = f"batch {at.batch + 1} ({self.task.unit} {done} of {total})"
+            raise DivergedError(f"the loss was {loss} at {place}", next_step="lower the learning rate")
         at.batch, at.since, at.words = at.batch + 1, at.since + 1, at.words + batch.words
         at.loss += (loss - at.loss) / at.since
         at.seconds += time.monotonic() - started
@@ -224,10 +190,11 @@ class _Run(Generic[EvaluationT]):
         """Judge the network, and keep its weights if they are the best."""
         at = self.at
         self.stepper.settle()
-        at.evaluations.append(self.task.evaluate(at))
+        step, held_out = at.batch // self.task.accumulate, self.task.evaluate()
+        at.evaluations.append(Evaluation(step, at.words, at.seconds, at.loss, held_out))
         if self.task.is_best(at):
             at.best = len(at.evaluations) - 1
-            self.best_weights = [np.array(array) for array in self.network.get_weights()]
+            self.best_weights = [np.array(array) for array in self.task.network.get_weights()]
         at.since, at.loss = 0, 0.0
         self._write()
         self._watch.evaluation()
@@ -238,9 +205,8 @@ class _Run(Generic[EvaluationT]):
         self.stepper.settle()
         arrays = {f"now.{i}": np.array(ops.convert_to_numpy(v.value)) for i, v in enumerate(self._variables)}
         arrays |= {f"best.{i}": array for i, array in enumerate(self.best_weights)}
-        position = {**asdict(self.at), "evaluations": [list(found) for found in self.at.evaluations]}
-        notes = self.task.notes()
-        self.checkpoint.write(Snapshot(arrays, {"run": self._identity, "notes": notes, "at": position}))
+        described = {"run": self._identity, "length": self.task.length, "at": asdict(self.at)}
+        self.checkpoint.write(Snapshot(arrays, described))
         self._written = time.monotonic()
 
     def _resume(self) -> None:
@@ -253,29 +219,34 @@ class _Run(Generic[EvaluationT]):
                 next_step="run the command as it was, or name another folder",
             )
         found = snapshot.position["at"]
-        evaluations = [self.task.evaluation(*values) for values in found["evaluations"]]
+        evaluations = [Evaluation(*values) for values in found["evaluations"]]
         self.at = Position(**{**found, "evaluations": evaluations})
-        self.task.check_notes(snapshot.position["notes"], self.at)
+        length, stable = snapshot.position["length"]
+        if (length, stable) != self.task.length and self.at.batch > min(stable, self.task.length[1]):
+            raise ConfigError(
+                f"the rate has begun to fall, towards step {length // self.task.accumulate}",
+                next_step="only a run whose rate is still stable can be made longer or shorter",
+            )
         for i, variable in enumerate(self._variables):
             variable.assign(snapshot.arrays[f"now.{i}"])
         self.stepper.renew()
-        kept = len(self.network.weights) if self.at.best >= 0 else 0
+        kept = len(self.task.network.weights) if self.at.best >= 0 else 0
         self.best_weights = [snapshot.arrays[f"best.{i}"] for i in range(kept)]
 
 
-def _digest(network: keras.Model, task: Task[EvaluationT]) -> str:
+def _digest(task: Task) -> str:
     """Return a digest of a network's shapes, the versions at work, and what decides a task."""
-    shapes = [tuple(variable.shape) for variable in network.variables]
+    shapes = [tuple(variable.shape) for variable in task.network.variables]
     digest = hashlib.sha256(repr((keras.__version__, keras.backend.backend(), shapes)).encode())
     for part in task.identity():
         digest.update(part)
     return digest.hexdigest()
 
 
-class _Watch(Generic[EvaluationT]):
+class _Watch:
     """Reports how a run goes: to whoever watches, and to TensorBoard."""
 
-    def __init__(self, task: Task[EvaluationT], at: Position[EvaluationT], monitor: Monitor):
+    def __init__(self, task: Task, at: Position, monitor: Monitor):
         self._task, self._at, self._monitor = task, at, monitor
         self._loss = 0.0
         self._batch, self._words = at.batch, at.words
@@ -296,8 +267,9 @@ class _Watch(Generic[EvaluationT]):
 
     def evaluation(self) -> None:
         """Note the evaluation that was appended to the position."""
-        for name, value in self._at.evaluations[-1].scalars().items():
+        for name, value in self._at.evaluations[-1].held_out.items():
             self._log(f"validation/{name}", value)
+        self._monitor.on_evaluation(self._at.evaluations[-1])
         self._report()
         if self._writer is not None:
             self._writer.flush()
@@ -307,9 +279,9 @@ class _Watch(Generic[EvaluationT]):
         seconds = max(1e-9, now - self._since)
         speed, each = (at.words - self._words) / seconds, seconds / max(1, at.batch - self._batch)
         done, total, left = self._task.progress(at)
-        score = at.evaluations[-1].score if at.evaluations else None
+        score = at.evaluations[-1].held_out.get(self._task.shown) if at.evaluations else None
         self._monitor.on_progress(
-            Progress(done, total, self._loss, speed, left * each, score, self._task.unit)
+            TrainingProgress(done, total, self._loss, speed, left * each, score, self._task.unit)
         )
         self._reported = now
 

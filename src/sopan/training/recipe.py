@@ -1,16 +1,15 @@
-"""Training without Keras: the settings, who watches a run, what a snapshot holds, and what comes out."""
+"""What of training does not need Keras: its settings, who watches a run, and what comes out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
-
-import numpy.typing as npt
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from sopan.errors import SopanError
 from sopan.options.language import OptimizerName
+from sopan.training.checkpoint import CheckpointFile
 
 Decay: TypeAlias = Literal["cosine", "linear"]
 
@@ -91,7 +90,7 @@ class LanguageRecipe:
 # ---- While a run goes on -----------------------------------------------------------------------
 
 
-class Progress(NamedTuple):
+class TrainingProgress(NamedTuple):
     """How far training is.
 
     Args:
@@ -119,26 +118,22 @@ class Progress(NamedTuple):
         return f"{self.unit} {self.done} of {self.total}: {pace}{score}"
 
 
-class Snapshot(NamedTuple):
-    """All that a run needs in order to go on as if it had not stopped.
+class Evaluation(NamedTuple):
+    """What an evaluation found in the midst of training.
 
     Args:
-        arrays: by name: the variables of network and optimiser, and the best weights so far.
-        position: where it was, and what it had found, as JSON values.
+        step: of the optimiser, so many were made.
+        pieces: words or pieces of words read so far, in training.
+        seconds: spent so far, in training.
+        loss: mean of the training loss since the last evaluation.
+        held_out: what was measured on held-out text, by name; nothing where there is none.
     """
 
-    arrays: Mapping[str, npt.NDArray[Any]]
-    position: dict[str, Any]
-
-
-class Checkpoint(Protocol):
-    """Where snapshots are kept."""
-
-    def read(self) -> Snapshot | None:
-        """Return the last snapshot, or None."""
-
-    def write(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot in place of the last, so that a crash leaves one of the two."""
+    step: int
+    pieces: int
+    seconds: float
+    loss: float
+    held_out: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +142,15 @@ class Monitor:
 
     Args:
         on_progress: called about twice a second.
-        checkpoint: where to keep snapshots, and to go on from.
+        on_evaluation: called after each evaluation.
+        checkpoint: where snapshots are kept, and gone on from.
         logs: folder for TensorBoard's event files.
     """
 
-    on_progress: Callable[[Progress], None] = lambda progress: None
-    checkpoint: Checkpoint | None = None
+    on_progress: Callable[[TrainingProgress], None] = lambda progress: None
+    checkpoint: CheckpointFile | None = None
     logs: Path | None = None
+    on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None
 
 
 class DivergedError(SopanError):
@@ -169,12 +166,6 @@ class Epoch(NamedTuple):
     loss: float
     score: float | None
     log_loss: float | None
-
-    def scalars(self) -> dict[str, float]:
-        """Return what TensorBoard draws, by name."""
-        if self.score is None or self.log_loss is None:
-            return {}
-        return {"score": self.score, "log_loss": self.log_loss}
 
 
 @dataclass(frozen=True, slots=True)

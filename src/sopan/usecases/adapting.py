@@ -147,7 +147,7 @@ def compare_objectives(options: CompareObjectivesOptions) -> Objectives:
             place = Workplace(folder / objective)
             found = train_language_model(place, store, apart, wordpiece, config, settings, progress=progress)
             models[objective] = found.model
-            looks[objective] = [look_entry(look) for look in found.looks]
+            looks[objective] = [look_entry(each) for each in found.evaluations]
             if task is not None:
                 publish(found, folder / objective / "model", settings, documents.paths)
         progress("blanks", {"stage": "filling held-out blanks"})

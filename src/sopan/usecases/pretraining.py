@@ -25,8 +25,8 @@ from sopan.text.packing import LEAST, PieceStore, write_store
 from sopan.text.wordpiece import WordPiece
 from sopan.training.checkpoint import CheckpointFile
 from sopan.training.devices import check_rows, choose_xla, idle_gpus
-from sopan.training.language_modelling import Batches, Look, PretrainingTask
-from sopan.training.recipe import LanguageRecipe, Monitor
+from sopan.training.language_modelling import Batches, PretrainingTask
+from sopan.training.recipe import Evaluation, LanguageRecipe, Monitor
 from sopan.types import Json
 from sopan.usecases.inputs import CorpusReading, check_out
 
@@ -138,9 +138,9 @@ def chosen_settings(
     return Pretraining(task, recipe, start, options.precision, options.seed, options.xla)
 
 
-def look_entry(look: Look) -> LookEntry:
-    """Return a look as `training.json` holds it."""
-    return cast(LookEntry, look._asdict())
+def look_entry(evaluation: Evaluation) -> LookEntry:
+    """Return an evaluation as `training.json` holds it."""
+    return cast(LookEntry, evaluation._asdict())
 
 
 def publish(
@@ -151,7 +151,7 @@ def publish(
     account: TrainingAccount = {
         "corpus": names,
         "settings": asdict(settings),
-        "looks": [look_entry(look) for look in found.looks],
+        "looks": [look_entry(each) for each in found.evaluations],
     }
     card = describe_model(found.model, account)
     save_hugging_face(found.model, out, card=card, account=account)
@@ -210,9 +210,9 @@ def train_language_model(
         wordpiece,
         config,
         settings,
-        on_look=lambda look: progress("training", {"look": look_entry(look)}),
         monitor=Monitor(
             on_progress=lambda training: progress("training", {"stage": training.line()}),
+            on_evaluation=lambda found: progress("training", {"look": look_entry(found)}),
             checkpoint=place.checkpoint,
         ),
         begin=begin,
