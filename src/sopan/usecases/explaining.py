@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import TypedDict, cast
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from sopan.options.base import takes
 from sopan.options.classify import ExplainOptions
 from sopan.steps.base import Step
 from sopan.storage.atomic import write_atomic
-from sopan.types import Evidence
+from sopan.types import Evidence, FloatArray
 
 DECIMALS = 6
 """Of every number that is told."""
@@ -144,9 +144,9 @@ def explain(options: ExplainOptions) -> ExplainedText:
     return told
 
 
-def _numbers(values: Any) -> list[float | None]:
+def _numbers(values: FloatArray) -> list[float | None]:
     """Round numbers, and put None for what is not one."""
-    return [None if np.isnan(value) else round(value, DECIMALS) for value in np.asarray(values).tolist()]
+    return [None if np.isnan(value) else round(value, DECIMALS) for value in values.tolist()]
 
 
 def _words(found: Explanation) -> list[ExplainedWord]:

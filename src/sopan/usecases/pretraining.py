@@ -27,7 +27,6 @@ from sopan.training.checkpoint import CheckpointFile
 from sopan.training.devices import check_rows, choose_xla, idle_gpus
 from sopan.training.language_modelling import Batches, PretrainingTask
 from sopan.training.recipe import Evaluation, LanguageRecipe, Monitor
-from sopan.types import Json
 from sopan.usecases.inputs import CorpusReading, check_out
 
 
@@ -35,7 +34,7 @@ class TrainingAccount(TypedDict):
     """How a language model was trained, as `training.json` holds it."""
 
     corpus: list[str]
-    settings: dict[str, Json]
+    settings: dict[str, object]
     looks: list[LookEntry]
 
 
