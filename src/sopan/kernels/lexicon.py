@@ -13,7 +13,7 @@ from sopan.types import BoolArray, Bytes, Int32Array, Int64Array
 
 MIX = -7046029254386353131  # 2**64 / golden ratio, odd, as a signed number
 SHORT = 7
-"""Words of so many bytes or fewer are told apart by their key alone."""
+"""Words of so many bytes or fewer are distinguished by their key alone."""
 
 
 class Lexicon(NamedTuple):
@@ -56,8 +56,8 @@ def eight_bytes(data: Bytes, at: int, size: int) -> np.int64:
 
 
 @kernel
-def stir(mixed: np.int64, packed: np.int64) -> np.int64:
-    """Stir eight bytes in."""
+def mix_in(mixed: np.int64, packed: np.int64) -> np.int64:
+    """Mix eight more bytes into a hash."""
     mixed = (mixed ^ packed) * np.int64(MIX)
     return mixed ^ mixed >> 32
 
@@ -70,11 +70,11 @@ def key_of(data: Bytes, start: int, end: int) -> np.int64:
     """
     size = end - start
     first = eight_bytes(data, start, size)
-    mixed = stir(np.int64(size), first)
+    mixed = mix_in(np.int64(size), first)
     while end - start > 16:
         start += 8
-        mixed = stir(mixed, eight_bytes(data, start, 8))
-    mixed = stir(mixed, eight_bytes(data, max(end - 8, 0), 8)) | np.int64(-9223372036854775808)
+        mixed = mix_in(mixed, eight_bytes(data, start, 8))
+    mixed = mix_in(mixed, eight_bytes(data, max(end - 8, 0), 8)) | np.int64(-9223372036854775808)
     return np.int64(size) << 56 | first if size <= SHORT else mixed
 
 
@@ -123,7 +123,7 @@ def find_while_room(
     keys: Int64Array,
     done: int,
 ) -> int:
-    """Do what `find_words` tells of from word `done` on, up to a new word for which there is no room."""
+    """Do the work of `find_words` from word `done` on, up to a new word for which there is no room."""
     slots, pool, bounds, size = lexicon
     mask = len(slots) // 2 - 1
     for i in range(done, len(starts)):

@@ -35,7 +35,7 @@ IN_HEBREW_QUOTE, WAIT_LETTER, WAIT_NUMBER, WAIT_HEBREW = 6, 7, 8, 9
 
 
 def _transitions() -> npt.NDArray[np.uint8]:
-    """Return next_state[state, class]; 0 ends the word, which then starts anew with the same character.
+    """Return next_state[state, class]; 0 ends the word, and another starts with the same character.
 
     The rules are those of UAX #29 (WB5 to WB13b), read as an automaton. WB4 (Extend changes nothing) is in
     the loop below, and line ends, spaces, emoji and flags (WB3, WB15, WB16) are all BREAK: they are no words.
@@ -102,7 +102,7 @@ def segment_words(  # noqa: C901, PLR0912 - one pass over the bytes
     Args:
         data: UTF-8 bytes, already in normal form.
         classes: (0x110000,) from `sopan.text.tokenize.word_classes`.
-        starts, ends: room for the words, as told at the top of this file.
+        starts, ends: room for the words, see the top of this file.
     """
     count = 0
     state = BREAK
@@ -166,7 +166,7 @@ def segment_runs(
         data: UTF-8 bytes, already in normal form.
         classes: (0x110000,) of 0 and 1: `regex_word_classes` for scikit-learn's words.
         shortest: least number of code points of a run that counts, 1 or more.
-        starts, ends: room for the runs, as told at the top of this file.
+        starts, ends: room for the runs, see the top of this file.
     """
     count = length = 0
     start = at = low

@@ -1,6 +1,6 @@
 """CSV and TSV under strict rules: every row that breaks them is named by its line, none is lost unseen.
 
-The delimiter and the columns are told from a sample, before all is read. The parser is Python's own, in
+The delimiter and the columns are inferred from a sample, before all is read. The parser is Python's own, in
 strict mode. DuckDB's reads up to twice as fast, but on the files of `bench/csv_readers.py` it swallows an
 unclosed quote without a word when single-threaded, and otherwise invents rows where a quoted line break
 meets the edge of a buffer (DuckDB 2.0).
@@ -170,7 +170,7 @@ class DelimitedTable(RowTable):
         self.rejects.append(Reject(line, reason, printable(self._dialect.delimiter.join(fields))))
 
     def _refuse_broken(self, error: csv.Error, line: int, last_line: int) -> None:
-        """Refuse a row whose quotes are wrong, or the file if that row ate others."""
+        """Refuse a row whose quotes are wrong, or the file if that row may have swallowed others."""
         if "limit" in str(error):
             reason = f"a field over {MAX_LINE_BYTES >> 20} MB, or a quote that is not closed"
         elif "unexpected end" in str(error):

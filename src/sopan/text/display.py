@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 MOST_MARKS = 8
-"""Combining marks on one letter that are shown: living scripts need six (Tibetan), pranks use hundreds."""
+"""Combining marks on one letter that are shown; scripts in use need up to six (Tibetan)."""
 
 _JOINERS = "\u200c\u200d"
 _INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"

@@ -1,7 +1,7 @@
 """From a path to plain bytes: compression under caps, encodings, checksums, and no change while reading.
 
 Every table format sits on `plain_file`, so that a truncated archive, a decompression bomb or a
-file edited while it is read is met in one place, before a single row has been believed.
+file edited while it is read is refused in one place, before any row is used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_EXPANDED_BYTES = 64 << 30
 MAX_EXPANSION = 200
 """Nor to more than this many times its size; text compresses 3 to 20 times, a bomb 1,000 times."""
 FREE_EXPANSION_BYTES = 64 << 20
-"""Below this size the ratio is not judged: a small, very repetitive table does no harm."""
+"""Up to this size the ratio is not checked: small, very repetitive tables exist."""
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip"}
 _SUFFIXES = {".gz": "gzip", ".zst": "zstd", ".zip": "zip"}
@@ -142,7 +142,7 @@ def _only_member(archive: zipfile.ZipFile, source: Path) -> zipfile.ZipInfo:
 
 
 def _copy_capped(read: Callable[[int], bytes], out: BinaryIO, source: Path) -> None:
-    """Copy a decompressing stream, and stop where no honest table would reach."""
+    """Copy a decompressing stream up to the limits above."""
     limit = min(MAX_EXPANDED_BYTES, max(FREE_EXPANSION_BYTES, MAX_EXPANSION * source.stat().st_size))
     written = 0
     while chunk := read(CHUNK_BYTES):

@@ -79,11 +79,11 @@ def normalise_split(values: pa.LargeStringArray, column: str, name: str) -> npt.
     encoded = values.dictionary_encode()
     seen = encoded.dictionary.to_pylist()
     parts = [PART_NAMES.get(value.strip().lower(), "") for value in seen]
-    strange = sorted(repr(value) for value, part in zip(seen, parts, strict=True) if not part)
-    if strange or encoded.null_count:
-        strange += ["a missing value"] * bool(encoded.null_count)
+    unknown = sorted(repr(value) for value, part in zip(seen, parts, strict=True) if not part)
+    if unknown or encoded.null_count:
+        unknown += ["a missing value"] * bool(encoded.null_count)
         raise DataError(
-            f"the split column {column!r} holds {_listed(strange)}",
+            f"the split column {column!r} holds {_listed(unknown)}",
             where=name,
             next_step=f"its values must be among {', '.join(PART_NAMES)}; or rename the column to split anew",
         )
@@ -130,12 +130,12 @@ def _meaning(label: str) -> object:
 
 
 def _check_counts(counts: npt.NDArray[np.int64], classes: tuple[str, ...], name: str) -> None:
-    lonely = [repr(c) for c, count in zip(classes, counts, strict=True) if count == 1]
-    if lonely:
-        what = "the class" if len(lonely) == 1 else "classes with a single example each:"
-        has = " has a single example" if len(lonely) == 1 else ""
+    single = [repr(c) for c, count in zip(classes, counts, strict=True) if count == 1]
+    if single:
+        what = "the class" if len(single) == 1 else "classes with a single example each:"
+        has = " has a single example" if len(single) == 1 else ""
         raise DataError(
-            f"{what} {_listed(lonely)}{has}: it could be learned or tested, not both",
+            f"{what} {_listed(single)}{has}: it could be learned or tested, not both",
             where=name,
             next_step="give it more examples, merge it with another class, or leave it out",
         )

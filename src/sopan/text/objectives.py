@@ -1,7 +1,7 @@
-"""What a language model is asked of rows of pieces: hidden pieces, next pieces, and pairs of texts.
+"""Training objectives of language models over rows of pieces: hidden pieces, next pieces, and pairs of texts.
 
 Masked: J. Devlin et al., "BERT" (2019), section 3.1: of the chosen pieces 80% become `[MASK]`, 10% another
-piece and 10% stay. Drawn anew for every batch (Liu et al. 2019, "RoBERTa": dynamic masking).
+piece and 10% stay. Drawn for every batch (Liu et al. 2019, "RoBERTa": dynamic masking).
 Causal: every piece is predicted from those before it.
 Pairs: does the second text follow the first? Next sentence: "BERT", section 3.1. Sentence order: Z. Lan et
 al., "ALBERT" (2020), section 3.1, which is harder: both halves are of one text, and in half of the pairs they
@@ -22,11 +22,11 @@ HIDDEN, REPLACED = 0.8, 0.1
 
 
 class Blanks(NamedTuple):
-    """What a language model is asked.
+    """Pieces for a language model to predict.
 
     Args:
         ids: (B, T) int32, with blanks.
-        at: (P,) int32, the asked places in B · T.
+        at: (P,) int32, places in B · T to predict.
         truth: (P,) int32, the pieces that belong there.
         weights: (P,) float32, 0 for places that only keep the shape.
     """
@@ -54,7 +54,7 @@ def mask_pieces(
     Args:
         rows: B rows of T pieces.
         rng: draws which.
-        rate: share of all places that are asked.
+        rate: share of all places that are predicted.
         special: (V,) bool, pieces that are never hidden, nor put in another's place.
         continues: (V,) bool, pieces that go on with a word: whole words are hidden. None: single pieces.
         mask: id of `[MASK]`.
@@ -105,7 +105,7 @@ SHORTEST = 16
 
 
 class Pairs(NamedTuple):
-    """What is asked of S = B · T / 16 places; those that are no pair have weight 0.
+    """Pairs to classify, S = B · T / 16 of them; those that are no pair have weight 0.
 
     Args:
         firsts: (S,) int32, places of `[CLS]` in B · T.
@@ -119,15 +119,15 @@ class Pairs(NamedTuple):
 
 
 def make_pairs(rows: Rows, rng: np.random.Generator, *, sep: int, swap: bool) -> tuple[Rows, Pairs]:
-    """Split each sequence in two with a `[SEP]` between; spoil half of the pairs.
+    """Split each sequence in two with a `[SEP]` between; in half of the pairs the second does not follow.
 
     The sequence keeps its length: the `[SEP]` takes the place of one piece.
 
     Args:
         rows: of single sequences.
-        rng: draws the cuts, and which pairs are spoilt.
+        rng: draws the cuts, and in which pairs the second text does not follow.
         sep: id of `[SEP]`.
-        swap: spoil by swapping the halves; else by the second half of another sequence of the batch.
+        swap: there the halves are swapped; else the second is that of another sequence of the batch.
     """
     ids, segments = rows.ids.copy(), rows.segments.copy()
     height, length = ids.shape
@@ -138,13 +138,13 @@ def make_pairs(rows: Rows, rng: np.random.Generator, *, sep: int, swap: bool) ->
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             if end - start >= SHORTEST:
                 found.append((row, start, int(rng.integers(start + 5, end - 5)), end))
-    spoilt = rng.random(len(found)) < 0.5
+    negative = rng.random(len(found)) < 0.5
     tails = [rows.ids[row, cut + 1 : end - 1].copy() for row, _, cut, end in found]
     for number, (row, start, cut, end) in enumerate(found):
         first, second = rows.ids[row, start + 1 : cut], tails[number]
-        if spoilt[number] and swap:
+        if negative[number] and swap:
             first, second = second, first
-        elif spoilt[number]:
+        elif negative[number]:
             other = tails[(number + 1 + int(rng.integers(max(len(found) - 1, 1)))) % len(found)]
             second = np.resize(other, len(second)) if len(found) > 1 else second[::-1]
         middle = start + 1 + len(first)
@@ -153,5 +153,5 @@ def make_pairs(rows: Rows, rng: np.random.Generator, *, sep: int, swap: bool) ->
     room = height * length // SHORTEST
     firsts, truth, weights = np.zeros(room, np.int32), np.zeros(room, np.int32), np.zeros(room, np.float32)
     firsts[: len(found)] = [row * length + start for row, start, _, _ in found]
-    truth[: len(found)], weights[: len(found)] = spoilt, 1
+    truth[: len(found)], weights[: len(found)] = negative, 1
     return rows._replace(ids=ids, segments=segments), Pairs(firsts, truth, weights)

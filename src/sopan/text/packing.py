@@ -44,7 +44,7 @@ class PieceStore(NamedTuple):
         return PieceStore(self.ids, self.offsets[start : stop + 1])
 
     def digest(self) -> str:
-        """Return what tells these documents from any others."""
+        """Return the SHA-256 of the documents' offsets and ids."""
         found = hashlib.sha256(self.offsets.tobytes())
         first, last = int(self.offsets[0]), int(self.offsets[-1])
         for start in range(first, last, _AT_ONCE):
@@ -61,7 +61,7 @@ def write_store(
         folder: made if need be. `store.json` is written last: without it the rest does not count.
         texts: batches of documents, read once.
         wordpiece: cuts them.
-        about: tells this corpus and vocabulary from others, as JSON values.
+        about: identifies the corpus and the vocabulary, as JSON values.
     """
     if (found := open_store(folder, about)) is not None:
         return found
@@ -133,7 +133,7 @@ class Rows(NamedTuple):
 def cut_sequences(offsets: Int64Array, length: int, rng: np.random.Generator) -> Sequences:
     """Cut N documents into sequences of at most `length - 2` pieces.
 
-    Where the first cut falls is drawn anew for each document, so that epochs see different sequences.
+    Where the first cut falls is drawn for each document, so that epochs see different sequences.
 
     Args:
         offsets: (N + 1,) of the documents in the ids.
@@ -182,7 +182,7 @@ def pack_rows(lengths: Int64Array, length: int, rng: np.random.Generator) -> lis
 
 
 class _Longest:
-    """Finds the longest waiting sequence that fits; lists that ran empty are passed over for good."""
+    """Finds the longest waiting sequence that fits; lists that ran empty are skipped from then on."""
 
     def __init__(self, waiting: Listing[list[int]]):
         self._waiting = waiting

@@ -76,8 +76,8 @@ class ParquetTable(Table):
         row = 0
         try:
             for groups in self._row_groups(batch_rows):
-                asked = {"row_groups": groups, "columns": list(columns), "use_threads": False}
-                for batch in self._file.iter_batches(batch_rows, **asked):
+                options = {"row_groups": groups, "columns": list(columns), "use_threads": False}
+                for batch in self._file.iter_batches(batch_rows, **options):
                     yield self._as_text(batch.select(list(columns)), row)
                     row += batch.num_rows
         except (pa.ArrowException, OSError) as error:

@@ -72,7 +72,7 @@ def read_corpus(data: str | Path, options: ReadOptions = ReadOptions()) -> Corpu
 def read_texts(data: str | Path, options: TextOptions = TextOptions()) -> tuple[pa.LargeStringArray, Source]:
     """Read N texts without labels into memory; a `.txt` file holds one text a line.
 
-    Args and errors: as `read_corpus`. What was lost or cut is told in the source's notes.
+    Args and errors: as `read_corpus`. The source's notes say what was refused or cut.
     """
     stream = stream_texts(data, options)
     batches = [batch.column("text") for batch in stream]

@@ -15,7 +15,7 @@ Two rules. Both first bring the text into its normal form (`sopan.text.unicode.n
 
 What each code point is to the rules stands in tables over all of Unicode, one byte a code point.
 `word_break.txt` holds the Word_Break property of Unicode 17 (UAX #29, table 3), as ranges. It ships with
-sopan instead of being asked of the running Python, so that a saved model cuts words the same everywhere.
+sopan instead of being taken from the running Python, so that a saved model cuts words the same everywhere.
 """
 
 from __future__ import annotations

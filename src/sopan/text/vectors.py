@@ -97,7 +97,7 @@ class WordVectors:
 
 
 def load_word_vectors(path: str | Path) -> WordVectors:
-    """Read a file of word vectors, plain or `.gz`, `.zst`, `.zip`; its format is told from its start.
+    """Read a file of word vectors, plain or `.gz`, `.zst`, `.zip`; its format is inferred from its start.
 
     A word that comes twice keeps its first vector, as published files do hold a few such.
 
@@ -161,8 +161,8 @@ def _text_row(line: bytes, width: int | None, where: str) -> tuple[str, Float32A
         raise DataError("this is not valid UTF-8", where=where) from error
     width = len(fields) - 1 if width is None else width
     if width < 1 or len(fields) <= width:
-        asked = "a word and its numbers" if width < 1 else f"a word and {width} numbers"
-        raise DataError(f"{asked} are needed here, not {printable(' '.join(fields))!r}", where=where)
+        needed = "a word and its numbers" if width < 1 else f"a word and {width} numbers"
+        raise DataError(f"{needed} are needed here, not {printable(' '.join(fields))!r}", where=where)
     try:
         numbers = np.fromiter(map(float, fields[-width:]), np.float32, width)
     except ValueError as error:
