@@ -146,8 +146,8 @@ def end_to_end(parts: list[list[dict]]) -> list[dict]:
 
 def tell(part: str, message: dict) -> None:
     """Log every look at held-out text."""
-    if "look" in message:
-        print(json.dumps(message["look"]), file=sys.stderr, flush=True)
+    if "evaluation" in message:
+        print(json.dumps(message["evaluation"]), file=sys.stderr, flush=True)
 
 
 def run_phases(everything: Path, reviews: Path, work: Path, precision: str, scale: float) -> list[Json]:

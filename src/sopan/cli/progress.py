@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from sopan.options.base import LookEntry, Message, ProgressCallback
+from sopan.options.base import EvaluationEntry, Message, ProgressCallback
 
 
 @contextmanager
 def show_progress() -> Iterator[ProgressCallback]:
-    """Show a line for each part of the work (how far, best so far, time taken), and one for each look."""
+    """Show a line for each part of the work (how far, best so far, time taken) and for each evaluation."""
     columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.fields[part]:<10}"), TimeElapsedColumn())
     console = Console(stderr=True, highlight=False)
     bars = Progress(*columns, TextColumn("{task.description}"), console=console)
@@ -21,8 +21,8 @@ def show_progress() -> Iterator[ProgressCallback]:
     scores: dict[str, list[float]] = {}
 
     def tell(part: str, message: Message) -> None:
-        if "look" in message:
-            console.print(look_line(message["look"]))
+        if "evaluation" in message:
+            console.print(evaluation_line(message["evaluation"]))
             return
         if part not in tasks:
             for earlier in tasks.values():
@@ -43,10 +43,10 @@ def show_progress() -> Iterator[ProgressCallback]:
             bars.update(task, total=1, completed=1)
 
 
-def look_line(look: LookEntry) -> str:
-    """Say one look at held-out text in a line."""
-    held_out = look["held_out"]
-    line = f"step {look['step']:,}: {look['pieces']:,} pieces, loss {look['loss']:.3f}"
+def evaluation_line(found: EvaluationEntry) -> str:
+    """Say what an evaluation on held-out text found, in a line."""
+    held_out = found["held_out"]
+    line = f"step {found['step']:,}: {found['pieces']:,} pieces, loss {found['loss']:.3f}"
     if held_out:
         line += f"; held out {held_out['loss']:.3f}, accuracy {held_out['accuracy']:.3f}"
     return line

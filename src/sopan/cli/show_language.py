@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from sopan.cli.progress import look_line
+from sopan.cli.progress import evaluation_line
 from sopan.cli.show import out
 from sopan.text.display import escape_for_display
 
@@ -35,7 +35,7 @@ SURPRISE = ((15.0, "bold white on red"), (10.0, "bold red"), (6.0, "yellow"))
 def pretraining(account: TrainingAccount, options: PretrainOptions) -> None:
     """Print what a finished training came to."""
     if account["looks"]:
-        print(look_line(account["looks"][-1]))
+        print(evaluation_line(account["looks"][-1]))
     print(f"model in {options.out}")
 
 

@@ -171,8 +171,8 @@ def _plain(value: object) -> object:
 # ---- progress ------------------------------------------------------------------------------------
 
 
-class LookEntry(TypedDict):
-    """One look at held-out text while a language model is trained, as `training.json` holds it."""
+class EvaluationEntry(TypedDict):
+    """An evaluation of a language model in training, as `training.json` holds it."""
 
     step: int
     pieces: int
@@ -182,12 +182,12 @@ class LookEntry(TypedDict):
 
 
 class Message(TypedDict, total=False):
-    """What is said of a part of the work: a stage, a trial of so many settings and its score, or a look."""
+    """What is said of a part of the work: a stage, one of so many trials and its score, or an evaluation."""
 
     stage: str
     trial: float
     offered: int
-    look: LookEntry
+    evaluation: EvaluationEntry
 
 
 ProgressCallback = Callable[[str, Message], None]

@@ -18,7 +18,7 @@ from sopan.fit.intervals import paired_difference
 from sopan.fit.tune import Budget, tune
 from sopan.lm.adapt import grow, new_words
 from sopan.lm.evaluate import Blank, compare_filled, fill_blanks, make_blanks, sentences
-from sopan.options.base import LookEntry, takes
+from sopan.options.base import EvaluationEntry, takes
 from sopan.options.language import AdaptOptions, CompareObjectivesOptions, LabelledOptions, LearnOptions
 from sopan.steps.language_model import LanguageModel
 from sopan.steps.presets import from_preset
@@ -31,8 +31,8 @@ from sopan.usecases.pretraining import (
     TrainingAccount,
     Workplace,
     chosen_settings,
+    evaluation_entry,
     find_vocabulary,
-    look_entry,
     new_encoder,
     publish,
     train_language_model,
@@ -67,7 +67,7 @@ class Adapted(TypedDict):
 class Objectives(TypedDict):
     """How a masked and a causal model compare; `downstream` is there where there are labelled texts."""
 
-    looks: dict[str, list[LookEntry]]
+    looks: dict[str, list[EvaluationEntry]]
     blanks: dict[str, Json]
     downstream: NotRequired[Downstream]
 
@@ -133,7 +133,7 @@ def compare_objectives(options: CompareObjectivesOptions) -> Objectives:
     with _kept(options.work) as folder:
         wordpiece = find_vocabulary(documents, options, folder)
         models: dict[str, LanguageModel] = {}
-        looks: dict[str, list[LookEntry]] = {}
+        looks: dict[str, list[EvaluationEntry]] = {}
         store, apart = Workplace(folder).stores(documents, wordpiece, progress)
         blanks = _held_out_blanks(documents, wordpiece, options.seed)
         if not blanks:
@@ -147,7 +147,7 @@ def compare_objectives(options: CompareObjectivesOptions) -> Objectives:
             place = Workplace(folder / objective)
             found = train_language_model(place, store, apart, wordpiece, config, settings, progress=progress)
             models[objective] = found.model
-            looks[objective] = [look_entry(each) for each in found.evaluations]
+            looks[objective] = [evaluation_entry(each) for each in found.evaluations]
             if task is not None:
                 publish(found, folder / objective / "model", settings, documents.paths)
         progress("blanks", {"stage": "filling held-out blanks"})

@@ -16,7 +16,7 @@ from sopan.lm.card import describe_model
 from sopan.lm.hugging_face import FILES, save_hugging_face
 from sopan.lm.pretrain import Pretrained, Pretraining
 from sopan.lm.pretrain import pretrain as run_pretraining
-from sopan.options.base import LookEntry, ProgressCallback, takes
+from sopan.options.base import EvaluationEntry, ProgressCallback, takes
 from sopan.options.language import InitialVectors, LearnOptions, NewModelOptions, PairTask, PretrainOptions
 from sopan.steps.encoder_config import EncoderConfig, bert_config
 from sopan.steps.language_model import LanguageModel
@@ -35,7 +35,7 @@ class TrainingAccount(TypedDict):
 
     corpus: list[str]
     settings: dict[str, object]
-    looks: list[LookEntry]
+    looks: list[EvaluationEntry]
 
 
 @takes(PretrainOptions)
@@ -137,9 +137,9 @@ def chosen_settings(
     return Pretraining(task, recipe, start, options.precision, options.seed, options.xla)
 
 
-def look_entry(evaluation: Evaluation) -> LookEntry:
+def evaluation_entry(evaluation: Evaluation) -> EvaluationEntry:
     """Return an evaluation as `training.json` holds it."""
-    return cast(LookEntry, evaluation._asdict())
+    return cast(EvaluationEntry, evaluation._asdict())
 
 
 def publish(
@@ -150,7 +150,7 @@ def publish(
     account: TrainingAccount = {
         "corpus": names,
         "settings": asdict(settings),
-        "looks": [look_entry(each) for each in found.evaluations],
+        "looks": [evaluation_entry(each) for each in found.evaluations],
     }
     card = describe_model(found.model, account)
     save_hugging_face(found.model, out, card=card, account=account)
@@ -211,7 +211,7 @@ def train_language_model(
         settings,
         monitor=Monitor(
             on_progress=lambda training: progress("training", {"stage": training.line()}),
-            on_evaluation=lambda found: progress("training", {"look": look_entry(found)}),
+            on_evaluation=lambda found: progress("training", {"evaluation": evaluation_entry(found)}),
             checkpoint=place.checkpoint,
         ),
         begin=begin,
