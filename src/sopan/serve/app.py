@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import mimetypes
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -36,12 +33,6 @@ from sopan.serve.tables import tables
 from sopan.serve.word_maps import WordMaps
 
 STATIC = Path(__file__).with_name("static")
-MEDIA_TYPES = {
-    ".js": "text/javascript",
-    ".mjs": "text/javascript",
-    ".json": "application/json",
-    ".svg": "image/svg+xml",
-}
 GRACE = 2
 """Seconds that connections have to close after all was answered."""
 DESCRIPTION = """One sentence climbs every step of text representation: see docs/adr/0010-serving.md.
@@ -49,15 +40,20 @@ DESCRIPTION = """One sentence climbs every step of text representation: see docs
 Errors are `{"error", "error_type"}`; 429 and 503 also say when to come back."""
 
 
-@dataclass(frozen=True)
 class Services:
-    """What runs behind the application."""
+    """What runs behind the application; needs an event loop.
 
-    supervisor: Supervisor
-    client: ModelClient
-    room: Room
-    metrics: Metrics
-    maps: WordMaps
+    Args:
+        start: starts a child.
+        first: one that was started before.
+    """
+
+    def __init__(self, start: Callable[[], StartedChild], first: StartedChild) -> None:
+        self.metrics, self.room = Metrics(), Room()
+        self.supervisor = Supervisor(start, first)
+        self.client = ModelClient(self.supervisor, Dispatcher(self.supervisor, self.metrics.observe_batch))
+        self.maps = WordMaps(self.client)
+        self.metrics.watch(self.client)
 
     async def drain(self) -> None:
         """Take no new questions, and let those that wait be answered."""
@@ -74,20 +70,6 @@ class Services:
         await self.supervisor.close()
 
 
-def make_services(start: Callable[[], StartedChild], first: StartedChild) -> Services:
-    """Make what runs behind the application; needs an event loop.
-
-    Args:
-        start: starts a child.
-        first: one that was started before.
-    """
-    metrics = Metrics()
-    supervisor = Supervisor(start, first)
-    client = ModelClient(supervisor, Dispatcher(supervisor, metrics.observe_batch))
-    metrics.watch(client)
-    return Services(supervisor, client, Room(), metrics, WordMaps(client))
-
-
 def make_app(services: Services, hosts: frozenset[str], token: str) -> ASGIApp:
     """Put the application together.
 
@@ -102,7 +84,6 @@ def make_app(services: Services, hosts: frozenset[str], token: str) -> ASGIApp:
         description=DESCRIPTION,
         docs_url=None,  # their pages fetch scripts from elsewhere
         redoc_url=None,
-        lifespan=_closing(services),
     )
     install(app)
     for router in (
@@ -158,20 +139,11 @@ class DrainingServer(uvicorn.Server):
             self._draining = asyncio.ensure_future(drain())
 
 
-def _closing(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def closing(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        await services.close()
-
-    return closing
-
-
-def static_routes(app: FastAPI, folder: Path = STATIC) -> None:
+def static_routes(app: FastAPI) -> None:
     """Give every file a route of its own; no path that a client writes is ever looked up on the disk."""
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(STATIC.rglob("*")):
         if path.is_file() and not path.name.startswith("."):
-            name = path.relative_to(folder).as_posix()
+            name = path.relative_to(STATIC).as_posix()
             handler = _sender(path)
             app.add_route(f"/{name}", handler, methods=["GET"], include_in_schema=False)
             if name == "index.html":
@@ -179,7 +151,7 @@ def static_routes(app: FastAPI, folder: Path = STATIC) -> None:
 
 
 def _sender(path: Path) -> Callable[[Request], Awaitable[Response]]:
-    kind = MEDIA_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    kind = "text/javascript" if path.suffix == ".js" else None  # others are known by their names
 
     async def send(_: Request) -> Response:
         return FileResponse(path, media_type=kind, headers={"Cache-Control": "no-cache"})

@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NotRequired, get_args
+from typing import Annotated, Literal, NotRequired, get_args
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import ConfigDict, Field, StrictInt, StrictStr
+from pydantic import Field, JsonValue, StrictInt, StrictStr
 from typing_extensions import TypedDict
 
 from sopan import __version__
@@ -23,7 +23,7 @@ from sopan.serve.dispatch import Cost, padded
 from sopan.serve.limits import MOST_TEXTS, StrictRoute
 from sopan.serve.model_client import ModelClient
 from sopan.serve.refusals import Failure, Refusal, documented
-from sopan.serve.schemas import RequestBody, Text
+from sopan.serve.schemas import RequestBody, Text, examples
 from sopan.usecases.served import Question, StepAbout
 from sopan.usecases.served.answers import PredictAnswer, StepPrediction
 
@@ -62,7 +62,7 @@ async def predict_texts(
 
 OutputName = Literal["label", "probabilities", "truncated", "no_known_words"]
 OUTPUTS: tuple[OutputName, ...] = get_args(OutputName)
-Parameters = Annotated[dict[str, Any] | None, Field(max_length=16)]
+Parameters = Annotated[dict[str, JsonValue] | None, Field(max_length=16)]
 
 
 class Tensor(RequestBody):
@@ -84,20 +84,16 @@ class WantedOutput(RequestBody):
     parameters: Parameters = None
 
 
-class InferRequest(RequestBody):
+INPUT: JsonValue = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a warm film"]}
+
+
+class InferRequest(RequestBody, json_schema_extra=examples({"inputs": [INPUT]})):
     """One tensor `text`, and which outputs to give."""
 
     id: Annotated[StrictStr | None, Field(max_length=200)] = None
     inputs: Annotated[list[Tensor], Field(min_length=1, max_length=1)]
     outputs: Annotated[list[WantedOutput] | None, Field(max_length=len(OUTPUTS))] = None
     parameters: Parameters = None
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a warm film"]}]}
-            ]
-        }
-    )
 
 
 class OutputTensor(TypedDict):
@@ -246,12 +242,11 @@ class NamedText(RequestBody):
     text: Text
 
 
-class TfPredictRequest(RequestBody):
+class TfPredictRequest(RequestBody, json_schema_extra=examples({"instances": ["a warm film", "dull"]})):
     """Texts, in the row format."""
 
     signature_name: Annotated[StrictStr | None, Field(max_length=100)] = None
     instances: Annotated[list[Text | NamedText], Field(min_length=1, max_length=MOST_TEXTS)]
-    model_config = ConfigDict(json_schema_extra={"examples": [{"instances": ["a warm film", "dull"]}]})
 
 
 class Scores(TypedDict):

@@ -13,13 +13,13 @@ from typing import Annotated, NotRequired
 
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictInt, StrictStr
 from typing_extensions import TypedDict
 
 from sopan.serve.limits import StrictRoute
 from sopan.serve.model_client import ModelClient
 from sopan.serve.refusals import Refusal, busy, documented, refusals
-from sopan.serve.schemas import Name, RequestBody, Text
+from sopan.serve.schemas import Name, RequestBody, Text, examples
 from sopan.serve.security import check_token
 
 COOKIE = "sopan_client"
@@ -47,7 +47,9 @@ class PollRequest(RequestBody):
     open: StrictBool = True
 
 
-class ShowRequest(RequestBody):
+class ShowRequest(
+    RequestBody, json_schema_extra=examples({"presenting": True, "text": "a warm film", "slide": 2})
+):
     """What the presenter shows; only what is named changes."""
 
     presenting: StrictBool | None = None
@@ -55,16 +57,12 @@ class ShowRequest(RequestBody):
     step: Name | None = None
     slide: Annotated[StrictInt, Field(ge=0, le=10_000)] | None = None
     poll: PollRequest | None = None
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"presenting": True, "text": "a warm film", "slide": 2}]}
-    )
 
 
-class VoteRequest(RequestBody):
+class VoteRequest(RequestBody, json_schema_extra=examples({"choice": "positive"})):
     """One client's choice."""
 
     choice: Option
-    model_config = ConfigDict(json_schema_extra={"examples": [{"choice": "positive"}]})
 
 
 class Poll(TypedDict):

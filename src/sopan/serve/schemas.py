@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 
 from sopan.serve.limits import MOST_CHARACTERS, MOST_TEXTS
 from sopan.usecases.served import About, Question
@@ -23,6 +32,13 @@ Steps = Annotated[
 Top = Annotated[StrictInt, Field(ge=1, le=50)]
 LONGEST_SCORED = 2000
 """Characters that are scored at once: a language model reads a text once for each of its pieces."""
+
+TEXT: JsonValue = {"text": "a warm and funny film"}
+
+
+def examples(*values: JsonValue) -> dict[str, JsonValue]:
+    """Return what shows these values as examples in the OpenAPI document."""
+    return {"examples": [*values]}
 
 
 class RequestBody(BaseModel):
@@ -57,75 +73,60 @@ class TextOrTexts(RequestBody):
         return Question(op, {"texts": self.all, **self.model_dump(exclude={"text", "texts"})})
 
 
-class PredictRequest(TextOrTexts):
+class PredictRequest(
+    TextOrTexts, json_schema_extra=examples(TEXT, {"texts": ["a warm film", "dull"], "steps": ["bow"]})
+):
     """Texts to classify."""
 
     steps: Steps = None
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"text": "a warm and funny film"},
-                {"texts": ["a warm film", "dull"], "steps": ["bow"]},
-            ]
-        }
-    )
 
 
-class EmbedRequest(PredictRequest):
+class EmbedRequest(PredictRequest, json_schema_extra=examples(TEXT)):
     """Texts to turn into vectors."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "a warm and funny film"}]})
 
-
-class ExplainRequest(RequestBody):
+class ExplainRequest(RequestBody, json_schema_extra=examples(TEXT)):
     """A text to explain."""
 
     text: Text
     steps: Steps = None
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "a warm and funny film"}]})
 
 
-class TokensRequest(ExplainRequest):
+class TokensRequest(ExplainRequest, json_schema_extra=examples({"text": "a warm film", "attention": True})):
     """A text to look into."""
 
     attention: StrictBool = False
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "a warm film", "attention": True}]})
 
 
-class NeighborsRequest(RequestBody):
+class NeighborsRequest(RequestBody, json_schema_extra=examples({"word": "warm", "top": 5})):
     """A word."""
 
     word: Word
     top: Top = 10
     steps: Steps = None
-    model_config = ConfigDict(json_schema_extra={"examples": [{"word": "warm", "top": 5}]})
 
 
-class GuessRequest(RequestBody):
+class GuessRequest(
+    RequestBody, json_schema_extra=examples({"context": ["a", "warm", "funny"], "word": "film", "top": 5})
+):
     """The words around a gap, and maybe the word that stood in it, whose rank is then given."""
 
     context: Annotated[list[Word], Field(min_length=1, max_length=80)]
     word: Word | None = None
     top: Top = 10
     steps: Steps = None
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"context": ["a", "warm", "funny"], "word": "film", "top": 5}]}
-    )
 
 
-class FillRequest(RequestBody):
+class FillRequest(RequestBody, json_schema_extra=examples({"text": "the movie was [MASK] ."})):
     """A text with blanks."""
 
     text: Text
     top: Top = 5
     left_only: StrictBool = False
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "the movie was [MASK] ."}]})
 
 
-class ScoreRequest(TextOrTexts):
+class ScoreRequest(TextOrTexts, json_schema_extra=examples({"text": "the movie was good ."})):
     """Texts to score."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "the movie was good ."}]})
 
     @model_validator(mode="after")
     def _short(self) -> Self:

@@ -117,9 +117,9 @@ async def _serve(
     options: ServeOptions, listening: socket.socket, start: Callable[[], StartedChild], first: StartedChild
 ) -> None:
     with needs_extra("serve", "sopan serve"):
-        from sopan.serve.app import DrainingServer, make_app, make_services  # noqa: PLC0415
+        from sopan.serve.app import DrainingServer, Services, make_app  # noqa: PLC0415
 
-    services = make_services(start, first)
+    services = Services(start, first)
     port = listening.getsockname()[1]
     token = options.token or secrets.token_urlsafe(16)
     app = make_app(services, allowed_hosts(options.host, port, options.allow_host), token)
@@ -136,11 +136,11 @@ async def _serve(
     either: set[asyncio.Future[None] | asyncio.Future[SopanError]] = {running, failed}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     ready.cancel()
-    if failed.done():
-        server.should_exit = True
-        await running
-        raise failed.result()
+    server.should_exit = True
     await running
+    await services.close()
+    if failed.done():
+        raise failed.result()
 
 
 async def _report_ready(services: Services) -> None:
