@@ -105,8 +105,8 @@ def _random(shape: str) -> Any:
     """Make a BERT of random weights; only its head learns, by logistic regression over what blocks say."""
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
+    from sopan.runtime.encoder_config import bert_config  # noqa: PLC0415
     from sopan.steps.bert import Bert  # noqa: PLC0415
-    from sopan.steps.encoder_config import bert_config  # noqa: PLC0415
     from sopan.steps.presets import preset_bert  # noqa: PLC0415
     from sopan.text.wordpiece import WordPiece  # noqa: PLC0415
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from sopan.steps.encoder_config import bert_config
+from sopan.runtime.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.text.objectives import mask_pieces, next_pieces
 from sopan.text.packing import Sequences, fill_rows

@@ -16,7 +16,7 @@ TINY = """
 import json, os, sys
 import keras, numpy as np
 from small_language import PIECES, sentences
-from sopan.steps.encoder_config import bert_config
+from sopan.runtime.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.text.packing import PieceStore
 from sopan.text.wordpiece import WordPiece

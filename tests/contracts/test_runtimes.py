@@ -19,7 +19,8 @@ from quick_steps import EIGHT, SOIL_OR_SEA, brief, eagerly
 
 from sopan.errors import ConfigError
 from sopan.runtime import program as runtimes
-from sopan.runtime.network import EncoderBody, Network, describe, place_table
+from sopan.runtime.encoder_config import EncoderConfig
+from sopan.runtime.network import EncoderBody, Network, network_of, place_table
 from sopan.runtime.program import (
     RUNTIMES,
     choose_runtime,
@@ -68,7 +69,7 @@ def runtime(request):
 
 
 def compiled(estimator, *outputs, **how):
-    network = describe(estimator.name, estimator.get_params(), estimator.state())
+    network = network_of(estimator.name, estimator.get_params(), estimator.state())
     return compile_network(network, outputs or ("logits",), **how)
 
 
@@ -181,7 +182,7 @@ def test_a_rectangle_is_hardly_longer_than_its_text(length):
 
 @pytest.mark.parametrize("places", [1, 10, 65, 129, 258, 500, 512])
 def test_places_are_known_as_far_as_padding_reaches(places):
-    body = EncoderBody(1, 1, "pre", "sinusoidal", 1e-6, False, "cls", places)
+    body = EncoderBody(EncoderConfig(width=4, heads=1), "cls", places)
     assert len(place_table(Network({}, body), 4)) > open_length(places)
 
 

@@ -15,8 +15,8 @@ from conftest import missing, need
 from safetensors.numpy import load_file
 
 from sopan.lm.hugging_face import save_hugging_face
+from sopan.runtime.encoder_config import bert_config
 from sopan.steps.bert_folder import read_bert_folder
-from sopan.steps.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import SPECIALS, WordPiece

@@ -14,8 +14,8 @@ from encoders import build_bert, build_encoder, from_hugging_face, to_hugging_fa
 from reference.attention_numpy import block_slowly, gelu, sinusoids
 from reference.gradients import NEAR, double_precision, gradients, slopes
 
+from sopan.runtime.encoder_config import EncoderConfig, bert_config
 from sopan.steps.encoder import EncoderBlock, FeedForward, LearnedPositions, SinusoidalPositions
-from sopan.steps.encoder_config import EncoderConfig, bert_config
 
 SMALL = EncoderConfig(width=6, depth=2, heads=2, inner=10, dropout=0.3, attention_dropout=0.3, epsilon=1e-5)
 

@@ -12,7 +12,7 @@ import pytest
 from conftest import missing
 
 from sopan.errors import ModelFolderError
-from sopan.steps.encoder_config import bert_config
+from sopan.runtime.encoder_config import bert_config
 from sopan.steps.presets import from_preset
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import SPECIALS

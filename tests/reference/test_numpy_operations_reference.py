@@ -12,7 +12,6 @@ from quick_steps import EIGHT, ON_KERAS, SOIL_OR_SEA, brief, eagerly
 from sopan.fit.artifact import save_model
 from sopan.lm.ask import fill_rectangle
 from sopan.runtime.language import RuntimeLanguageModel
-from sopan.runtime.network import EncoderBody
 from sopan.usecases.served.explanations import read_words
 from sopan.usecases.served.served_step import ServedStep
 
@@ -43,18 +42,7 @@ def test_the_language_model_is_that_of_keras(causal: bool, numpy: bool) -> None:
     model = small_language.untrained(causal=causal)
     texts = [np.array([2, 5, 6, 7, 3], np.int32), np.array([2, 8, 3], np.int32)]
     rows, at = fill_rectangle(texts, 2, 8), np.array([1, 2, 9], np.int32)
-    config = model.config
-    body = EncoderBody(
-        config.depth,
-        config.heads,
-        config.norm,
-        config.positions,
-        config.epsilon,
-        causal,
-        "none",
-        config.max_length,
-    )
-    served = RuntimeLanguageModel(model.weights(), body, numpy=numpy)
+    served = RuntimeLanguageModel(model.weights(), model.config, numpy=numpy)
     np.testing.assert_allclose(
         served.logits(rows.ids, rows.blocks > 0, at), model.logits(rows, at), rtol=1e-4, atol=1e-4
     )

@@ -13,10 +13,10 @@ from quick_steps import EIGHT, LABELS, SOIL_OR_SEA, TEXTS, brief, eagerly, quick
 from sopan.errors import ConfigError, DataError, SopanError
 from sopan.fit.artifact import load_model, save_model
 from sopan.lm.hugging_face import save_hugging_face
+from sopan.runtime.encoder_config import bert_config
 from sopan.steps import make_step
 from sopan.steps.base import Memo
 from sopan.steps.bert_start import Adaptation, Start, adapted
-from sopan.steps.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.text.arrow import as_texts
 from sopan.text.packing import Rows

@@ -17,9 +17,9 @@ from safetensors.numpy import load_file, save_file
 
 from sopan.errors import ConfigError, ModelFolderError
 from sopan.lm.hugging_face import save_hugging_face
+from sopan.runtime.encoder_config import EncoderConfig, bert_config
 from sopan.steps.bert_folder import encoder_config, read_bert_folder
 from sopan.steps.bert_layout import language_model_shapes
-from sopan.steps.encoder_config import EncoderConfig, bert_config
 from sopan.steps.language_model import LanguageModel, build_language_model
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import SPECIALS, WordPiece

@@ -11,7 +11,7 @@ from small_language import PIECES, sentences
 
 from sopan.errors import ConfigError
 from sopan.options.language import PretrainOptions
-from sopan.steps.encoder_config import bert_config
+from sopan.runtime.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.text.packing import PieceStore
 from sopan.text.wordpiece import WordPiece

@@ -10,8 +10,8 @@ import pytest
 from encoders import build_bert, build_encoder, from_hugging_face, to_hugging_face
 
 from sopan.errors import ConfigError, ModelFolderError
+from sopan.runtime.encoder_config import EncoderConfig, bert_config
 from sopan.steps.encoder import EncoderBlock, FeedForward, LearnedPositions, SinusoidalPositions
-from sopan.steps.encoder_config import EncoderConfig, bert_config
 from sopan.steps.heads import MultiHeadAttention, split_seed
 
 SMALL = EncoderConfig(width=8, depth=2, heads=2, inner=16)

@@ -9,7 +9,7 @@ import pytest
 from small_language import PIECES, sentences
 
 from sopan.errors import ConfigError
-from sopan.steps.encoder_config import bert_config
+from sopan.runtime.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.text.packing import PieceStore, Rows
 from sopan.text.wordpiece import WordPiece

@@ -17,8 +17,8 @@ from sopan import usecases
 from sopan.cli import main
 from sopan.errors import ConfigError, DownloadError, ModelFolderError
 from sopan.lm.hugging_face import save_hugging_face
+from sopan.runtime.encoder_config import bert_config
 from sopan.steps import presets
-from sopan.steps.encoder_config import bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.steps.presets import PRESETS, from_preset, preset_bert, preset_folder
 from sopan.text.datasets.sources import PyPIPackage, SourceError

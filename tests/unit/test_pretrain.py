@@ -10,7 +10,7 @@ from small_language import PIECES, sentences, untrained
 
 from sopan.errors import ConfigError
 from sopan.lm.pretrain import VECTOR_SPREAD, Pretraining, make_judge, pretrain, start_vectors
-from sopan.steps.encoder_config import bert_config
+from sopan.runtime.encoder_config import bert_config
 from sopan.text.packing import PieceStore, Sequences, fill_rows
 from sopan.text.wordpiece import WordPiece
 from sopan.training.checkpoint import CheckpointFile

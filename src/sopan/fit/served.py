@@ -7,7 +7,6 @@ The same texts give what `load_model` gives: it reads with the same program, mad
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -15,17 +14,14 @@ from typing import Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from sopan.errors import ConfigError, ModelFolderError, SopanError, damaged
+from sopan.errors import ConfigError, DataError, ModelFolderError, SopanError, damaged
 from sopan.fit.saved import GRAPH, Saved, read_saved
 from sopan.options.classify import GraphPrecision
-from sopan.runtime.network import NETWORKS, Network, describe
+from sopan.runtime.network import NETWORKS, Network, intake_of, network_of
 from sopan.runtime.program import Program, choose_runtime, compile_network, read_texts
 from sopan.text.arrow import Texts, as_texts
-from sopan.text.batch import FIRST_WORD
-from sopan.text.intake import Intake, PieceIntake, WordIntake, read_through
-from sopan.text.piece_rules import PieceSettings
-from sopan.text.wordpiece import WordPiece
-from sopan.types import FloatArray, Json, Prediction, StepOutput, StepState
+from sopan.text.intake import Intake, read_through
+from sopan.types import FloatArray, Prediction, StepOutput
 
 
 class Predictor(Protocol):
@@ -131,8 +127,9 @@ def _served(saved: Saved, step: str, runtime: str, precision: GraphPrecision) ->
     """Compile the network and try it on an empty text, as `rebuild` does."""
     try:
         intake = intake_of(step, saved.settings, saved.state)
-        network = describe(step, saved.settings, saved.state)
-        _check_fit(network, saved)
+        network = network_of(step, saved.settings, saved.state)
+        if network.classes != len(saved.classes):
+            raise DataError(f"{network.classes} logits for {len(saved.classes)} classes")
         program = _program(saved, network, runtime, precision)
         served = Served(saved.step, saved.classes, saved.temperature, intake, program, runtime, precision)
         logits = served.logits([""])
@@ -156,44 +153,3 @@ def _program(saved: Saved, network: Network, runtime: str, precision: GraphPreci
     program = compile_network(network, precision=precision, runtime=runtime)
     assert program is not None  # for that is Keras' alone
     return program
-
-
-def _check_fit(network: Network, saved: Saved) -> None:
-    """Hold that each id has a vector, and each class a logit: a graph would be made of others, too."""
-    vectors, expected = len(network.arrays["words/embeddings"]), len(saved.state.words)
-    if saved.step.partition(":")[0] != "bert":
-        expected += FIRST_WORD
-    if vectors != expected:
-        raise damaged(saved.where, f"{vectors:,} vectors for {expected:,} words")
-    if network.classes != len(saved.classes):
-        raise damaged(saved.where, f"{network.classes} logits for {len(saved.classes)} classes")
-
-
-# ---- Texts to ids --------------------------------------------------------------------------------
-
-
-def _piece_intake(settings: Mapping[str, Json], state: StepState) -> Intake:
-    """See `Bert.intake`, of which this is the equal."""
-    rules = {name: state.settings[name] for name in PieceSettings.__annotations__}
-    encoder = state.settings["encoder"]
-    places = encoder["max_length"] if encoder["positions"] == "learned" else settings["max_length"]
-    return PieceIntake(
-        WordPiece.of(state.words, **rules),
-        min(settings["max_length"], places),
-        settings["long_texts"],
-        settings["max_windows"],
-        settings["pool"],
-    )
-
-
-def _word_intake(settings: Mapping[str, Json], state: StepState) -> Intake:
-    """See `NeuralStep.intake`, of which this is the equal."""
-    from sopan.text.vocab import Vocabulary  # noqa: PLC0415  # brings compiled kernels in, which pieces do without
-
-    vocabulary = Vocabulary(state.words, None, settings["tokens"], settings["lowercase"])
-    return WordIntake(vocabulary, settings["max_length"])
-
-
-def intake_of(step: str, settings: Mapping[str, Json], state: StepState) -> Intake:
-    """Return how texts come to the network of a saved step, as its class has it."""
-    return (_piece_intake if step == "bert" else _word_intake)(settings, state)

@@ -19,9 +19,9 @@ from safetensors.numpy import save
 from tokenizers import Tokenizer, processors
 
 from sopan.errors import ConfigError
+from sopan.runtime.encoder_config import EncoderConfig
 from sopan.steps.bert_folder import HEADS
 from sopan.steps.bert_layout import to_hugging_face
-from sopan.steps.encoder_config import EncoderConfig
 from sopan.steps.language_model import LanguageModel
 from sopan.storage.atomic import replacing_folder
 from sopan.storage.strict_json import dump_json

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from sopan.options.language import InitialVectors, Precision
+from sopan.runtime.encoder_config import EncoderConfig
 from sopan.steps.embedding import CbowSettings, train_word_vectors
-from sopan.steps.encoder_config import EncoderConfig
 from sopan.steps.language_model import LanguageModel
 from sopan.text.packing import PieceStore, Rows
 from sopan.text.wordpiece import WordPiece

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sopan.runtime.encoder_config import EncoderConfig
 from sopan.runtime.network import (
     Body,
     EncoderBody,
@@ -22,7 +23,7 @@ from sopan.runtime.network import (
     SelfAttentionBody,
     place_table,
 )
-from sopan.runtime.operations import HIDDEN, Operations
+from sopan.runtime.operations import LOWEST, Operations
 from sopan.types import Array, Arrays, Tensor
 
 
@@ -54,7 +55,7 @@ class Graph:
 
     def encoder(self, body: EncoderBody, x: Tensor, mask: Tensor) -> Tensor:
         """Return the vectors (B, E): `sopan.steps.encoder.encode` and a summary."""
-        ops, arrays, first = self.ops, self.arrays, body.summary == "cls"
+        ops, arrays, config, first = self.ops, self.arrays, body.config, body.summary == "cls"
         if "first/vector" in arrays:  # a learned one before the words
             nothing = ops.multiply(ops.cut(x, 1, 0, 1), ops.constant(np.zeros(1, np.float32)))
             x = ops.concatenate([ops.add(nothing, ops.constant(arrays["first/vector"])), x], 1)
@@ -66,14 +67,14 @@ class Graph:
         if table is not None:
             x = ops.add(x, ops.first_rows(table, x))
         if "input_norm/gamma" in arrays:
-            x = self.norm(x, "input_norm", body.epsilon)
-        hide = self.hidden(mask, body.causal)
-        for i in range(body.depth):
+            x = self.norm(x, "input_norm", config.epsilon)
+        hide = self.hidden(mask, config.causal)
+        for i in range(config.depth):
             x = self.block(
-                body, x, hide, f"block_{i}/", alone=first and not body.causal and i == body.depth - 1
+                config, x, hide, f"block_{i}/", alone=first and not config.causal and i == config.depth - 1
             )
-        if body.norm == "pre":
-            x = self.norm(x, "output_norm", body.epsilon)
+        if config.norm == "pre":
+            x = self.norm(x, "output_norm", config.epsilon)
         vector = self.summary(x, mask, body.summary)
         return ops.tanh(self.dense(vector, "pooler")) if "pooler/kernel" in arrays else vector
 
@@ -90,19 +91,19 @@ class Graph:
         """Of the encoder."""
         return int(self.arrays["block_0/attention/out/kernel"].shape[1])
 
-    def block(self, body: EncoderBody, x: Tensor, hide: Tensor, path: str, *, alone: bool) -> Tensor:
+    def block(self, config: EncoderConfig, x: Tensor, hide: Tensor, path: str, *, alone: bool) -> Tensor:
         """Return x (B, T, D) after one block, or its first place (B, 1, D) `alone`."""
-        ops, pre = self.ops, body.norm == "pre"
-        seen = self.norm(x, f"{path}attention_norm", body.epsilon) if pre else x
+        ops, pre = self.ops, config.norm == "pre"
+        seen = self.norm(x, f"{path}attention_norm", config.epsilon) if pre else x
         asks = ops.cut(seen, 1, 0, 1) if alone else seen
         x = ops.cut(x, 1, 0, 1) if alone else x
-        context = self.heads(asks, seen, hide, f"{path}attention/qkv", body.heads)
+        context = self.heads(asks, seen, hide, f"{path}attention/qkv", config.heads)
         x = ops.add(x, self.dense(context, f"{path}attention/out"))
-        x = x if pre else self.norm(x, f"{path}attention_norm", body.epsilon)
-        inner = self.norm(x, f"{path}feed_forward_norm", body.epsilon) if pre else x
+        x = x if pre else self.norm(x, f"{path}attention_norm", config.epsilon)
+        inner = self.norm(x, f"{path}feed_forward_norm", config.epsilon) if pre else x
         inner = ops.gelu(self.dense(inner, f"{path}feed_forward/up"))
         x = ops.add(x, self.dense(inner, f"{path}feed_forward/down"))
-        return x if pre else self.norm(x, f"{path}feed_forward_norm", body.epsilon)
+        return x if pre else self.norm(x, f"{path}feed_forward_norm", config.epsilon)
 
     def heads(self, asks: Tensor, seen: Tensor, hide: Tensor, path: str, heads: int) -> Tensor:
         """Let the words of `asks` (B, Q, D) look at those of `seen` (B, T, D): (B, Q, width)."""
@@ -125,7 +126,7 @@ class Graph:
             place = ops.places(mask)  # (T,)
             before = ops.less_equal(ops.reshape(place, (1, 1, 1, -1)), ops.reshape(place, (1, 1, -1, 1)))
             seen = ops.logical_and(seen, before)
-        return ops.where(seen, ops.constant(np.float32(0)), ops.constant(HIDDEN))
+        return ops.where(seen, ops.constant(np.float32(0)), ops.constant(LOWEST))
 
     def summary(self, x: Tensor, mask: Tensor, summary: str) -> Tensor:
         """Return (B, D) for x (B, T, D): `sopan.steps.layers.summarise`."""
@@ -135,11 +136,11 @@ class Graph:
         if summary == "cls":
             return ops.reduce("sum", ops.multiply(ops.cut(x, 1, 0, 1), ops.cut(seen, 1, 0, 1)), 1)
         if summary == "max":
-            shown = ops.where(ops.reshape(mask, (0, -1, 1)), x, ops.constant(HIDDEN))
+            shown = ops.where(ops.reshape(mask, (0, -1, 1)), x, ops.constant(LOWEST))
             return ops.multiply(ops.reduce("max", shown, 1), some)
         if summary == "attention":
             scores = ops.reshape(ops.dense(x, self.arrays["pick/key/kernel"]), (0, 1, -1))  # (B, 1, T)
-            hide = ops.where(ops.reshape(mask, (0, 1, -1)), ops.constant(np.float32(0)), ops.constant(HIDDEN))
+            hide = ops.where(ops.reshape(mask, (0, 1, -1)), ops.constant(np.float32(0)), ops.constant(LOWEST))
             picked = ops.matmul(ops.softmax(ops.add(scores, hide)), x)  # (B, 1, D)
             return ops.multiply(ops.reduce("sum", picked, 1), some)
         total = ops.reduce("sum", ops.multiply(x, seen), 1)
@@ -203,7 +204,7 @@ def _attend(
         distance = _distance(ops, arrays, body, query, mask, words)  # (B, K, T)
         near = ops.less_equal(ops.abs(distance), ops.constant(np.float32(body.window)))
         seen = ops.logical_and(seen, near)
-    hide = ops.where(seen, ops.constant(np.float32(0)), ops.constant(HIDDEN))
+    hide = ops.where(seen, ops.constant(np.float32(0)), ops.constant(LOWEST))
     weights = ops.softmax(ops.add(_score(ops, arrays, body, query, states), hide))
     if body.look == "local-p":
         spread = np.float32(-1 / (2 * (body.window / 2) ** 2))

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from sopan.runtime.encoder_config import EncoderConfig
 from sopan.runtime.graph import Graph
 from sopan.runtime.network import EncoderBody, Network
 from sopan.runtime.numpy_operations import NumPyOperations
@@ -31,17 +32,18 @@ class RuntimeLanguageModel:
 
     Args:
         weights: by path, as `LanguageModel.weights` gives them.
-        body: how they go together.
+        config: of the encoder.
         numpy: run the encoder in NumPy, whatever is installed.
     """
 
-    def __init__(self, weights: Arrays, body: EncoderBody, *, numpy: bool = False):
+    def __init__(self, weights: Arrays, config: EncoderConfig, *, numpy: bool = False):
         arrays = {
             path: np.asarray(value, np.float32)
             for path, value in weights.items()
             if not path.startswith(("pooler/", "order/"))
         }
-        self.network = Network(arrays, body)
+        self.config = config
+        self.network = Network(arrays, EncoderBody(config, "none", config.max_length))
         self._program = None if numpy or find_spec("openvino") is None else _openvino_program(self.network)
 
     def logits(self, ids: Int32Array, mask: BoolArray, at: Int32Array) -> Float32Array:
@@ -51,11 +53,12 @@ class RuntimeLanguageModel:
             (hidden,) = head.outputs(ids, mask, ("vector",))
         else:
             hidden = _run(self._program, ids, mask)
-        arrays, body = self.network.arrays, self.network.body
-        assert isinstance(body, EncoderBody)
         asked = hidden.reshape(-1, hidden.shape[-1])[at]
-        asked = head.norm(head.ops.gelu(head.dense(asked, "predict")), "predict_norm", body.epsilon)
-        return np.asarray(asked @ arrays["words/embeddings"].T + arrays["predict_bias/bias"], np.float32)
+        asked = head.norm(head.ops.gelu(head.dense(asked, "predict")), "predict_norm", self.config.epsilon)
+        return np.asarray(
+            asked @ self.network.arrays["words/embeddings"].T + self.network.arrays["predict_bias/bias"],
+            np.float32,
+        )
 
 
 def _run(program: Program, ids: Int32Array, mask: BoolArray) -> Float32Array:

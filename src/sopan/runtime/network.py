@@ -1,6 +1,7 @@
 """What a runtime is told of a network: its weights by path, and how they go together.
 
-    a step's settings and state -> `describe` -> Network -> a runtime's program
+    a step's settings and state -> `network_of` -> Network -> a runtime's program
+                                -> `intake_of`  -> Intake: texts to ids, logits to texts
 
 Nothing here knows Keras: a model folder is served without it.
 """
@@ -13,7 +14,12 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from sopan.text.batch import MULTIPLE, open_length
+from sopan.errors import DataError
+from sopan.runtime.encoder_config import EncoderConfig, sinusoid_rates, transformer_config
+from sopan.text.batch import FIRST_WORD, MULTIPLE, open_length
+from sopan.text.intake import Intake, PieceIntake, WordIntake
+from sopan.text.piece_rules import PieceSettings
+from sopan.text.wordpiece import WordPiece
 from sopan.types import Arrays, Float32Array, Json, StepState
 
 Output = Literal["logits", "vector"]
@@ -21,16 +27,11 @@ Output = Literal["logits", "vector"]
 
 @dataclass(frozen=True, slots=True)
 class EncoderBody:
-    """An encoder of `depth` blocks, as `sopan.steps.encoder.encode`, and a summary; see `EncoderConfig`."""
+    """An encoder, as `sopan.steps.encoder.encode`, and a summary of `longest` words at most."""
 
-    depth: int
-    heads: int
-    norm: str
-    positions: str
-    epsilon: float
-    causal: bool
+    config: EncoderConfig
     summary: str
-    places: int
+    longest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Network:
         return int(self.arrays["logits/kernel"].shape[1])
 
 
-def describe(step: str, settings: Mapping[str, Json], state: StepState) -> Network:
+def network_of(step: str, settings: Mapping[str, Json], state: StepState) -> Network:
     """Return the network of a fitted step, from what its model folder holds.
 
     Args:
@@ -83,35 +84,46 @@ def describe(step: str, settings: Mapping[str, Json], state: StepState) -> Netwo
 
     Raises:
         KeyError: the step has no network, or a setting is missing.
+        DataError: the vectors are not those of the words.
     """
+    vectors, words = len(state.arrays["words/embeddings"]), len(state.words)
+    if vectors - words != (0 if step == "bert" else FIRST_WORD):
+        raise DataError(f"{vectors:,} vectors for {words:,} words")
     return Network(state.arrays, _BODIES[step](settings, state.settings))
 
 
-def encoder_body(encoder: Mapping[str, Json], summary: str, max_length: int) -> EncoderBody:
-    """Return how an encoder over pieces goes together.
+def intake_of(step: str, settings: Mapping[str, Json], state: StepState) -> Intake:
+    """Return how texts come to the network of a fitted step; see `network_of`."""
+    if step == "bert":
+        config, wordpiece = EncoderConfig(**state.settings["encoder"]), wordpiece_of(state)
+        return piece_intake(wordpiece, config, settings)
+    from sopan.text.vocab import Vocabulary  # noqa: PLC0415  # brings compiled kernels in, which pieces do without
 
-    Args:
-        encoder: the fields of an `EncoderConfig`.
-        summary: see `EncoderBody`.
-        max_length: the most pieces that come, where its places are not learnt.
-    """
-    names = ("depth", "heads", "norm", "positions", "epsilon", "causal")
-    longest = encoder["max_length"] if encoder["positions"] == "learned" else max_length
-    return EncoderBody(**{name: encoder[name] for name in names}, summary=summary, places=int(longest))
+    vocabulary = Vocabulary(state.words, None, settings["tokens"], settings["lowercase"])
+    return WordIntake(vocabulary, settings["max_length"])
+
+
+def piece_intake(wordpiece: WordPiece, config: EncoderConfig, settings: Mapping[str, Json]) -> PieceIntake:
+    """Return how texts come to an encoder of pieces, by the settings of `bert`."""
+    most = settings["max_length"]
+    choices = (settings[name] for name in ("long_texts", "max_windows", "pool"))
+    return PieceIntake(wordpiece, min(most, config.places or most), *choices)
+
+
+def wordpiece_of(state: StepState) -> WordPiece:
+    """Return what cuts the texts of a fitted `bert`."""
+    rules = {name: state.settings[name] for name in PieceSettings.__annotations__}
+    return WordPiece.of(state.words, **rules)
 
 
 def _of_bert(settings: Mapping[str, Json], state: Mapping[str, Json]) -> EncoderBody:
-    return encoder_body(state["encoder"], settings["summary"], settings["max_length"])
+    config = EncoderConfig(**state["encoder"])
+    return EncoderBody(config, settings["summary"], config.places or settings["max_length"])
 
 
 def _of_transformer(settings: Mapping[str, Json], state: Mapping[str, Json]) -> EncoderBody:
-    names = ("depth", "heads", "norm", "positions", "summary")
-    return EncoderBody(
-        **{name: settings[name] for name in names},
-        epsilon=1e-6,  # what `EncoderConfig` says where it is not told
-        causal=False,
-        places=int(settings["max_length"]) + (settings["summary"] == "cls"),
-    )
+    summary = settings["summary"]
+    return EncoderBody(transformer_config(settings), summary, settings["max_length"] + (summary == "cls"))
 
 
 def _of_self_attention(settings: Mapping[str, Json], state: Mapping[str, Json]) -> SelfAttentionBody:
@@ -140,14 +152,13 @@ def place_table(network: Network, width: int) -> Float32Array | None:
     """
     body, arrays = network.body, network.arrays
     assert isinstance(body, EncoderBody)
-    rows = open_length(body.places) + MULTIPLE
+    rows = open_length(body.longest) + MULTIPLE
     table = np.zeros((rows, width), np.float32)
-    if body.positions == "learned":
+    if body.config.positions == "learned":
         learned = arrays["positions/vectors"][:rows]
         table[: len(learned)] = learned
-    elif body.positions == "sinusoidal":
-        rate = (1e-4 ** (np.arange(0, width, 2) / width)).astype(np.float32)
-        angle = np.arange(rows, dtype=np.float32)[:, None] * rate
+    elif body.config.positions == "sinusoidal":
+        angle = np.arange(rows, dtype=np.float32)[:, None] * sinusoid_rates(width)
         table = np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(rows, width)
     elif "segment_vectors/embeddings" not in arrays:
         return None

@@ -11,8 +11,8 @@ import numpy as np
 
 from sopan.types import Array, Tensor
 
-HIDDEN = np.float32(-3e38)
-"""Added to a score, it leaves a weight of 0; see `sopan.steps.attend.lowest`."""
+LOWEST = np.float32(-3e38)
+"""Nearly the lowest finite number: added to a score, it leaves a weight of 0."""
 
 
 class Operations(Protocol):

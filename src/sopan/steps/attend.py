@@ -17,6 +17,7 @@ from typing import TypeAlias
 import keras
 from keras import ops
 
+from sopan.runtime.operations import LOWEST
 from sopan.types import Tensor
 
 Score: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -78,4 +79,4 @@ def _windowed(weights: Tensor, window: Tensor | None) -> Tensor:
 
 def lowest(like: Tensor) -> float:
     """Return the lowest finite number of a tensor's dtype, or nearly: a score that softmax turns into 0."""
-    return -6e4 if keras.backend.standardize_dtype(like.dtype) == "float16" else -3e38
+    return -6e4 if keras.backend.standardize_dtype(like.dtype) == "float16" else float(LOWEST)

@@ -25,18 +25,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, DataError
 from sopan.options.rules import Between, OneOf, Rule
+from sopan.runtime.encoder_config import EncoderConfig
+from sopan.runtime.network import piece_intake, wordpiece_of
 from sopan.steps.base import Memo, Settings, ValidationData, check_labels
 from sopan.steps.bert_network import HEAD, PieceSummary, build_classifier, freeze, layer_rates
 from sopan.steps.bert_start import SCRATCH, Adaptation, Start, adapted, check_words, from_nothing
-from sopan.steps.encoder_config import EncoderConfig
 from sopan.steps.integrated_gradients import network_evidence
 from sopan.steps.layers import computing_in, get_weights, set_weights
 from sopan.steps.network import NETWORK_RULES, NetworkStep, weighed_too
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.intake import LongTexts, PieceIntake, Pool
-from sopan.text.piece_rules import PieceSettings
 from sopan.text.vectors import WordVectors
-from sopan.text.wordpiece import WordPiece
 from sopan.training.quiet import quiet
 from sopan.training.recipe import Monitor, Recipe
 from sopan.types import Arrays, Evidence, Int64Array, StepState
@@ -147,7 +146,7 @@ class Bert(NetworkStep):
         if monitor is None or monitor.checkpoint is None or monitor.checkpoint.read() is None:
             start = self._adapted(start, texts, more, memo, monitor)
         windows = self.intake.cut(encoded)
-        self._set_buckets(windows, self._places())
+        self._set_buckets(windows, self.config_.places)
         self._assemble(start.weights)
         freeze(self.network_, self._frozen())
         self._train(windows, labels, validation, monitor)
@@ -200,10 +199,6 @@ class Bert(NetworkStep):
         """Return how many of the lowest layers do not learn."""
         return int(self.preset != SCRATCH) if self.frozen_layers is None else self.frozen_layers
 
-    def _places(self) -> int | None:
-        """Return how many pieces the encoder has places for; None: any."""
-        return self.config_.max_length if self.config_.positions == "learned" else None
-
     def _assemble(self, weights: Arrays | None) -> None:
         """Make the network; without weights, random ones."""
         with quiet(), computing_in(self.precision):
@@ -237,13 +232,8 @@ class Bert(NetworkStep):
 
     @property
     def intake(self) -> PieceIntake:
-        """See `NetworkStep.intake`."""
-        return PieceIntake(self.wordpiece_, self.window_length, self.long_texts, self.max_windows, self.pool)
-
-    @property
-    def window_length(self) -> int:
-        """How many pieces a window holds, `[CLS]` and `[SEP]` included."""
-        return min(self.max_length, self._places() or self.max_length)
+        """How texts come to the network."""
+        return piece_intake(self.wordpiece_, self.config_, vars(self))
 
     def evidence(self, text: str) -> Evidence:
         """See `Step.evidence`: integrated gradients over the pieces, and the attention between words."""
@@ -280,8 +270,7 @@ class Bert(NetworkStep):
         if len(table) != len(pieces):
             raise DataError(f"{len(table)} vectors for {len(pieces)} pieces")
         settings = state.settings
-        rules = {name: settings[name] for name in PieceSettings.__annotations__}
-        self.wordpiece_ = WordPiece.of(pieces, **rules)
+        self.wordpiece_ = wordpiece_of(state)
         self.config_ = EncoderConfig(**settings["encoder"])
         self.buckets_ = tuple(map(int, settings["buckets"]))
         self._assemble(None)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sopan.errors import ConfigError, DataError, ModelFolderError
+from sopan.runtime.encoder_config import EncoderConfig, bert_config
 from sopan.steps.bert_layout import (
     ORDERS,
     POOLER,
@@ -25,7 +26,6 @@ from sopan.steps.bert_layout import (
     language_model_shapes,
     plain_name,
 )
-from sopan.steps.encoder_config import EncoderConfig, bert_config
 from sopan.steps.stored_tensors import KERAS_HUB, stored_tensors
 from sopan.storage.strict_json import read_json
 from sopan.storage.tensors import StoredTensor

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from sopan.errors import ModelFolderError
-from sopan.steps.encoder_config import EncoderConfig
+from sopan.runtime.encoder_config import EncoderConfig
 from sopan.types import Array, Arrays
 
 Shapes: TypeAlias = dict[str, tuple[int, ...]]

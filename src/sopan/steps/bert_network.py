@@ -14,8 +14,8 @@ from typing import Literal
 import keras
 from keras import ops
 
+from sopan.runtime.encoder_config import EncoderConfig
 from sopan.steps.encoder import embedding_initializer, encode
-from sopan.steps.encoder_config import EncoderConfig
 from sopan.steps.heads import kernel_initializer, split_seed
 from sopan.steps.layers import summarise
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from sopan.errors import DataError
 from sopan.options.language import Precision
+from sopan.runtime.encoder_config import EncoderConfig, bert_config
 from sopan.steps.bert_folder import BertFolder
-from sopan.steps.encoder_config import EncoderConfig, bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.text.batch import MULTIPLE
 from sopan.text.packing import PieceStore

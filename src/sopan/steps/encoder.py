@@ -16,11 +16,10 @@ from dataclasses import asdict
 from typing import Any, Self
 
 import keras
-import numpy as np
 from keras import ops
 
 from sopan.errors import ConfigError
-from sopan.steps.encoder_config import EncoderConfig
+from sopan.runtime.encoder_config import EncoderConfig, sinusoid_rates
 from sopan.steps.heads import MultiHeadAttention, kernel_initializer, split_seed
 from sopan.types import Tensor
 
@@ -35,7 +34,7 @@ class SinusoidalPositions(keras.layers.Layer):  # type: ignore[misc]  # an untyp
         """Return x (B, T, D) with its places added, 0 … T - 1 or those given (B, T); D is even."""
         width = x.shape[-1]
         place = ops.arange(ops.shape(x)[1])[None] if places is None else places  # (1 or B, T)
-        rate = ops.convert_to_tensor(1e-4 ** (np.arange(0, width, 2) / width), "float32")  # (D / 2,)
+        rate = ops.convert_to_tensor(sinusoid_rates(width))  # (D / 2,)
         angle = ops.cast(place, "float32")[..., None] * rate
         pairs = ops.stack([ops.sin(angle), ops.cos(angle)], axis=-1)  # (1 or B, T, D / 2, 2)
         return x + ops.cast(ops.reshape(pairs, (*ops.shape(place), width)), x.dtype)

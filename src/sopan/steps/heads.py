@@ -15,8 +15,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from sopan.runtime.encoder_config import check_heads
 from sopan.steps.attend import attend
-from sopan.steps.encoder_config import check_heads
 from sopan.types import Tensor
 
 

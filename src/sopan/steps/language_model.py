@@ -20,8 +20,8 @@ from keras import ops
 
 from sopan.errors import ModelFolderError
 from sopan.options.language import Objective, Precision
+from sopan.runtime.encoder_config import EncoderConfig
 from sopan.steps.encoder import embedding_initializer, encode
-from sopan.steps.encoder_config import EncoderConfig
 from sopan.steps.heads import kernel_initializer, split_seed
 from sopan.steps.layers import computing_in, get_weights, set_weights
 from sopan.text.packing import Rows

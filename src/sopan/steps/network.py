@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from sopan.errors import ModelFolderError
 from sopan.options.language import Precision
 from sopan.options.rules import Between, OneOf, Rule
-from sopan.runtime.network import Output, describe
+from sopan.runtime.network import Output, network_of
 from sopan.runtime.program import Program, compile_network, read_texts
 from sopan.steps.base import SEED, TEXT_RULES, Settings, Step, ValidationData
 from sopan.steps.layers import get_weights, set_weights
@@ -162,7 +162,7 @@ class NetworkStep(Step):
     def _read(self, output: Output, clipped: Clipped, width: int) -> FloatArray:
         """Return one output (W, K) for W windows, by the runtime of this process."""
         if output not in self._programs:
-            network = describe(self.name, self.get_params(), self.state())
+            network = network_of(self.name, self.get_params(), self.state())
             self._programs[output] = compile_network(network, (output,), precision=self.precision)
         program = self._programs[output]
         if program is not None:

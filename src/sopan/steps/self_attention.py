@@ -22,8 +22,8 @@ import keras
 from keras import ops
 
 from sopan.options.rules import Between, OneOf, Rule
+from sopan.runtime.encoder_config import check_heads
 from sopan.steps.base import Settings
-from sopan.steps.encoder_config import check_heads
 from sopan.steps.heads import MultiHeadAttention
 from sopan.steps.layers import Seeds, Summary, dense, summarise
 from sopan.steps.neural import NEURAL_RULES, NeuralStep, settings_to_try

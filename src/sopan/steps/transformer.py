@@ -21,9 +21,9 @@ import keras
 from keras import ops
 
 from sopan.options.rules import Between, OneOf, Rule
+from sopan.runtime.encoder_config import Norm, Positions, transformer_config
 from sopan.steps.base import Settings
 from sopan.steps.encoder import encode
-from sopan.steps.encoder_config import EncoderConfig, Norm, Positions
 from sopan.steps.layers import Seeds, Summary, dense, summarise
 from sopan.steps.neural import NEURAL_RULES, NeuralStep, settings_to_try
 from sopan.types import Int64Array, Tensor
@@ -108,7 +108,7 @@ class Transformer(NeuralStep):
 
     def check(self) -> None:
         """See `NeuralStep.check`."""
-        self._config()  # refuses what does not go together
+        transformer_config(vars(self))  # refuses what does not go together
 
     def body(self, dimension: int, n_classes: int, seeds: Seeds) -> keras.Model:
         """See `NeuralStep.body`."""
@@ -117,7 +117,7 @@ class Transformer(NeuralStep):
         x, seen = keras.layers.Dropout(self.dropout, seed=next(seeds), name="drop_in")(vectors), mask
         if self.summary == "cls":
             x, seen = PrependClass(seed=next(seeds), name="first")(x, mask)
-        hidden, attention = encode(x, seen, config=self._config(), seed=next(seeds))
+        hidden, attention = encode(x, seen, config=transformer_config(vars(self)), seed=next(seeds))
         if self.summary == "cls":
             attention = [weights[:, :, 1:, 1:] for weights in attention]
         vector = summarise(hidden, seen, self.summary, seed=next(seeds))
@@ -125,19 +125,6 @@ class Transformer(NeuralStep):
         logits = dense(n_classes, seeds, "logits")(dropped)
         outputs = {"logits": logits, "vector": vector, "attention": attention}
         return keras.Model([vectors, mask], outputs, name="body")
-
-    def _config(self) -> EncoderConfig:
-        return EncoderConfig(
-            width=self.width,
-            depth=self.depth,
-            heads=self.heads,
-            inner=self.inner,
-            norm=self.norm,
-            positions=self.positions,
-            max_length=-(-self.max_length // 8) * 8 + 1,
-            dropout=self.dropout / 2,
-            attention_dropout=self.attention_dropout,
-        )
 
     @classmethod
     def candidates(cls, class_counts: Int64Array) -> list[Settings]:

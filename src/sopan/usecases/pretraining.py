@@ -18,7 +18,7 @@ from sopan.lm.pretrain import Pretrained, Pretraining
 from sopan.lm.pretrain import pretrain as run_pretraining
 from sopan.options.base import EvaluationEntry, ProgressCallback, takes
 from sopan.options.language import InitialVectors, LearnOptions, NewModelOptions, PairTask, PretrainOptions
-from sopan.steps.encoder_config import EncoderConfig, bert_config
+from sopan.runtime.encoder_config import EncoderConfig, bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.storage.atomic import check_replaceable, folder_lock, write_atomic
 from sopan.text.packing import LEAST, PieceStore, write_store

@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from sopan.errors import ConfigError
 from sopan.fit.saved import GRAPH, MODEL_FILES, Saved, read_saved
-from sopan.fit.served import Served, intake_of, load_served
+from sopan.fit.served import Served, load_served
 from sopan.options.classify import GraphPrecision
-from sopan.runtime.network import NETWORKS, Network, describe
+from sopan.runtime.network import NETWORKS, Network, intake_of, network_of
 from sopan.runtime.program import plan_sorted
 from sopan.storage.atomic import replacing_file, replacing_folder
 from sopan.storage.manifest import MANIFEST, write_manifest
@@ -96,7 +96,7 @@ def _network(saved: Saved) -> Network:
     step = saved.step.partition(":")[0]
     if step not in NETWORKS:
         raise ConfigError(f"{step} is no network", next_step=f"networks: {', '.join(NETWORKS)}")
-    return describe(step, saved.settings, saved.state)
+    return network_of(step, saved.settings, saved.state)
 
 
 def _graph(network: Network, rectangles: list[Batch], precision: GraphPrecision) -> OpenVINO:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -11,10 +11,9 @@ from typing import Literal
 from sopan.errors import InputError
 from sopan.lm.fill import fill
 from sopan.lm.score import perplexity, score
+from sopan.runtime.encoder_config import EncoderConfig
 from sopan.runtime.language import RuntimeLanguageModel
-from sopan.runtime.network import encoder_body
 from sopan.steps.bert_folder import read_bert_folder
-from sopan.steps.encoder_config import EncoderConfig
 from sopan.steps.presets import preset_folder
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import WordPiece
@@ -53,8 +52,7 @@ class LoadedLanguageModel:
             ModelFolderError: there is none, or it is damaged.
         """
         found = read_bert_folder(folder)
-        body = encoder_body(asdict(found.config), "none", found.config.max_length)
-        network = RuntimeLanguageModel(found.weights, body)
+        network = RuntimeLanguageModel(found.weights, found.config)
         return cls(found.config, found.wordpiece, found.missing_heads, network)
 
     @property

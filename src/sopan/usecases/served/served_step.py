@@ -16,7 +16,7 @@ from sopan.errors import ModelFolderError
 from sopan.fit.saved import Saved, label_names, read_saved
 from sopan.fit.served import Predictor, Served, load_served
 from sopan.runtime.graph import Graph
-from sopan.runtime.network import Network, describe
+from sopan.runtime.network import Network, network_of
 from sopan.runtime.numpy_operations import NumPyOperations
 from sopan.runtime.program import Program, compile_network, read_texts
 from sopan.storage.atomic import write_atomic
@@ -152,7 +152,7 @@ class ServedStep:
     @cached_property
     def network(self) -> Network:
         """The weights of a network."""
-        return describe(self.name, self._saved.settings, self._saved.state)
+        return network_of(self.name, self._saved.settings, self._saved.state)
 
     @cached_property
     def word_vectors(self) -> WordVectors:

@@ -1,11 +1,15 @@
-"""What an encoder is made of: a value that needs no network, nor what one runs on."""
+"""What an encoder is made of, for the Keras network that is trained and for the graphs that serve it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
+
 from sopan.errors import ConfigError
+from sopan.types import Float32Array, Json
 
 Norm = Literal["pre", "post"]
 Positions = Literal["none", "sinusoidal", "learned"]
@@ -68,6 +72,21 @@ class EncoderConfig:
                 next_step="give an even width, or learned positions",
             )
 
+    @property
+    def places(self) -> int | None:
+        """How many words it has places for; None: any."""
+        return self.max_length if self.positions == "learned" else None
+
+
+def transformer_config(settings: Mapping[str, Json]) -> EncoderConfig:
+    """Return the encoder of the step `transformer`, from its settings by name."""
+    shared = ("width", "depth", "heads", "inner", "norm", "positions", "attention_dropout")
+    return EncoderConfig(
+        **{name: settings[name] for name in shared},
+        max_length=-(-settings["max_length"] // 8) * 8 + 1,  # a rectangle's length, and the summary's place
+        dropout=settings["dropout"] / 2,
+    )
+
 
 def bert_config(
     *,
@@ -110,3 +129,8 @@ def check_heads(width: int, heads: int) -> None:
             f"{heads} heads cannot share a width of {width}",
             next_step="give a width that is a multiple of the number of heads",
         )
+
+
+def sinusoid_rates(width: int) -> Float32Array:
+    """Return what a place is multiplied by, for each pair of columns (D / 2,): Vaswani et al. (2017), 3.5."""
+    return np.asarray(1e-4 ** (np.arange(0, width, 2) / width), np.float32)
