@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sopan.comparison.environment import environment
+from sopan.comparison.weigh import environment
 
 SCRIPTS: dict[str, list[str]] = {
     "limit": ["--smoke"],
@@ -104,7 +104,7 @@ def keep(name: str, found: list[dict[str, Any]]) -> None:
 
 def machine() -> dict[str, Any]:
     """Describe the machine, and the libraries of both sides."""
-    here = environment()
+    here = environment().as_json()
     installed = {found.metadata["Name"]: found.version for found in metadata.distributions()}
     versions = here["versions"] | {name: installed[name] for name in PEERS if name in installed}
     return here | {"versions": dict(sorted(versions.items()))}

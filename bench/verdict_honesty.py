@@ -146,11 +146,11 @@ def _toss_and_judge(first: np.ndarray, second: np.ndarray, rng: np.random.Genera
 
 def _told_apart(correct: dict[str, np.ndarray], rng: np.random.Generator) -> bool:
     pairs = compare_pairs(correct, margin=MARGIN, rng=rng)
-    return any(pair["verdict"].endswith("better") for pair in pairs)
+    return any(pair.verdict.endswith("better") for pair in pairs)
 
 
 def _difference(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> list[float]:
-    return compare_pairs({"a": a, "b": b}, margin=MARGIN, rng=rng)[0]["ci"]
+    return compare_pairs({"a": a, "b": b}, margin=MARGIN, rng=rng)[0].ci
 
 
 def _holds(interval: Any, truth: float) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 from quick_steps import LABELS, TEXTS, brief, eagerly, quick
-from results_sample import sample_results
+from results_sample import sample_json
 
 from sopan.fit.artifact import save_model
 from sopan.text.parquet import write_parquet
@@ -52,7 +52,7 @@ def make_page_run(folder: Path) -> Path:
 def _results() -> dict[str, Any]:
     """Make scores for the plain steps' names, and give them to the variants that this run has."""
     plain = ("bow", "cbow", "attention", "transformer", "self_attention", "bert")
-    text = json.dumps(sample_results(plain, tuple(sorted(set(LABELS))), n_test=300, learning_curve=False))
+    text = json.dumps(sample_json(plain, tuple(sorted(set(LABELS))), n_test=300, learning_curve=False))
     text = text.replace('"attention"', '"attention:global"').replace('"transformer"', '"attention:local"')
     found: dict[str, Any] = json.loads(text)
     found["data"]["name"] = "toy"

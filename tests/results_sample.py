@@ -6,10 +6,13 @@ tests and the verdict are then worked out from the predictions by the code that 
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sopan.comparison.results import Results, StepScores, checked
 from sopan.comparison.verdict import compare_pairs, explain, recommend
 from sopan.fit.metrics import measure
 
@@ -36,7 +39,17 @@ PHRASES = (
 MARGIN = 0.005
 
 
-def sample_results(
+def sample_results(*args: Any, **kwargs: Any) -> Results:
+    """Return `sample_json` as the value that it stands for."""
+    return results_of(sample_json(*args, **kwargs))
+
+
+def results_of(value: dict[str, Any]) -> Results:
+    """Read a results object, as from a file."""
+    return checked(Results, json.dumps(value), Path("results.json"))
+
+
+def sample_json(
     steps: tuple[str, ...] = ("bow", "cbow"),
     classes: tuple[str, ...] = ("negative", "positive"),
     n_test: int = 2000,
@@ -57,17 +70,19 @@ def sample_results(
         probabilities[step] = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     correct = {step: found.argmax(axis=1) == labels for step, found in probabilities.items()}
     measured = [
-        _step(step, height, measure(found, labels, classes), seeds, rng)
+        _step(step, height, measure(found, labels, classes).as_json(), seeds, rng)
         for height, (step, found) in enumerate(probabilities.items())
     ]
     pairs = compare_pairs(correct, margin=MARGIN, rng=rng)
+    scores = [checked(StepScores, json.dumps(step), Path(step["step"])) for step in measured]
+    recommendation = recommend(scores, pairs, MARGIN)
     return {
         "sopan": "0.1.0",
         "data": _data(classes, labels),
         "steps": measured,
-        "pairs": pairs,
-        "recommendation": recommend(measured, pairs, MARGIN),
-        "verdict": explain(pairs, measured, n_test, MARGIN),
+        "pairs": [pair.as_json() for pair in pairs],
+        "recommendation": recommendation.as_json(),
+        "verdict": list(explain(pairs, scores, n_test, recommendation)),
         "learning_curve": _learning_curve(measured, 3 * n_test) if learning_curve else None,
         "disagreements": _disagreements(labels, probabilities, classes),
         "label_errors": _label_errors(labels, classes, rng),
@@ -150,8 +165,8 @@ def _data(classes: tuple[str, ...], labels: np.ndarray) -> dict[str, Any]:
     return {
         "name": "letters.csv",
         "rows": 5 * n,
-        "train": 3 * n - 7,
-        "val": n - 2,
+        "train": max(1, 3 * n - 7),
+        "val": max(1, n - 2),
         "test": n,
         "classes": list(classes),
         "fingerprint": "5e" * 32,

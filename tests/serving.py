@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 import pyarrow as pa
 from quick_steps import LABELS, TEXTS, quick
-from results_sample import sample_results
+from results_sample import sample_json
 
 from sopan.fit.artifact import save_model
 from sopan.text.parquet import write_parquet
@@ -32,7 +32,7 @@ def make_run(folder: Path) -> Path:
     """Write a run as `sopan compare` does: models that know three topics, and made-up scores."""
     for step in STEPS:
         save_model(quick(step).fit(TEXTS, LABELS), folder / "models" / step, data={"name": "toy"}, metrics={})
-    results = sample_results(STEPS, tuple(sorted(set(LABELS))), n_test=90)
+    results = sample_json(STEPS, tuple(sorted(set(LABELS))), n_test=90)
     (folder / "results.json").write_text(json.dumps(results))
     said = {
         "bow": ["garden", "garden", "kitchen", "harbour"],

@@ -60,9 +60,9 @@ def test_a_table_is_scored_as_evaluate_scores_it(server: Server, run_folder: Pat
     assert [one["step"] for one in board["steps"]] == list(STEPS)
     for one in board["steps"]:
         own = usecases.evaluate(run_folder / "models" / one["step"], tmp_path / "own.csv")
-        assert one["accuracy"] == pytest.approx(own["accuracy"], abs=1e-6)
-        assert one["macro_f1"] == pytest.approx(own["macro_f1"], abs=1e-6)
-        np.testing.assert_allclose(one["accuracy_ci"], own["accuracy_ci"], atol=1e-6)
+        assert one["accuracy"] == pytest.approx(own.accuracy, abs=1e-6)
+        assert one["macro_f1"] == pytest.approx(own.macro_f1, abs=1e-6)
+        np.testing.assert_allclose(one["accuracy_ci"], own.accuracy_ci, atol=1e-6)
     said = {step: usecases.load(run_folder / "models" / step).predict(texts) for step in STEPS}
     differ = [i for i in range(len(texts)) if len({said[step][i] for step in STEPS}) > 1]
     assert board["disagreements"]["count"] == len(differ) > 0

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from results_sample import LADDER, sample_results
 
-from sopan.comparison.report import write_report
+from sopan.comparison.report import render_report
 
 FLAGS = (
     "--headless",
@@ -63,7 +63,7 @@ def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Browser:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(sample_results(tuple(LADDER)[:3], CLASSES, n_test=600), path)
+    path.write_text(render_report(sample_results(tuple(LADDER)[:3], CLASSES, n_test=600)), encoding="utf-8")
     return path
 
 

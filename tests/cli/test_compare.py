@@ -16,7 +16,7 @@ import tables
 
 from sopan import usecases
 from sopan.comparison.comparison import Comparison
-from sopan.comparison.schema import results_schema
+from sopan.comparison.results import read_results, results_schema
 from sopan.errors import DataError
 from sopan.steps import STEPS
 from sopan.text.read import read_corpus
@@ -48,7 +48,8 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 def test_results_keep_to_the_schema(compared: Comparison) -> None:
     written = json.loads((compared.folder / "results.json").read_text())
     jsonschema.validate(written, results_schema())
-    assert written == json.loads(json.dumps(compared.results))
+    assert written == compared.results.as_json()
+    assert read_results(compared.folder / "results.json") == compared.results
     assert [step["step"] for step in written["steps"]] == ["bow", "cbow"]
     assert written["recommendation"]["margin"] == 0.02
     assert len(written["steps"][1]["seeds"]) == 2
@@ -56,13 +57,13 @@ def test_results_keep_to_the_schema(compared: Comparison) -> None:
 
 def test_predictions_are_complete_and_agree_with_the_scores(compared: Comparison) -> None:
     predictions = pq.read_table(compared.folder / "predictions.parquet").to_pandas()
-    n_test = compared.results["data"]["test"]
+    n_test = compared.results.data.test
     columns = ["row", "text_sha1", "label", "step", "predicted", "p_bad", "p_good", "truncated"]
     assert list(predictions.columns) == columns
     assert len(predictions) == 2 * n_test
-    for step in compared.results["steps"]:
-        rows = predictions[predictions.step == step["step"]]
-        assert (rows.label == rows.predicted).mean() == pytest.approx(step["accuracy"])
+    for step in compared.results.steps:
+        rows = predictions[predictions.step == step.step]
+        assert (rows.label == rows.predicted).mean() == pytest.approx(step.accuracy)
 
 
 def test_the_saved_model_is_the_one_that_was_measured(compared: Comparison, tmp_path: Path) -> None:
@@ -77,18 +78,18 @@ def test_the_saved_model_is_the_one_that_was_measured(compared: Comparison, tmp_
 
 
 def test_it_learned_something_and_says_what_it_cost(compared: Comparison) -> None:
-    for step in compared.results["steps"]:
-        assert step["accuracy"] > 0.8
-        assert step["accuracy_ci"][0] <= step["accuracy"] <= step["accuracy_ci"][1]
-        assert 0 < step["latency_ms"]["p50"] <= step["latency_ms"]["p95"] <= step["latency_ms"]["p99"]
-        assert step["peak_rss_mb"] > 50
-        assert step["artifact_bytes"] == sum(
-            file.stat().st_size for file in (compared.folder / "models" / step["step"]).iterdir()
+    for step in compared.results.steps:
+        assert step.accuracy > 0.8
+        assert step.accuracy_ci[0] <= step.accuracy <= step.accuracy_ci[1]
+        assert 0 < step.latency_ms.p50 <= step.latency_ms.p95 <= step.latency_ms.p99
+        assert step.peak_rss_mb > 50
+        assert step.artifact_bytes == sum(
+            file.stat().st_size for file in (compared.folder / "models" / step.step).iterdir()
         )
 
 
 def test_the_command_in_the_results_does_the_same(compared: Comparison) -> None:
-    command = compared.results["run"]["command"]
+    command = compared.results.run.command
     assert command.startswith("sopan compare ")
     for part in ("--seed 3", "--seeds 2", f"--budget {BUDGET}", "--learning-curve", "--margin 0.02"):
         assert part in command
@@ -103,9 +104,9 @@ def test_the_same_command_twice_gives_the_same_predictions(tmp_path: Path) -> No
         second.folder / "predictions.parquet"
     ).read_bytes()
     scores = ("accuracy", "macro_f1", "log_loss", "brier", "ece", "accuracy_ci", "config")
-    for one, other in zip(first.results["steps"], second.results["steps"], strict=True):
-        assert {key: one[key] for key in scores} == {key: other[key] for key in scores}
-    assert first.results["pairs"] == second.results["pairs"]
+    for one, other in zip(first.results.steps, second.results.steps, strict=True):
+        assert [getattr(one, key) for key in scores] == [getattr(other, key) for key in scores]
+    assert first.results.pairs == second.results.pairs
 
 
 def test_leaks_are_removed_before_any_score(tmp_path: Path) -> None:
@@ -115,11 +116,11 @@ def test_leaks_are_removed_before_any_score(tmp_path: Path) -> None:
     table += [(*rows[100], "train"), (*rows[101], "train"), (*rows[102], "val")]
     data = tables.write_csv(tmp_path / "leaky.csv", table, ("text", "label", "split"))
     found = usecases.compare(data, tmp_path / "out", steps=["bow"], budget=BUDGET).results
-    assert (found["data"]["train"], found["data"]["val"], found["data"]["test"]) == (80, 20, 20)
-    leaks = found["data"]["audit"]["leaks"]
-    assert (leaks["removed_from_train"], leaks["removed_from_val"]) == (2, 1)
-    assert leaks["test_in_train_or_val"] == 3
-    assert found["data"]["audit"]["leak_effect"]["trained_with_leaks"]["step"] == "bow"
+    assert (found.data.train, found.data.val, found.data.test) == (80, 20, 20)
+    leaks = found.data.audit.leaks
+    assert (leaks.removed_from_train, leaks.removed_from_val) == (2, 1)
+    assert leaks.test_in_train_or_val == 3
+    assert found.data.audit.leak_effect.trained_with_leaks.step == "bow"
 
 
 TWO = {label: tables.ENGLISH[label] for label in ("good", "bad")}
@@ -139,43 +140,41 @@ def test_any_labelled_table_works_at_the_first_try(name: str, tmp_path: Path) ->
     rows, least = TABLES[name]
     data = tables.write_csv(tmp_path / "table.csv", rows)
     found = usecases.compare(data, tmp_path / "out", steps=BOTH, budget=BUDGET)
-    for step in found.results["steps"]:
-        assert step["accuracy"] >= least, (step["step"], step["accuracy"])
+    for step in found.results.steps:
+        assert step.accuracy >= least, (step.step, step.accuracy)
 
 
 def test_every_step_joins_in_and_a_step_with_its_variants(tmp_path: Path) -> None:
     data = tables.write_csv(tmp_path / "table.csv", TABLES["three classes, 5 to 1"][0])
     steps = (*(step for step in STEPS if step != "attention"), "attention:global", "attention:local")
     found = usecases.compare(data, tmp_path / "out", steps=steps, budget="1trials")
-    jsonschema.validate(found.results, results_schema())
-    for step in found.results["steps"]:
-        assert step["accuracy"] >= 0.8, (step["step"], step["accuracy"])
-        trained = step["training"]
-        assert (trained is None) == (step["step"] in BOTH)
+    jsonschema.validate(found.results.as_json(), results_schema())
+    for step in found.results.steps:
+        assert step.accuracy >= 0.8, (step.step, step.accuracy)
+        trained = step.training
+        assert (trained is None) == (step.step in BOTH)
         if trained:
-            scores = [epoch["score"] for epoch in trained["epochs"]]
-            assert scores[trained["best_epoch"] - 1] == max(scores)
-            assert trained["padding"] < 0.5
-    looks = {
-        step["step"]: step["config"]["look"] for step in found.results["steps"] if "look" in step["config"]
-    }
+            scores = [epoch.score for epoch in trained.epochs]
+            assert scores[trained.best_epoch - 1] == max(scores)
+            assert trained.padding < 0.5
+    looks = {step.step: step.config["look"] for step in found.results.steps if "look" in step.config}
     assert looks == {"attention:global": "global", "attention:local": "local-p"}
-    assert "sopan compare" in found.results["run"]["command"]
+    assert "sopan compare" in found.results.run.command
 
 
 def test_imbalance_is_tuned_for_and_reported(tmp_path: Path) -> None:
     rows, _ = TABLES["three classes, 5 to 1"]
     data = tables.write_csv(tmp_path / "table.csv", rows)
     found = usecases.compare(data, tmp_path / "out", steps=["bow"], budget=BUDGET).results
-    assert found["data"]["tuned_for"] == "macro_f1"
-    assert any("imbalance" in finding["code"] for finding in found["data"]["audit"]["findings"])
+    assert found.data.tuned_for == "macro_f1"
+    assert any("imbalance" in finding.code for finding in found.data.audit.findings)
 
 
 def test_four_rows_are_few_but_no_reason_to_break(tmp_path: Path) -> None:
     data = tables.write_csv(tmp_path / "four.csv", tables.opinions({"good": 2, "bad": 2}, TWO))
     found = usecases.compare(data, tmp_path / "out", budget="1trials").results
-    assert found["data"]["test"] >= 1
-    assert found["label_errors"] == []
+    assert found.data.test >= 1
+    assert found.label_errors == ()
 
 
 def test_a_second_comparison_in_a_folder_leaves_no_model_of_the_first(tmp_path: Path) -> None:
@@ -202,8 +201,8 @@ def test_a_table_in_memory_is_refused_by_name() -> None:
 def test_seventy_seven_classes(tmp_path: Path) -> None:
     data = tables.write_csv(tmp_path / "intents.csv", tables.topics(77, 130))
     found = usecases.compare(data, tmp_path / "out", steps=BOTH, budget="1trials").results
-    assert len(found["data"]["classes"]) == 77
-    assert all(step["accuracy"] > 0.8 for step in found["steps"])
+    assert len(found.data.classes) == 77
+    assert all(step.accuracy > 0.8 for step in found.steps)
     assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
 
 
@@ -213,8 +212,8 @@ def test_a_tab_separated_file_without_a_header(order: str, tmp_path: Path) -> No
     table = rows if order == "text first" else [(label, text) for text, label in rows]
     data = tables.write_csv(tmp_path / "table.tsv", table, header=None)
     found = usecases.compare(data, tmp_path / "out", steps=["bow"], header=False, budget=BUDGET).results
-    assert found["data"]["rows"] == 120
-    assert found["steps"][0]["accuracy"] > 0.8
+    assert found.data.rows == 120
+    assert found.steps[0].accuracy > 0.8
 
 
 def test_a_comparison_shows_itself_in_a_notebook(compared: Comparison) -> None:

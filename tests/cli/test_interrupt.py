@@ -22,9 +22,9 @@ def progress(step, message):
         os.killpg(os.getpgrp(), signal.SIGINT)
 
 found = usecases.compare("reviews.csv", "out", steps=["bow"], budget="all", progress=progress)
-step = found.results["steps"][0]
-print(json.dumps({{"interrupted": step["interrupted"], "trials": len(step["trials"]),
-                  "offered": step["trials_total"], "verdict": found.results["verdict"]}}))
+step = found.results.steps[0]
+print(json.dumps({{"interrupted": step.interrupted, "trials": len(step.trials),
+                  "offered": step.trials_total, "verdict": found.results.verdict}}))
 """
 
 

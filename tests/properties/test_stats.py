@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from results_sample import sample_results
 
 from sopan.comparison.verdict import compare_pairs, explain, recommend
 from sopan.fit.calibrate import COLDEST, HOTTEST, fit_temperature
@@ -15,6 +17,7 @@ from sopan.fit.intervals import accuracy_interval, difference_interval, holm, ma
 from sopan.fit.metrics import macro_f1, measure
 from sopan.types import softmax
 
+ONE = sample_results(("bow",)).steps[0]
 few = settings(max_examples=40)  # each example draws 10,000 resamples
 shares = st.floats(0, 1)
 seeds = st.integers(0, 2**32 - 1)
@@ -86,14 +89,14 @@ def test_scores_lie_in_their_ranges_and_agree_with_each_other(table: tuple[np.nd
     logits, labels = table
     n_classes = logits.shape[1]
     scores = measure(softmax(logits), labels, range(n_classes))
-    assert 0 <= scores["macro_f1"] <= 1
-    assert 0 <= scores["ece"] <= 1
-    assert 0 <= scores["brier"] <= 2
-    assert scores["log_loss"] >= 0
-    assert np.sum(scores["confusion"]) == sum(row["count"] for row in scores["reliability"]) == len(labels)
-    assert [row["support"] for row in scores["per_class"]] == np.sum(scores["confusion"], axis=1).tolist()
-    weighted = sum(row["accuracy"] * row["count"] for row in scores["reliability"]) / len(labels)
-    assert np.isclose(weighted, scores["accuracy"])
+    assert 0 <= scores.macro_f1 <= 1
+    assert 0 <= scores.ece <= 1
+    assert 0 <= scores.brier <= 2
+    assert scores.log_loss >= 0
+    assert np.sum(scores.confusion) == sum(row.count for row in scores.reliability) == len(labels)
+    assert [row.support for row in scores.per_class] == np.sum(scores.confusion, axis=1).tolist()
+    weighted = sum(row.accuracy * row.count for row in scores.reliability) / len(labels)
+    assert np.isclose(weighted, scores.accuracy)
 
 
 @given(tables())
@@ -110,27 +113,29 @@ def test_a_verdict_claims_no_more_than_its_interval(k: int, n: int, seed: int, m
     rng = np.random.default_rng(seed)
     correct = {f"step{i}": rng.random(n) < rng.uniform(0.3, 1) for i in range(k)}
     steps = [
-        {
-            "step": step,
-            "accuracy": float(right.mean()),
-            "accuracy_ci": [0.0, 1.0],
-            "texts_per_second": float(rng.lognormal(5, 3)),
-        }
+        replace(
+            ONE,
+            step=step,
+            accuracy=float(right.mean()),
+            accuracy_ci=(0.0, 1.0),
+            texts_per_second=float(rng.lognormal(5, 3)),
+        )
         for step, right in correct.items()
     ]
     pairs = compare_pairs(correct, margin=margin, rng=rng)
     assert len(pairs) == k * (k - 1) // 2
     for pair in pairs:
-        low, high = pair["ci"]
-        assert (pair["verdict"] == "a better") <= (low > 0 and pair["p_adjusted"] <= 0.05)
-        assert (pair["verdict"] == "b better") <= (high < 0 and pair["p_adjusted"] <= 0.05)
-        assert (pair["verdict"] == "equivalent within margin") <= (-margin < low and high < margin)
-    chosen = recommend(steps, pairs, margin)["step"]
-    best = max(steps, key=lambda s: s["accuracy"])["step"]
+        low, high = pair.ci
+        assert (pair.verdict == "a better") <= (low > 0 and pair.p_adjusted <= 0.05)
+        assert (pair.verdict == "b better") <= (high < 0 and pair.p_adjusted <= 0.05)
+        assert (pair.verdict == "equivalent within margin") <= (-margin < low and high < margin)
+    recommendation = recommend(steps, pairs, margin)
+    chosen = recommendation.step
+    best = max(steps, key=lambda s: s.accuracy).step
     if chosen != best:
-        (pair,) = [p for p in pairs if {p["a"], p["b"]} == {chosen, best}]
-        assert (pair["ci"][0] if pair["a"] == chosen else -pair["ci"][1]) > -margin
-    sentences = explain(pairs, steps, n, margin)
+        (pair,) = [p for p in pairs if {p.a, p.b} == {chosen, best}]
+        assert (pair.ci[0] if pair.a == chosen else -pair.ci[1]) > -margin
+    sentences = explain(pairs, steps, n, recommendation)
     assert all(sentence.endswith(".") and "nan" not in sentence for sentence in sentences)
-    if not any(pair["verdict"].endswith("better") for pair in pairs):
+    if not any(pair.verdict.endswith("better") for pair in pairs):
         assert not any(" is better" in sentence for sentence in sentences)

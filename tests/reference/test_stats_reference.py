@@ -152,7 +152,7 @@ def test_with_many_texts_no_temperature_has_a_lower_log_loss(seed: int) -> None:
     labels = np.where(rng.random(2_000) < 0.7, logits.argmax(axis=1), rng.integers(0, 3, size=2_000))
 
     def log_loss(temperature: float) -> float:
-        return float(measure(softmax(logits / temperature), labels, "abc")["log_loss"])
+        return float(measure(softmax(logits / temperature), labels, "abc").log_loss)
 
     lowest = min(log_loss(temperature) for temperature in np.geomspace(0.1, 20, 400))
     assert log_loss(fit_temperature(logits, labels)) == pytest.approx(lowest, abs=1e-4)
@@ -175,4 +175,4 @@ def test_expected_calibration_error_text_by_text() -> None:
         if inside:
             confidence, accuracy = np.mean(inside, axis=0)
             error += len(inside) / 500 * abs(accuracy - confidence)
-    assert measure(probabilities, labels, "abcd")["ece"] == pytest.approx(error, abs=1e-12)
+    assert measure(probabilities, labels, "abcd").ece == pytest.approx(error, abs=1e-12)

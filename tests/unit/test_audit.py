@@ -13,6 +13,7 @@ import pytest
 from corpora import corpus, named_split, sentences
 
 from sopan.comparison.evidence import leak_effect
+from sopan.comparison.results import TrainedWithLeaks
 from sopan.errors import DataError
 from sopan.options.data import ReadOptions
 from sopan.text.audit import Audit, audit_corpus, remove_leaks
@@ -304,20 +305,22 @@ def test_the_effect_of_leaks_on_scores() -> None:
         "bow": np.array([True, True, True, False, False]),
         "cbow": np.array([False, True] * 2 + [True]),
     }
-    effect = leak_effect(correct, np.array([True, True, False, False, False]))
-    assert effect["leaked"] == 2
-    assert effect["steps"]["bow"] == pytest.approx(
+    put_back = {"bow": np.array([True, True, True, True, False])}
+    effect = leak_effect(correct, np.array([True, True, False, False, False]), put_back)
+    assert effect.leaked == 2
+    assert effect.steps["bow"].as_json() == pytest.approx(
         {"accuracy": 0.6, "accuracy_leaked": 1.0, "accuracy_rest": 1 / 3, "difference": 0.6 - 1 / 3}
     )
-    assert effect["steps"]["cbow"]["accuracy_leaked"] == 0.5
+    assert effect.steps["cbow"].accuracy_leaked == 0.5
+    assert effect.trained_with_leaks == TrainedWithLeaks(step="bow", accuracy=0.8, accuracy_without=0.6)
 
 
 def test_the_effect_of_no_leaks_is_none() -> None:
-    effect = leak_effect({"bow": np.array([True, False])}, np.array([False, False]))
-    step = effect["steps"]["bow"]
-    assert (step["accuracy_leaked"], step["accuracy_rest"], step["difference"]) == (None, 0.5, 0.0)
-    everything = leak_effect({"bow": np.array([True])}, np.array([True]))["steps"]["bow"]
-    assert (everything["accuracy_rest"], everything["difference"]) == (None, None)
+    effect = leak_effect({"bow": np.array([True, False])}, np.array([False, False]), {})
+    step = effect.steps["bow"]
+    assert (step.accuracy_leaked, step.accuracy_rest, step.difference) == (None, 0.5, 0.0)
+    everything = leak_effect({"bow": np.array([True])}, np.array([True]), {}).steps["bow"]
+    assert (everything.accuracy_rest, everything.difference) == (None, None)
 
 
 def test_an_audit_is_plain_json(leaky: tuple[Corpus, Split, Audit]) -> None:

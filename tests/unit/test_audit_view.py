@@ -8,7 +8,7 @@ import pytest
 from corpora import corpus, named_split, sentences
 from rich.console import Console
 
-from sopan.comparison.audit_view import audit_table
+from sopan.comparison.terminal import audit_table
 from sopan.text.audit import audit_corpus
 from sopan.text.audit_report import AuditReport
 

@@ -32,10 +32,10 @@ def test_an_over_confident_step_becomes_honest() -> None:
     temperature = fit_temperature(logits[:4_000], labels[:4_000])
     before = measure(softmax(logits[4_000:]), labels[4_000:], "abc")
     after = measure(softmax(logits[4_000:] / temperature), labels[4_000:], "abc")
-    assert before["ece"] > 0.1
-    assert after["ece"] < 0.03
-    assert after["log_loss"] < before["log_loss"]
-    assert after["confusion"] == before["confusion"]
+    assert before.ece > 0.1
+    assert after.ece < 0.03
+    assert after.log_loss < before.log_loss
+    assert after.confusion == before.confusion
 
 
 @pytest.mark.parametrize("n", [10, 100, 1_000])

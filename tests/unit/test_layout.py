@@ -9,8 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sopan.comparison.layout import Axis, apart, log_ticks, pareto_front, place_labels, spread
-from sopan.comparison.marks import step_marks
+from sopan.comparison.layout import Axis, apart, log_ticks, pareto_front, place_labels, spread, step_marks
 
 shares = st.floats(0, 1)
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import io
 
 import pytest
-from results_sample import LADDER, sample_results
+from results_sample import LADDER, results_of, sample_json, sample_results
 from rich.console import Console
 
-from sopan.comparison.leaderboard import COLUMNS, leaderboard
-from sopan.comparison.numbers import duration, interval, p_value, plural, quantity, share, signed
+from sopan.comparison.layout import duration, interval, p_value, plural, quantity, share, signed
+from sopan.comparison.results import Results
+from sopan.comparison.terminal import COLUMNS, LeaderboardTable
 
 SIX = sample_results(tuple(LADDER)[:6])
 
 
-def printed(width: int, results: dict = SIX, *, colour: bool = False) -> str:
+def printed(width: int, results: Results = SIX, *, colour: bool = False) -> str:
     stream = io.StringIO()
-    Console(file=stream, width=width, no_color=not colour, force_terminal=colour).print(leaderboard(results))
+    Console(file=stream, width=width, no_color=not colour, force_terminal=colour).print(
+        LeaderboardTable(results)
+    )
     return stream.getvalue()
 
 
@@ -25,22 +28,22 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(width: int):
     text = printed(width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
-    for step in SIX["steps"]:
-        assert step["step"] in text
-        assert share(step["accuracy"]) in text
+    for step in SIX.steps:
+        assert step.step in text
+        assert share(step.accuracy) in text
 
 
 def test_eighty_columns_hold_quality_and_cost_of_six_steps():
     text = printed(80)
-    for step in SIX["steps"]:
-        row = next(line for line in text.splitlines() if line.lstrip("* ").startswith(step["step"]))
+    for step in SIX.steps:
+        row = next(line for line in text.splitlines() if line.lstrip("* ").startswith(step.step))
         for figure in (
-            share(step["accuracy"]),
-            interval(step["accuracy_ci"]),
-            share(step["macro_f1"]),
-            share(step["log_loss"]),
-            quantity(step["fit_seconds"]),
-            quantity(step["latency_ms"]["p50"]),
+            share(step.accuracy),
+            interval(step.accuracy_ci),
+            share(step.macro_f1),
+            share(step.log_loss),
+            quantity(step.fit_seconds),
+            quantity(step.latency_ms.p50),
         ):
             assert figure in row
 
@@ -57,13 +60,13 @@ def test_the_recommended_step_is_marked_without_colour():
     assert "\x1b" not in text
     starred = [line for line in text.splitlines() if line.startswith("* ") and "recommended" not in line]
     assert len(starred) == 1
-    assert starred[0].split()[1] == SIX["recommendation"]["step"]
+    assert starred[0].split()[1] == SIX.recommendation.step
 
 
 def test_markup_in_a_name_is_text():
-    results = sample_results()
+    results = sample_json()
     results["steps"][0]["step"] = "[red]bow[/red]"
-    assert "[red]bow[/red]" in printed(120, results, colour=True)
+    assert "[red]bow[/red]" in printed(120, results_of(results), colour=True)
 
 
 @pytest.mark.parametrize(

@@ -26,14 +26,14 @@ def random_predictions(seed: int, n: int = 400, n_classes: int = 3) -> tuple[np.
 def test_four_texts_by_hand() -> None:
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.2, 0.8]])
     scores = measure(probabilities, np.array([0, 1, 1, 1]), ("no", "yes"))
-    assert scores["accuracy"] == 0.75
-    assert scores["confusion"] == [[1, 0], [1, 2]]
-    assert scores["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
-    assert scores["log_loss"] == pytest.approx(-math.log(0.9 * 0.4 * 0.7 * 0.8) / 4)
-    assert scores["brier"] == pytest.approx((0.1**2 + 0.6**2 + 0.3**2 + 0.2**2) / 4)
-    assert scores["ece"] == pytest.approx((0.1 + 0.6 + 0.3 + 0.2) / 4)  # each text in a bin of its own
-    assert [row["count"] for row in scores["reliability"]] == [1, 1, 1, 1]
-    assert scores["per_class"][1] == {
+    assert scores.accuracy == 0.75
+    assert scores.confusion == ((1, 0), (1, 2))
+    assert scores.macro_f1 == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert scores.log_loss == pytest.approx(-math.log(0.9 * 0.4 * 0.7 * 0.8) / 4)
+    assert scores.brier == pytest.approx((0.1**2 + 0.6**2 + 0.3**2 + 0.2**2) / 4)
+    assert scores.ece == pytest.approx((0.1 + 0.6 + 0.3 + 0.2) / 4)  # each text in a bin of its own
+    assert [row.count for row in scores.reliability] == [1, 1, 1, 1]
+    assert scores.per_class[1].as_json() == {
         "class": "yes",
         "precision": 1.0,
         "recall": pytest.approx(2 / 3),
@@ -46,11 +46,11 @@ def test_reliability_bins_by_hand() -> None:
     # 0.6 is the upper edge of bin 9 of 15, so it lies with 0.55; 0.61 is in bin 10.
     confidence = np.array([0.55, 0.6, 0.61])
     scores = measure(np.column_stack([confidence, 1 - confidence]), np.array([0, 1, 0]), ("a", "b"))
-    assert scores["reliability"] == [
+    assert [row.as_json() for row in scores.reliability] == [
         {"confidence": pytest.approx(0.575), "accuracy": 0.5, "count": 2},
         {"confidence": pytest.approx(0.61), "accuracy": 1.0, "count": 1},
     ]
-    assert scores["ece"] == pytest.approx(2 / 3 * 0.075 + 1 / 3 * 0.39)
+    assert scores.ece == pytest.approx(2 / 3 * 0.075 + 1 / 3 * 0.39)
     assert BINS == 15
 
 
@@ -60,23 +60,20 @@ def test_equal_to_scikit_learn(n_classes: int, seed: int) -> None:
     probabilities, labels = random_predictions(seed, n_classes=n_classes)
     every, predicted = range(n_classes), probabilities.argmax(axis=1)
     scores = measure(probabilities, labels, tuple(every))
-    assert scores["accuracy"] == sk.accuracy_score(labels, predicted)
-    assert scores["macro_f1"] == pytest.approx(sk.f1_score(labels, predicted, average="macro"), abs=1e-14)
-    assert scores["log_loss"] == pytest.approx(sk.log_loss(labels, probabilities, labels=every), abs=1e-14)
-    assert scores["brier"] == pytest.approx(
-        sk.brier_score_loss(labels, probabilities, labels=every), abs=1e-14
-    )
-    assert scores["confusion"] == sk.confusion_matrix(labels, predicted, labels=every).tolist()
+    assert scores.accuracy == sk.accuracy_score(labels, predicted)
+    assert scores.macro_f1 == pytest.approx(sk.f1_score(labels, predicted, average="macro"), abs=1e-14)
+    assert scores.log_loss == pytest.approx(sk.log_loss(labels, probabilities, labels=every), abs=1e-14)
+    assert scores.brier == pytest.approx(sk.brier_score_loss(labels, probabilities, labels=every), abs=1e-14)
+    confusion = sk.confusion_matrix(labels, predicted, labels=every)
+    assert [list(row) for row in scores.confusion] == confusion.tolist()
     columns = sk.precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0)
-    for row, *wanted in zip(scores["per_class"], *columns, strict=True):
-        assert [row["precision"], row["recall"], row["f1"], row["support"]] == pytest.approx(
-            wanted, abs=1e-14
-        )
+    for row, *wanted in zip(scores.per_class, *columns, strict=True):
+        assert [row.precision, row.recall, row.f1, row.support] == pytest.approx(wanted, abs=1e-14)
 
 
 def test_two_class_brier_is_that_of_either_class() -> None:
     probabilities, labels = random_predictions(1, n_classes=2)
-    ours = measure(probabilities, labels, ("no", "yes"))["brier"]
+    ours = measure(probabilities, labels, ("no", "yes")).brier
     assert ours == pytest.approx(sk.brier_score_loss(labels, probabilities[:, 1]))
     assert ours == pytest.approx(sk.brier_score_loss(1 - labels, probabilities[:, 0]))
 
@@ -84,7 +81,7 @@ def test_two_class_brier_is_that_of_either_class() -> None:
 def test_a_certain_mistake_costs_as_much_as_scikit_learn_says() -> None:
     probabilities = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     labels = np.array([0, 1, 1])
-    loss = measure(probabilities, labels, ("a", "b"))["log_loss"]
+    loss = measure(probabilities, labels, ("a", "b")).log_loss
     assert loss == pytest.approx(sk.log_loss(labels, probabilities), abs=1e-12)
     assert math.isfinite(loss)
 
@@ -92,8 +89,8 @@ def test_a_certain_mistake_costs_as_much_as_scikit_learn_says() -> None:
 def test_a_class_without_a_test_text_is_left_out_of_macro_f1() -> None:
     probabilities = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.3, 0.6, 0.1]])
     scores = measure(probabilities, np.array([0, 1, 1]), CLASSES)
-    assert scores["macro_f1"] == 1.0
-    assert scores["per_class"][2] == {
+    assert scores.macro_f1 == 1.0
+    assert scores.per_class[2].as_json() == {
         "class": "warm",
         "precision": 0.0,
         "recall": 0.0,
@@ -106,8 +103,8 @@ def test_a_class_predicted_but_without_a_test_text_counts_against_macro_f1() -> 
     probabilities = np.array([[0.8, 0.1, 0.1], [0.1, 0.1, 0.8]])
     labels = np.array([0, 0])
     scores = measure(probabilities, labels, CLASSES)
-    assert scores["macro_f1"] == pytest.approx((2 / 3 + 0) / 2)
-    assert scores["macro_f1"] == pytest.approx(
+    assert scores.macro_f1 == pytest.approx((2 / 3 + 0) / 2)
+    assert scores.macro_f1 == pytest.approx(
         sk.f1_score(labels, probabilities.argmax(axis=1), average="macro")
     )
 
@@ -115,7 +112,7 @@ def test_a_class_predicted_but_without_a_test_text_counts_against_macro_f1() -> 
 def test_the_values_are_ready_for_json() -> None:
     probabilities, labels = random_predictions(3)
     scores = measure(probabilities, labels.astype(np.int32), np.array(CLASSES))
-    assert json.loads(json.dumps(scores, allow_nan=False)) == scores
+    assert json.loads(json.dumps(scores.as_json(), allow_nan=False)) == scores.as_json()
 
 
 @pytest.mark.parametrize(

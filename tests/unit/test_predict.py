@@ -253,11 +253,11 @@ def test_labels_are_matched_by_name_whatever_their_order():
     own = evaluate_model(estimator, corpus(TEXTS, [0] * 4 + [1] * 4, ("good", "poor")))
     other = evaluate_model(estimator, corpus(TEXTS, [2] * 4 + [0] * 4, ("poor", "unused", "good")))
     assert own == other
-    assert own["accuracy"] == np.mean(estimator.predict(TEXTS) == np.array(LABELS)) == 1.0
-    low, high = own["accuracy_ci"]
+    assert own.accuracy == np.mean(estimator.predict(TEXTS) == np.array(LABELS)) == 1.0
+    low, high = own.accuracy_ci
     assert 0.6 < low < high <= 1.0
-    assert own["confusion"] == [[4, 0], [0, 4]]
-    json.dumps(own, allow_nan=False)
+    assert own.confusion == ((4, 0), (0, 4))
+    json.dumps(own.as_json(), allow_nan=False)
 
 
 def test_a_label_that_was_not_learned_is_listed():
@@ -270,13 +270,13 @@ def test_a_label_that_was_not_learned_is_listed():
 def test_numeric_labels_match_their_names():
     estimator = trained(labels=[10, 9] * 4)
     scores = evaluate_model(estimator, corpus(TEXTS, [0, 1] * 4, ("10", "9")))
-    assert scores["accuracy"] == np.mean(estimator.predict(TEXTS) == np.array([10, 9] * 4))
+    assert scores.accuracy == np.mean(estimator.predict(TEXTS) == np.array([10, 9] * 4))
 
 
 def test_texts_without_known_words_are_counted():
     scores = evaluate_model(trained(), corpus(["zzz", "a film", ""], [0, 1, 1], ("good", "poor")))
-    assert scores["no_known_words"] == 2
-    assert scores["truncated"] == 0
+    assert scores.no_known_words == 2
+    assert scores.truncated == 0
 
 
 def test_evaluating_is_reproducible():

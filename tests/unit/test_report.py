@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
-from pathlib import Path
-from typing import Any
 
 import pytest
-from results_sample import LADDER, sample_results
+from results_sample import LADDER, results_of, sample_json, sample_results
 
-from sopan.comparison.leaderboard import summary_html
-from sopan.comparison.numbers import interval, share, signed
-from sopan.comparison.report import render_report, top_confusions, write_report
+from sopan.comparison.layout import interval, share, signed
+from sopan.comparison.report import render_report, top_confusions
+from sopan.comparison.terminal import summary_html
 from sopan.text.display import escape_for_display
 
 STEPS = tuple(LADDER)
@@ -131,26 +130,26 @@ def test_every_shape_of_results_gives_a_whole_safe_page(n_steps: int, classes: t
     assert len(identities) == len(set(identities))
     linked = {a["href"][1:] for tag, a in page.elements if tag == "a" and a["href"]}
     assert linked <= set(identities)
-    for step in results["steps"]:
+    for step in results.steps:
         for figure in (
-            step["step"],
-            share(step["accuracy"]),
-            interval(step["accuracy_ci"]),
-            share(step["ece"]),
+            step.step,
+            share(step.accuracy),
+            interval(step.accuracy_ci),
+            share(step.ece),
         ):
             assert figure in page.text
-    for pair in results["pairs"]:
-        assert signed(pair["difference"]) in page.text
+    for pair in results.pairs:
+        assert signed(pair.difference) in page.text
     for name in classes:
         assert " ".join(escape_for_display(name).split()) in page.text
 
 
 def test_a_tiny_comparison_without_findings_says_so():
-    results = sample_results(("bow",), n_test=2, learning_curve=False)
+    results = sample_json(("bow",), n_test=2, learning_curve=False)
     results |= {"disagreements": [], "label_errors": []}
     results["data"]["audit"] |= {"findings": [], "scripts": {}}
     results["data"]["audit"]["leak_effect"] = {"leaked": 0, "steps": {}}
-    html = render_report(results)
+    html = render_report(results_of(results))
     page = Page(html)
     assert headings(html) == [section for section in SECTIONS if section != "How many labels does it take?"]
     for sentence in (
@@ -163,26 +162,26 @@ def test_a_tiny_comparison_without_findings_says_so():
 
 
 def test_steps_that_never_disagree_are_said_to():
-    assert "every test text got the same label" in render_report(sample_results() | {"disagreements": []})
+    assert "every test text got the same label" in render_report(replace(sample_results(), disagreements=()))
 
 
 def test_perfect_steps_have_a_page():
-    results = sample_results(classes=tuple(f"class {c}" for c in range(30)), n_test=300)
+    results = sample_json(classes=tuple(f"class {c}" for c in range(30)), n_test=300)
     for step in results["steps"]:
         step["confusion"] = [[10 if i == j else 0 for j in range(30)] for i in range(30)]
         step |= {"accuracy": 1.0, "accuracy_ci": [1.0, 1.0], "ece": 0.0}
-    assert "None: every test text was labelled right." in render_report(results)
+    assert "None: every test text was labelled right." in render_report(results_of(results))
 
 
 def test_untrusted_texts_are_shown_and_not_obeyed():
-    results = sample_results()
+    results = sample_json()
     text = "<img src=x onerror=alert(1)> \u202ereversed\u202c {{ 7 * 7 }} </bdi>"
     results["disagreements"][0]["text"] = text
     results["label_errors"][0]["text"] = text
     results["data"]["name"] = results["data"]["notes"][0] = results["run"]["command"] = text
     results["recommendation"]["reason"] = text
     results["steps"][0]["trials"][0]["settings"]["vectors"] = text
-    html = render_report(results)
+    html = render_report(results_of(results))
     page = Page(html)
     check_self_contained(html, page)
     assert "\u202e" not in html
@@ -195,7 +194,7 @@ def test_untrusted_texts_are_shown_and_not_obeyed():
 def test_the_verdict_is_on_top():
     results = sample_results()
     top = Page(render_report(results).split("<nav")[0].split("<body>")[1] + "</header>").text
-    for sentence in results["verdict"]:
+    for sentence in results.verdict:
         for part in re.split(r"`[^`]+`", sentence):
             assert part.strip() in top
 
@@ -212,9 +211,9 @@ def test_confusion_is_drawn_for_few_classes_and_listed_for_many():
 def test_top_confusions_by_hand():
     confusion = [[8, 2, 0], [0, 5, 5], [1, 0, 0]]
     assert top_confusions(confusion, ["a", "b", "c"]) == [
-        {"true": "b", "predicted": "c", "count": 5, "share": 0.5},
-        {"true": "a", "predicted": "b", "count": 2, "share": 0.2},
-        {"true": "c", "predicted": "a", "count": 1, "share": 1.0},
+        ("b", "c", 5, 0.5),
+        ("a", "b", 2, 0.2),
+        ("c", "a", 1, 1.0),
     ]
 
 
@@ -241,22 +240,10 @@ def test_the_same_results_give_the_same_page():
     assert render_report(sample_results()) == render_report(sample_results())
 
 
-def test_a_failure_leaves_the_old_report(tmp_path: Path):
-    path = tmp_path / "report.html"
-    write_report(sample_results(), path)
-    before = path.read_text(encoding="utf-8")
-    broken: dict[str, Any] = sample_results()
-    del broken["environment"]
-    with pytest.raises(Exception, match="environment"):
-        write_report(broken, path)
-    assert path.read_text(encoding="utf-8") == before
-    assert [child.name for child in tmp_path.iterdir()] == ["report.html"]
-
-
 def test_a_notebook_shows_the_verdict_and_every_step():
-    results = sample_results(STEPS[:3])
+    results = sample_json(STEPS[:3])
     results["steps"][0]["step"] = "<b>bow</b>"
-    html = summary_html(results)
+    html = summary_html(results_of(results))
     page = Page(html)
     assert {tag for tag, _ in page.elements} <= {
         "div",

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sopan.comparison.audit_view import audit_table
-from sopan.comparison.leaderboard import leaderboard
+from sopan.comparison.terminal import LeaderboardTable, audit_table
 from sopan.text.display import escape_for_display
 
 if TYPE_CHECKING:
     from sopan.comparison.comparison import Comparison
+    from sopan.fit.scores import EvaluationScores
     from sopan.options.base import Options
     from sopan.options.classify import (
         AuditOptions,
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         TrainOptions,
     )
     from sopan.text.audit_report import AuditReport
-    from sopan.types import Json
     from sopan.usecases.explaining import ExplainedText, ExplainedWord, TopWord
     from sopan.usecases.predicting import PredictedText, WrittenRows
 
@@ -42,8 +41,8 @@ out = Console(highlight=False)
 
 def comparison(found: Comparison, _: CompareOptions) -> None:
     """Print the leaderboard, the verdict, and where the report is, or how to get one."""
-    out.print(leaderboard(found.results))
-    for sentence in found.results["verdict"]:
+    out.print(LeaderboardTable(found.results))
+    for sentence in found.results.verdict:
         out.print(Text(escape_for_display(sentence)))
     written = f"Report: {found.report}"
     if not found.report.exists():
@@ -56,29 +55,29 @@ def findings(found: AuditReport, _: AuditOptions) -> None:
     out.print(audit_table(found))
 
 
-def training(scores: dict[str, Json], options: TrainOptions) -> None:
+def training(scores: EvaluationScores, options: TrainOptions) -> None:
     """Print the scores of a model that was trained, and where it is."""
     _scores(scores, f"{options.step} on its test part; model in {options.out}")
 
 
-def evaluation(scores: dict[str, Json], options: EvaluateOptions) -> None:
+def evaluation(scores: EvaluationScores, options: EvaluateOptions) -> None:
     """Print the scores of a saved model."""
     _scores(scores, f"{options.model} on {options.data}")
 
 
-def _scores(scores: dict[str, Json], title: str) -> None:
+def _scores(scores: EvaluationScores, title: str) -> None:
     """Print one model's scores, and a row for each class."""
     out.print(Text(title, style="bold"))
-    low, high = scores["accuracy_ci"]
-    out.print(f"accuracy {scores['accuracy']:.4f} (95% interval {low:.4f} to {high:.4f})")
+    low, high = scores.accuracy_ci
+    out.print(f"accuracy {scores.accuracy:.4f} (95% interval {low:.4f} to {high:.4f})")
     for key in ("macro_f1", "log_loss", "brier", "ece"):
-        out.print(f"{key:<9}{scores[key]:.4f}")
+        out.print(f"{key:<9}{getattr(scores, key):.4f}")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in ("class", "precision", "recall", "f1", "texts"):
         table.add_column(head, justify="left" if head == "class" else "right")
-    for row in scores["per_class"]:
-        figures = (f"{row[key]:.3f}" for key in ("precision", "recall", "f1"))
-        table.add_row(Text(escape_for_display(row["class"])), *figures, f"{row['support']:,}")
+    for row in scores.per_class:
+        figures = (f"{figure:.3f}" for figure in (row.precision, row.recall, row.f1))
+        table.add_row(Text(escape_for_display(row.class_)), *figures, f"{row.support:,}")
     out.print(table)
 
 

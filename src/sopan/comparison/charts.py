@@ -16,13 +16,24 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup
 
-from sopan.comparison.layout import apart, log_ticks, padded, pareto_front, place_labels, spread
-from sopan.comparison.marks import Mark
-from sopan.comparison.numbers import plural, quantity, share
-from sopan.types import Json
+from sopan.comparison.layout import (
+    Mark,
+    apart,
+    log_ticks,
+    padded,
+    pareto_front,
+    place_labels,
+    plural,
+    quantity,
+    share,
+    spread,
+)
+from sopan.comparison.results import LearningPoint, StepScores
 
 INK, SOFT, GRID, PAPER = "var(--ink)", "var(--soft)", "var(--grid)", "var(--paper)"
 FONT_SIZE = 12
+Row = dict[str, Any]
+"""What Vega draws: numbers and words by name."""
 HALO: dict[str, Any] = {"stroke": PAPER, "strokeWidth": 4, "strokeJoin": "round", "aria": False}
 """Around a label that lies on lines; the page's style sheet paints it under the letters."""
 
@@ -31,7 +42,7 @@ MOST_CELLS = 20
 
 
 def tradeoff(
-    steps: Sequence[Mapping[str, Json]],
+    steps: Sequence[StepScores],
     marks: Mapping[str, Mark],
     costs: Sequence[float],
     cost_name: str,
@@ -42,19 +53,18 @@ def tradeoff(
     """Plot accuracy, with its interval, against a cost on a logarithmic axis; mark the Pareto front.
 
     Args:
-        steps: items of `steps` in results.json.
         marks: each step's look.
         costs: one positive number a step.
         cost_name: the axis title, with the unit.
     """
-    rows = [
+    rows: list[Row] = [
         {
-            "step": step["step"],
+            "step": step.step,
             "cost": max(cost, 1e-9),
-            "accuracy": step["accuracy"],
-            "low": step["accuracy_ci"][0],
-            "high": step["accuracy_ci"][1],
-            "about": f"{step['step']}: accuracy {share(step['accuracy'])}, {cost_name} {quantity(cost)}",
+            "accuracy": step.accuracy,
+            "low": step.accuracy_ci[0],
+            "high": step.accuracy_ci[1],
+            "about": f"{step.step}: accuracy {share(step.accuracy)}, {cost_name} {quantity(cost)}",
         }
         for step, cost in zip(steps, costs, strict=True)
     ]
@@ -93,16 +103,16 @@ def tradeoff(
     return draw(*layers, about="; ".join(row["about"] for row in rows))
 
 
-def reliability(step: Mapping[str, Json], mark: Mark, *, side: int = 190) -> Markup:
+def reliability(step: StepScores, mark: Mark, *, side: int = 190) -> Markup:
     """Plot how often a step was right against how sure it was; the diagonal is perfect honesty."""
-    rows = [
-        item
-        | {
-            "about": f"said {share(item['confidence'])}, right {share(item['accuracy'])}, "
-            f"{plural(item['count'], 'text')}"
+    rows: list[Row] = [
+        {
+            **vars(each),
+            "about": f"said {share(each.confidence)}, right {share(each.accuracy)}, "
+            f"{plural(each.count, 'text')}",
         }
-        for item in step["reliability"]
-        if item["count"]
+        for each in step.reliability
+        if each.count
     ]
     axis: dict[str, Any] = {"scale": alt.Scale(domain=[0, 1]), "axis": alt.Axis(tickCount=3, format=".1~f")}
     x = alt.X("confidence:Q", title="how sure", **axis)
@@ -113,7 +123,7 @@ def reliability(step: Mapping[str, Json], mark: Mark, *, side: int = 190) -> Mar
     line = base.mark_line(stroke=mark.colour, strokeWidth=1.5, strokeDash=list(mark.dash), aria=False)
     points = base.mark_point(filled=True, shape=mark.shape, fill=mark.colour, opacity=1)
     size = alt.Size("count:Q", legend=None).scale(range=[8, 90])
-    about = f"{step['step']}: " + "; ".join(row["about"] for row in rows)
+    about = f"{step.step}: " + "; ".join(row["about"] for row in rows)
     return draw(
         diagonal.encode(x, y),
         line.encode(x, y),
@@ -122,17 +132,16 @@ def reliability(step: Mapping[str, Json], mark: Mark, *, side: int = 190) -> Mar
     )
 
 
-def confusion(step: Mapping[str, Json], classes: Sequence[str]) -> Markup:
+def confusion(step: StepScores, classes: Sequence[str]) -> Markup:
     """Draw a confusion matrix: a row for each true class, shaded by the share of that row.
 
     Args:
-        step: an item of `steps` in results.json.
         classes: C <= `MOST_CELLS` names, made fit for display.
     """
     few = len(classes) <= 10
     cell = 72 if len(classes) <= 3 else 44 if few else 24
-    rows = []
-    for name, counts in zip(classes, step["confusion"], strict=True):
+    rows: list[Row] = []
+    for name, counts in zip(classes, step.confusion, strict=True):
         total = max(1, sum(counts))
         for guess, count in zip(classes, counts, strict=True):
             about = f"{name}, taken for {guess}: {count:,} of {sum(counts):,}"
@@ -161,21 +170,21 @@ def confusion(step: Mapping[str, Json], classes: Sequence[str]) -> Markup:
         text = base.mark_text(fontSize=11, aria=False)
         layers.append(text.encode(x, y, fill=ink, text=alt.Text("count:Q", format=",")))
     right = [row["about"] for row in rows if row["true"] == row["predicted"]]
-    return draw(*layers, about=f"{step['step']}: " + "; ".join(right))
+    return draw(*layers, about=f"{step.step}: " + "; ".join(right))
 
 
 def learning_curves(
-    points: Sequence[Mapping[str, Json]], marks: Mapping[str, Mark], *, width: int = 640, height: int = 320
+    points: Sequence[LearningPoint], marks: Mapping[str, Mark], *, width: int = 640, height: int = 320
 ) -> Markup:
     """Plot accuracy, with its interval, against the number of training texts, one line a step."""
-    rows = [
+    rows: list[Row] = [
         {
-            "step": point["step"],
-            "train": point["train"],
-            "accuracy": point["accuracy"],
-            "low": point["ci"][0],
-            "high": point["ci"][1],
-            "about": f"{point['step']}, {plural(point['train'], 'text')}: {share(point['accuracy'])}",
+            "step": point.step,
+            "train": point.train,
+            "accuracy": point.accuracy,
+            "low": point.ci[0],
+            "high": point.ci[1],
+            "about": f"{point.step}, {plural(point.train, 'text')}: {share(point.accuracy)}",
         }
         for point in points
     ]

@@ -1,28 +1,44 @@
-"""Hand each step to a worker process, listen to its progress, and collect its outcome."""
+"""A job for each step, in a folder: what goes in, who does it, and the one file that comes out.
+
+The job folder holds `job.json` and the texts as Arrow files; below it each step has a folder of its own, in
+which its worker writes `outcome.safetensors`, whole or not at all. These files are the ledger: an outcome
+that is there is done.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import NamedTuple, Self
 
-from safetensors.numpy import load_file
+import pyarrow as pa
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from sopan import errors
+from sopan.comparison.results import DataSummary, StepScores, checked, file_name
 from sopan.errors import SopanError
 from sopan.options.base import ProgressCallback
-from sopan.types import BoolArray, FloatArray, Json
+from sopan.options.classify import CompareOptions
+from sopan.storage.atomic import replacing_file
+from sopan.storage.strict_json import read_json
+from sopan.text.audit import CleanData
+from sopan.text.split import PARTS
+from sopan.types import Array, BoolArray, FloatArray, Int64Array, Json, Labelled
 
 COMMAND = """
 import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)
 from sopan.comparison.worker import main; main()
 """
 """What a worker does; that Ctrl-C does not end one that still loads comes first."""
+OUTCOME = "outcome.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +46,110 @@ class Outcome:
     """What a worker found out about one step.
 
     Args:
-        scores: the measured entries of a `steps` item in results.json, and the raw learning curve.
+        scores: its item of `steps` in results.json.
         probabilities: (N, C) of the test texts.
         truncated: (N,) bool.
+        curve: (P, 3) int64, points of a learning curve: texts trained on, right, and tested on.
         correct_with_leaks: (N,) bool, where the step was also trained with the leaks put back.
     """
 
-    scores: dict[str, Json]
+    scores: StepScores
     probabilities: FloatArray
     truncated: BoolArray
-    correct_with_leaks: BoolArray | None
+    curve: Int64Array
+    correct_with_leaks: BoolArray | None = None
+
+    def write(self, path: Path) -> None:
+        """Write it as one file."""
+        arrays: dict[str, Array] = {
+            name: getattr(self, name).copy()
+            for name in ("probabilities", "truncated", "curve", "correct_with_leaks")
+            if getattr(self, name) is not None
+        }
+        with replacing_file(path) as new:
+            save_file(arrays, new, {"scores": json.dumps(self.scores.as_json())})
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote."""
+        with safe_open(path, "numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+            return cls(checked(StepScores, file.metadata()["scores"], path), **arrays)
+
+
+# ---- the job folder ------------------------------------------------------------------------------
+
+
+def write_job(folder: Path, options: CompareOptions, data: CleanData, summary: DataSummary) -> None:
+    """Write what every worker reads: the texts, what is said of them, and the one value of all options."""
+    parts = dict(zip(PARTS, data.parts(), strict=True))
+    if len(data.given.train) != len(data.split.train):
+        parts["leaky"] = data.corpus.take(data.given.train)
+    for name, part in parts.items():
+        _write_table(folder, name, {"text": part.texts, "label": pa.array(part.labels, pa.int32())})
+    if data.unlabelled is not None:
+        _write_table(folder, "unlabelled", {"text": data.unlabelled})
+    job = {"options": options.as_json(), "data": summary.as_json()}
+    (folder / "job.json").write_text(json.dumps(job))
+
+
+def _write_table(folder: Path, name: str, columns: dict[str, pa.Array]) -> None:
+    """Write an Arrow file that a worker maps instead of copying."""
+    table = pa.table(columns)
+    with (
+        pa.OSFile(str(folder / f"{name}.arrow"), "wb") as sink,
+        pa.ipc.new_file(sink, table.schema) as writer,
+    ):
+        writer.write_table(table)
+
+
+class Job(NamedTuple):
+    """What a worker reads of the job folder.
+
+    Args:
+        options: how to compare; steps and folder are named.
+        data: what `config.json` of a model says of the data.
+        train, val, test: the texts, the leaks taken out.
+        leaky: training texts with the leaks put back, where there are any.
+        unlabelled: further texts.
+    """
+
+    options: CompareOptions
+    data: dict[str, Json]
+    train: Labelled
+    val: Labelled
+    test: Labelled
+    leaky: Labelled | None
+    unlabelled: pa.LargeStringArray | None
+
+
+def read_job(folder: Path) -> Job:
+    """Map what `write_job` wrote."""
+    job = read_json(folder / "job.json")
+    classes = tuple(job["data"]["classes"])
+
+    def table(name: str) -> pa.Table:
+        with pa.memory_map(str(folder / f"{name}.arrow")) as source:
+            return pa.ipc.open_file(source).read_all().combine_chunks()
+
+    def part(name: str) -> Labelled:
+        columns = table(name)
+        return Labelled(columns["text"].combine_chunks(), columns["label"].to_numpy(), classes)
+
+    return Job(
+        CompareOptions(**job["options"]),
+        job["data"],
+        train=part("train"),
+        val=part("val"),
+        test=part("test"),
+        leaky=part("leaky") if (folder / "leaky.arrow").exists() else None,
+        unlabelled=table("unlabelled")["text"].combine_chunks()
+        if (folder / "unlabelled.arrow").exists()
+        else None,
+    )
+
+
+# ---- workers -------------------------------------------------------------------------------------
 
 
 class Worker:
@@ -47,11 +157,11 @@ class Worker:
 
     Args:
         step: a step's name, maybe with a variant.
-        job: the folder that will hold `job.json` and the texts.
+        job: the folder that will hold the job.
     """
 
     def __init__(self, step: str, job: Path) -> None:
-        self._step, self._folder = step, job / step.replace(":", "-")
+        self._step, self._folder = step, job / file_name(step)
         self._folder.mkdir()
         self._log = self._folder / "stderr.txt"
         with self._log.open("w") as stderr:
@@ -63,23 +173,19 @@ class Worker:
                 text=True,
             )
 
-    def run(
-        self, settings: dict[str, Json], progress: ProgressCallback, measured: Callable[[], None]
-    ) -> Outcome:
+    def run(self, progress: ProgressCallback, measured: Callable[[], None]) -> Outcome:
         """Let it begin, and wait for its outcome.
 
         Ctrl-C reaches the worker too. It then stops tuning and goes on with its best setting; one that has
         tried none yet is ended, and so are both by a second Ctrl-C.
 
         Args:
-            settings: what is particular to this step, put beside `job.json`.
             progress: told what the worker says.
             measured: called when what it still does is part of no cost.
 
         Raises:
             SopanError: of the kind and with the words that the worker gave.
         """
-        (self._folder / "step.json").write_text(json.dumps({"step": self._step} | settings))
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # it has ended: its messages say why
             self._process.stdin.write("begin\n")
@@ -91,13 +197,7 @@ class Worker:
             raise SopanError(
                 f"the step {self._step!r} stopped (exit code {self._process.returncode}): {last[0]}"
             )
-        arrays = load_file(self._folder / "arrays.safetensors")
-        return Outcome(
-            json.loads((self._folder / "outcome.json").read_text()),
-            arrays["probabilities"],
-            arrays["truncated"],
-            arrays.get("correct_with_leaks"),
-        )
+        return Outcome.read(self._folder / OUTCOME)
 
     def end(self) -> None:
         """End it, whatever it does; nothing happens if it has ended."""
@@ -114,7 +214,7 @@ class Worker:
                 for line in self._process.stdout:
                     message = json.loads(line)
                     if "error" in message:
-                        failure = _as_error(message)
+                        failure = getattr(errors, message["kind"], SopanError)(message["error"])
                     elif "measured" in message:
                         measured()
                     else:
@@ -133,42 +233,41 @@ class Worker:
 class Workers:
     """The workers of a comparison, one after the other: each loads while the last does what is no cost.
 
-    The first begins to load at once. At the end of the `with` block none is left.
+    The first begins to load at once. At the end of the `with` block none is left, nor the job folder.
 
     Args:
         steps: in the order in which they will run.
-        job: as for a `Worker`.
     """
 
-    def __init__(self, steps: Sequence[str], job: Path) -> None:
-        self._steps, self._job = list(steps), job
-        self._started: dict[str, Worker] = {}
+    def __init__(self, steps: Sequence[str]) -> None:
+        self._steps = list(steps)
+        self._workers: list[Worker] = []
+        self._job = tempfile.TemporaryDirectory(prefix="sopan-")
 
     def __enter__(self) -> Self:
-        self._start(self._steps[0])
+        self._load(0)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._started.values():
+        for worker in self._workers:
             worker.end()
+        self._job.cleanup()
 
-    def run(self, step: str, settings: dict[str, Json], progress: ProgressCallback) -> Outcome:
-        """Run a step; see `Worker.run`."""
-        following = self._steps[self._steps.index(step) + 1 :][:1]
+    def run(self, options: CompareOptions, data: CleanData, summary: DataSummary) -> dict[str, Outcome]:
+        """Do every step's job; return the outcomes by step.
 
-        def start_following() -> None:
-            for each in following:
-                self._start(each)
+        Raises:
+            SopanError: what a worker gave up for.
+        """
+        write_job(Path(self._job.name), options, data, summary)
+        outcomes, progress = {}, options.progress
+        for place, step in enumerate(self._steps):
+            progress(step, {"stage": "start"})
+            self._load(place)
+            outcomes[step] = self._workers[place].run(progress, partial(self._load, place + 1))
+        return outcomes
 
-        return self._start(step).run(settings, progress, start_following)
-
-    def _start(self, step: str) -> Worker:
-        if step not in self._started:
-            self._started[step] = Worker(step, self._job)
-        return self._started[step]
-
-
-def _as_error(message: dict[str, Any]) -> SopanError:
-    kind = getattr(errors, message["kind"], SopanError)
-    error: SopanError = kind(message["error"])
-    return error
+    def _load(self, place: int) -> None:
+        """Start the worker in this place of the order, if there is one and it has not started."""
+        if len(self._workers) <= place < len(self._steps):
+            self._workers.append(Worker(self._steps[place], Path(self._job.name)))

@@ -1,4 +1,4 @@
-"""Where things go in a chart: round ticks, the Pareto front, labels that do not cover one another."""
+"""How figures are shown, alike in terminal, notebook and report: numbers, marks, places in a chart."""
 
 from __future__ import annotations
 
@@ -6,6 +6,110 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+# ---- numbers -------------------------------------------------------------------------------------
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def share(value: float) -> str:
+    """Write a share of 1 with three decimals: `0.888`."""
+    return f"{value:.3f}"
+
+
+def signed(value: float) -> str:
+    """Write a difference with its sign and four decimals: `+0.0021`, `−0.0100`, `0.0000`."""
+    text = f"{abs(value):.4f}"
+    if float(text) == 0:
+        return text
+    return f"{'+' if value > 0 else MINUS}{text}"
+
+
+def interval(ends: Sequence[float]) -> str:
+    """Write the interval of a share: `0.885–0.891`."""
+    low, high = ends
+    return f"{low:.3f}–{high:.3f}"
+
+
+def quantity(value: float) -> str:
+    """Write a positive amount with three significant digits: `0.0123`, `4.56`, `78.9`, `12,300`."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else "–"
+    decimals = 2 - math.floor(math.log10(abs(value)))
+    return f"{round(value, decimals):,.{max(0, decimals)}f}"
+
+
+def megabytes(n_bytes: float) -> str:
+    """Write a number of bytes in MB (10^6 bytes), without the unit."""
+    return quantity(n_bytes / 1e6)
+
+
+def p_value(value: float) -> str:
+    """Write a p-value: `0.034`, `< 0.001`."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time in words: `0.4 s`, `12 s`, `5 min 18 s`, `2 h 05 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def plural(count: int, thing: str, things: str | None = None) -> str:
+    """Write a count with its noun: `1 text`, `40,000 texts`."""
+    return f"{count:,} {thing if count == 1 else things or thing + 's'}"
+
+
+# ---- marks ---------------------------------------------------------------------------------------
+# Colours are names of CSS variables, so that the page, not the chart, decides between light and dark. They
+# stem from Okabe and Ito's palette (2008), which colour-blind readers can tell apart; shape, dash and a label
+# beside the mark say the same again without colour.
+
+SHAPES = (
+    "M0,-.9A.9,.9,0,1,1,0,.9A.9,.9,0,1,1,0,-.9Z",
+    "M-.8,-.8H.8V.8H-.8Z",
+    "M0,-1L1,.8H-1Z",
+    "M0,-1.1L1.1,0L0,1.1L-1.1,0Z",
+    "M0,1L1,-.8H-1Z",
+    "M-.35,-1H.35V-.35H1V.35H.35V1H-.35V.35H-1V-.35H-.35Z",
+    "M-.8,-1L1,0L-.8,1Z",
+    "M.8,-1L-1,0L.8,1Z",
+)
+"""SVG paths within about one unit of the origin; Vega takes them as they are."""
+
+DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (4, 4), (10, 3), (1, 3), (6, 2, 1, 2, 1, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How one step is drawn.
+
+    Args:
+        colour: a CSS value, `var(--step-1)`.
+        shape: an SVG path about the origin, one unit in radius.
+        dash: lengths of strokes and gaps, in pixels.
+    """
+
+    colour: str
+    shape: str
+    dash: tuple[int, ...]
+
+
+def step_marks(steps: Sequence[str]) -> dict[str, Mark]:
+    """Give each step its mark, by its place; the eight marks repeat beyond eight steps."""
+    return {
+        step: Mark(f"var(--step-{place % 8 + 1})", SHAPES[place % 8], DASHES[place % 8])
+        for place, step in enumerate(steps)
+    }
+
+
+# ---- places --------------------------------------------------------------------------------------
 
 LETTER, LINE = 6.6, 15.0
 """Pixels that a letter of a label takes in width, and a label in height, about."""
@@ -56,7 +160,7 @@ class Axis:
         unit = self.ticks[1] - self.ticks[0] if len(self.ticks) > 1 else abs(value) or 1.0
         decimals = max(0, -math.floor(math.log10(unit) + 1e-9))
         text = f"{value:.{decimals}f}"
-        return text.replace("-", "\N{MINUS SIGN}")
+        return text.replace("-", MINUS)
 
 
 def _round_step(at_least: float) -> float:

@@ -12,10 +12,12 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import norm
 
-from sopan.comparison.numbers import MINUS, p_value, plural
+from sopan.comparison.layout import MINUS, p_value, plural
+from sopan.comparison.results import Pair, Recommendation, StepScores, Verdict
 from sopan.errors import DataError
 from sopan.fit.intervals import LEVEL, difference_interval, holm, mcnemar
-from sopan.types import BoolArray, Json
+from sopan.fit.scores import Interval
+from sopan.types import BoolArray
 
 ALPHA = 1 - LEVEL
 POWER = 0.80
@@ -27,14 +29,12 @@ SAME_COST = 2.0
 FINEST = 0.001
 """Below this margin the number of test texts that it takes is no longer worth telling."""
 
-Pair = dict[str, Json]
-Step = dict[str, Json]
-
-
 # ---- testing ---------------------------------------------------------------------------------
 
 
-def compare_pairs(correct: Mapping[str, BoolArray], *, margin: float, rng: np.random.Generator) -> list[Pair]:
+def compare_pairs(
+    correct: Mapping[str, BoolArray], *, margin: float, rng: np.random.Generator
+) -> tuple[Pair, ...]:
     """Compare the accuracy of every two steps on the same test texts.
 
     A step is called better only if both the Holm-adjusted exact McNemar test and the bootstrap
@@ -45,10 +45,8 @@ def compare_pairs(correct: Mapping[str, BoolArray], *, margin: float, rng: np.ra
         margin: differences in accuracy below this do not matter to the user.
 
     Returns:
-        For each pair: a, b; difference (accuracy of a minus accuracy of b) and its 95% interval
-        ci; p_value, p_adjusted and the test they come from; verdict, which is "a better",
-        "b better", "equivalent within margin" (no difference shown, and the interval lies inside
-        the margin) or "not distinguishable".
+        Every pair, with a verdict: "a better", "b better", "equivalent within margin" (no difference
+        shown, and the interval lies inside the margin) or "not distinguishable".
 
     Raises:
         DataError: no test texts, or a different number for each step.
@@ -61,21 +59,21 @@ def compare_pairs(correct: Mapping[str, BoolArray], *, margin: float, rng: np.ra
     for (a, b), p, adjusted in zip(pairs, p_values, holm(p_values).tolist(), strict=True):
         ci = difference_interval(correct[a], correct[b], rng)
         found.append(
-            {
-                "a": a,
-                "b": b,
-                "difference": float(np.mean(correct[a]) - np.mean(correct[b])),
-                "ci": list(ci),
-                "p_value": p,
-                "p_adjusted": adjusted,
-                "test": "exact McNemar",
-                "verdict": _verdict(ci, adjusted, margin),
-            }
+            Pair(
+                a=a,
+                b=b,
+                difference=float(np.mean(correct[a]) - np.mean(correct[b])),
+                ci=ci,
+                p_value=p,
+                p_adjusted=adjusted,
+                test="exact McNemar",
+                verdict=_verdict(ci, adjusted, margin),
+            )
         )
-    return found
+    return tuple(found)
 
 
-def _verdict(ci: tuple[float, float], p_adjusted: float, margin: float) -> str:
+def _verdict(ci: Interval, p_adjusted: float, margin: float) -> Verdict:
     low, high = ci
     if p_adjusted <= ALPHA and low > 0:
         return "a better"
@@ -84,14 +82,14 @@ def _verdict(ci: tuple[float, float], p_adjusted: float, margin: float) -> str:
     return "equivalent within margin" if _inside(ci, margin) else "not distinguishable"
 
 
-def _inside(ci: Sequence[float], margin: float) -> bool:
+def _inside(ci: Interval, margin: float) -> bool:
     return -margin < ci[0] and ci[1] < margin
 
 
 # ---- choosing --------------------------------------------------------------------------------
 
 
-def recommend(steps: Sequence[Step], pairs: Sequence[Pair], margin: float) -> dict[str, Json]:
+def recommend(steps: Sequence[StepScores], pairs: Sequence[Pair], margin: float) -> Recommendation:
     """Pick the cheapest step that is shown to be not worse than the best by more than the margin.
 
     *Shown*: the lower end of the interval of (its accuracy - the best one's) lies above -margin,
@@ -101,87 +99,97 @@ def recommend(steps: Sequence[Step], pairs: Sequence[Pair], margin: float) -> di
     (within a factor of 2), the more accurate is taken, so that a noisy clock does not decide.
 
     Args:
-        steps: as in results.json; used are step, accuracy, texts_per_second.
+        steps: what each step scores and costs.
         pairs: from `compare_pairs`.
         margin: the accuracy that a cheaper step may cost, e.g. 0.005.
-
-    Returns:
-        step, reason (one sentence), margin.
     """
     best = _best(steps)
     good = [s for s in steps if s is best or _worst_case(s, best, pairs) < margin]
-    fastest = max(s["texts_per_second"] for s in good)
-    cheapest = [s for s in good if s["texts_per_second"] * SAME_COST >= fastest]
-    chosen = max(cheapest, key=lambda s: float(s["accuracy"]))
+    fastest = max(s.texts_per_second for s in good)
+    cheapest = [s for s in good if s.texts_per_second * SAME_COST >= fastest]
+    chosen = max(cheapest, key=lambda s: s.accuracy)
     reason = _reason(chosen, best, steps, pairs, margin)
-    return {"step": chosen["step"], "reason": reason, "margin": margin}
+    return Recommendation(step=chosen.step, reason=reason, margin=margin)
 
 
-def _best(steps: Sequence[Step]) -> Step:
-    return max(steps, key=lambda s: float(s["accuracy"]))
+def _best(steps: Sequence[StepScores]) -> StepScores:
+    return max(steps, key=lambda s: s.accuracy)
 
 
-def _worst_case(step: Step, best: Step, pairs: Sequence[Pair]) -> float:
+def _worst_case(step: StepScores, best: StepScores, pairs: Sequence[Pair]) -> float:
     """Say how much less accurate than the best a step may be: the upper end of the interval."""
     for pair in pairs:
-        if (pair["a"], pair["b"]) == (best["step"], step["step"]):
-            return float(pair["ci"][1])
-        if (pair["a"], pair["b"]) == (step["step"], best["step"]):
-            return -float(pair["ci"][0])
-    raise DataError(f"{step['step']} was not compared with {best['step']}")
+        if (pair.a, pair.b) == (best.step, step.step):
+            return pair.ci[1]
+        if (pair.a, pair.b) == (step.step, best.step):
+            return -pair.ci[0]
+    raise DataError(f"{step.step} was not compared with {best.step}")
 
 
-def _reason(chosen: Step, best: Step, steps: Sequence[Step], pairs: Sequence[Pair], margin: float) -> str:
-    name, allowed = _name(chosen["step"]), _points(margin)
+def _reason(
+    chosen: StepScores,
+    best: StepScores,
+    steps: Sequence[StepScores],
+    pairs: Sequence[Pair],
+    margin: float,
+) -> str:
+    name, allowed = _name(chosen.step), _points(margin)
     if len(steps) == 1:
         return f"{name} is the only step that was run."
     if chosen is not best:
         return (
-            f"The cheapest step that is not worse than the best ({_name(best['step'])}) by more than "
+            f"The cheapest step that is not worse than the best ({_name(best.step)}) by more than "
             f"{allowed} is {name}: at worst {_points(_worst_case(chosen, best, pairs))} "
             f"worse, at {_speed(chosen)} against {_speed(best)}."
         )
-    cheaper = [s for s in steps if s["texts_per_second"] > SAME_COST * best["texts_per_second"]]
+    cheaper = [s for s in steps if s.texts_per_second > SAME_COST * best.texts_per_second]
     if not cheaper:
         return f"{name} came out most accurate, and no other step is twice as fast ({_speed(chosen)})."
     nearest = min(cheaper, key=lambda s: _worst_case(s, best, pairs))
     return (
         f"{name} came out most accurate, and no cheaper step was shown to be within {allowed} of it: "
-        f"{_name(nearest['step'])} may be up to {_points(_worst_case(nearest, best, pairs))} worse."
+        f"{_name(nearest.step)} may be up to {_points(_worst_case(nearest, best, pairs))} worse."
     )
 
 
 # ---- telling ---------------------------------------------------------------------------------
 
 
-def explain(pairs: Sequence[Pair], steps: Sequence[Step], n_test: int, margin: float) -> list[str]:
-    """Tell the outcome in plain sentences: the pairs, what was too small to see, and the choice.
+def explain(
+    pairs: Sequence[Pair], steps: Sequence[StepScores], n_test: int, recommendation: Recommendation
+) -> tuple[str, ...]:
+    """Tell the outcome in plain sentences: the pairs, what was unseen, the choice, and what was cut short.
 
     Args:
-        pairs, steps: as in results.json; of each step step, accuracy, accuracy_ci, texts_per_second.
         n_test: number of test texts.
-        margin: as given to `compare_pairs` and `recommend`.
     """
+    margin = recommendation.margin
     if len(steps) == 1:
         told = [f"{_headline(steps[0], n_test)}."]
     elif len(steps) <= 3:
         told = [_pair_sentence(pair, len(pairs), n_test, margin) for pair in pairs]
     else:
         told = _grouped(pairs, steps, n_test, margin)
-    return [*told, *_unseen(pairs, n_test, margin), str(recommend(steps, pairs, margin)["reason"])]
+    interrupted = (
+        f"Tuning of `{step.step}` was interrupted after {len(step.trials)} of {step.trials_total} settings, "
+        "so that it may do better than shown."
+        for step in steps
+        if step.interrupted
+    )
+    return (*told, *_unseen(pairs, n_test, margin), recommendation.reason, *interrupted)
 
 
-def _headline(step: Step, n_test: int) -> str:
-    low, high = step["accuracy_ci"]
+def _headline(step: StepScores, n_test: int) -> str:
+    low, high = step.accuracy_ci
     return (
-        f"{_name(step['step'])} was right on {100 * step['accuracy']:.1f}% of {plural(n_test, 'test text')} "
+        f"{_name(step.step)} was right on {100 * step.accuracy:.1f}% of {plural(n_test, 'test text')} "
         f"(95% interval {100 * low:.1f} to {100 * high:.1f})"
     )
 
 
 def _pair_sentence(pair: Pair, n_pairs: int, n_test: int, margin: float) -> str:
     """Tell one pair, the more accurate step first."""
-    first, second, difference, (low, high) = pair["a"], pair["b"], pair["difference"], pair["ci"]
+    first, second, difference, (low, high) = pair.a, pair.b, pair.difference, pair.ci
     if difference < 0:
         first, second, difference, low, high = second, first, -difference, -high, -low
     decimals = _decimals(low, high)
@@ -193,20 +201,20 @@ def _pair_sentence(pair: Pair, n_pairs: int, n_test: int, margin: float) -> str:
         return f"{_name(first)} is better than {_name(second)} at {at} ({shown}){little}."
     if low > 0:  # the interval alone would have called it
         counted = f", counting all {n_pairs} comparisons" if n_pairs > 1 else ""
-        shown += f"; exact test p = {p_value(pair['p_adjusted'])}{counted}"
+        shown += f"; exact test p = {p_value(pair.p_adjusted)}{counted}"
     within = f"; any difference is below {_points(margin)}" if _inside((low, high), margin) else ""
     return f"{_name(first)} is not distinguishable from {_name(second)} at {at} ({shown}){within}."
 
 
-def _grouped(pairs: Sequence[Pair], steps: Sequence[Step], n_test: int, margin: float) -> list[str]:
+def _grouped(pairs: Sequence[Pair], steps: Sequence[StepScores], n_test: int, margin: float) -> list[str]:
     """Tell many pairs: the best step against each other one, then how the others compare."""
     best = _best(steps)
     told = [f"Of {len(steps)} steps, {_headline(best, n_test)}, the highest accuracy seen."]
-    with_best = [pair for pair in pairs if best["step"] in (pair["a"], pair["b"])]
+    with_best = [pair for pair in pairs if best.step in (pair.a, pair.b)]
     beaten = [pair for pair in with_best if _told_apart(pair)]
     if beaten:
-        others = [pair["b"] if pair["a"] == best["step"] else pair["a"] for pair in beaten]
-        gaps = [_points(abs(pair["difference"])) for pair in beaten]
+        others = [pair.b if pair.a == best.step else pair.a for pair in beaten]
+        gaps = [_points(abs(pair.difference)) for pair in beaten]
         names = [f"{_name(other)} (by {gap})" for other, gap in zip(others, gaps, strict=True)]
         told.append(f"It is better than {', '.join(names)}.")
     told += [_pair_sentence(pair, len(pairs), n_test, margin) for pair in with_best if pair not in beaten]
@@ -227,11 +235,11 @@ def _grouped(pairs: Sequence[Pair], steps: Sequence[Step], n_test: int, margin: 
 
 def _unseen(pairs: Sequence[Pair], n_test: int, margin: float) -> list[str]:
     """Say which differences the test set was too small to see; nothing if no pair was left open."""
-    open_pairs = [pair for pair in pairs if pair["verdict"] == "not distinguishable"]
+    open_pairs = [pair for pair in pairs if pair.verdict == "not distinguishable"]
     if not open_pairs:
         return []
     # Half an interval is 1.96 standard errors, so it tells the error of a pair that disagrees most.
-    widest = max(pair["ci"][1] - pair["ci"][0] for pair in open_pairs)
+    widest = max(pair.ci[1] - pair.ci[0] for pair in open_pairs)
     error = widest / 2 / norm.ppf(1 - ALPHA / 2)
     smallest = float(error * (norm.ppf(1 - ALPHA / 2 / len(pairs)) + norm.ppf(POWER)))
     if smallest >= 1:
@@ -247,7 +255,7 @@ def _unseen(pairs: Sequence[Pair], n_test: int, margin: float) -> list[str]:
 
 
 def _told_apart(pair: Pair) -> bool:
-    return str(pair["verdict"]) in ("a better", "b better")
+    return pair.verdict in ("a better", "b better")
 
 
 # ---- words and numbers -----------------------------------------------------------------------
@@ -269,8 +277,8 @@ def _points(difference: float) -> str:
     return f"{_number(difference, _decimals(difference))} points"
 
 
-def _speed(step: Step) -> str:
-    return f"{_rounded(step['texts_per_second'])} texts a second"
+def _speed(step: StepScores) -> str:
+    return f"{_rounded(step.texts_per_second)} texts a second"
 
 
 def _rounded(count: float) -> str:
@@ -284,4 +292,4 @@ def _name(step: str) -> str:
 
 
 def _both(pair: Pair) -> str:
-    return f"{_name(pair['a'])} and {_name(pair['b'])}"
+    return f"{_name(pair.a)} and {_name(pair.b)}"

@@ -14,13 +14,14 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
+from sopan.fit.scores import Latency
 from sopan.steps.base import Step
 
 WARM_UP, LATENCY_TEXTS = 20, 300
 
 
-def latency_ms(estimator: Step, texts: pa.LargeStringArray, rng: np.random.Generator) -> dict[str, float]:
-    """Time single texts drawn from N; return p50, p95 and p99 in milliseconds."""
+def latency_ms(estimator: Step, texts: pa.LargeStringArray, rng: np.random.Generator) -> Latency:
+    """Time single texts drawn from N."""
     drawn = texts.take(pa.array(rng.integers(0, len(texts), WARM_UP + LATENCY_TEXTS)))
     seconds = []
     for text in drawn.to_pylist():
@@ -28,7 +29,7 @@ def latency_ms(estimator: Step, texts: pa.LargeStringArray, rng: np.random.Gener
         estimator.predict_texts([text])
         seconds.append(time.perf_counter() - started)
     p50, p95, p99 = np.percentile(np.array(seconds[WARM_UP:]) * 1e3, [50, 95, 99])
-    return {"p50": float(p50), "p95": float(p95), "p99": float(p99)}
+    return Latency(p50=float(p50), p95=float(p95), p99=float(p99))
 
 
 def peak_rss_mb() -> float:

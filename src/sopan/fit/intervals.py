@@ -23,18 +23,14 @@ Sources:
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 from scipy.stats import binom
 
 from sopan.fit.metrics import macro_f1
+from sopan.fit.scores import Interval
 from sopan.types import BoolArray, FloatArray, Int64Array
-
-Interval: TypeAlias = tuple[float, float]
-"""Lower and upper end."""
 
 LEVEL = 0.95
 RESAMPLES = 10_000

@@ -8,19 +8,19 @@ Where scikit-learn computes the same number, ours is equal to it (tests hold thi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from sopan.errors import DataError
-from sopan.types import FloatArray, Int64Array, Json, Labels
+from sopan.fit.scores import ClassScores, ReliabilityBin, Scores
+from sopan.types import FloatArray, Int64Array, Labels
 
 BINS = 15
 """Equal-width bins of confidence, as in Guo et al. 2017."""
 
 
-def measure(probabilities: FloatArray, labels: Labels, classes: Sequence[Any]) -> dict[str, Json]:
-    """Score the predictions for N texts; every value is ready for JSON.
+def measure(probabilities: FloatArray, labels: Labels, classes: Sequence[object]) -> Scores:
+    """Score the predictions for N texts.
 
     A class without a test text has precision, recall and F1 of 0 and a support of 0, and leaves
     the macro-F1 alone unless it was predicted.
@@ -30,35 +30,25 @@ def measure(probabilities: FloatArray, labels: Labels, classes: Sequence[Any]) -
         labels: (N,) integers, indices into `classes`.
         classes: C class names.
 
-    Returns:
-        accuracy, macro_f1: shares in 0 .. 1.
-        log_loss: mean -ln p(label), in nats.
-        brier: mean squared error of the probabilities, summed over classes (Brier 1950, 0 .. 2);
-            for two classes that of one class alone (0 .. 1), as scikit-learn does it.
-        ece: expected calibration error (Guo et al. 2017), 15 equal-width bins of confidence.
-        per_class: a row for each class: class, precision, recall, f1, support.
-        confusion: C x C counts, rows the true class, columns the predicted.
-        reliability: a row for each bin that holds a text: confidence, accuracy, count.
-
     Raises:
         DataError: no texts, shapes that do not fit, or probabilities that are not finite.
     """
     _check(probabilities, labels, classes)
     confusion = count_confusion(labels, probabilities.argmax(axis=1), len(classes))
     reliability = reliability_bins(probabilities, labels)
-    return {
-        "accuracy": float(confusion.trace() / len(labels)),
-        "macro_f1": macro_f1(confusion),
-        "log_loss": log_loss(probabilities, labels),
-        "brier": brier(probabilities, labels),
-        "ece": expected_calibration_error(reliability),
-        "per_class": per_class(confusion, classes),
-        "confusion": confusion.tolist(),
-        "reliability": reliability,
-    }
+    return Scores(
+        accuracy=float(confusion.trace() / len(labels)),
+        macro_f1=macro_f1(confusion),
+        log_loss=log_loss(probabilities, labels),
+        brier=brier(probabilities, labels),
+        ece=expected_calibration_error(reliability),
+        per_class=per_class(confusion, classes),
+        confusion=tuple(map(tuple, confusion.tolist())),
+        reliability=reliability,
+    )
 
 
-def _check(probabilities: FloatArray, labels: Labels, classes: Sequence[Any]) -> None:
+def _check(probabilities: FloatArray, labels: Labels, classes: Sequence[object]) -> None:
     if not len(labels):
         raise DataError("there is no text to measure on", next_step="give the test part more rows")
     if probabilities.shape != (len(labels), len(classes)):
@@ -113,7 +103,7 @@ def brier(probabilities: FloatArray, labels: Labels) -> float:
     return total / 2 if n_classes == 2 else total
 
 
-def reliability_bins(probabilities: FloatArray, labels: Labels) -> list[dict[str, Json]]:
+def reliability_bins(probabilities: FloatArray, labels: Labels) -> tuple[ReliabilityBin, ...]:
     """Sort texts by the confidence in their predicted class, and see how often each bin is right.
 
     Bin m of 15 holds the confidences in ((m - 1) / 15, m / 15]; empty bins are left out.
@@ -125,37 +115,36 @@ def reliability_bins(probabilities: FloatArray, labels: Labels) -> list[dict[str
     counts = np.bincount(bins, minlength=BINS)
     confidences = np.bincount(bins, weights=confidence, minlength=BINS)
     rights = np.bincount(bins, weights=right, minlength=BINS)
-    return [
-        {
-            "confidence": float(confidences[m] / counts[m]),
-            "accuracy": float(rights[m] / counts[m]),
-            "count": int(counts[m]),
-        }
+    return tuple(
+        ReliabilityBin(
+            confidence=float(confidences[m] / counts[m]),
+            accuracy=float(rights[m] / counts[m]),
+            count=int(counts[m]),
+        )
         for m in np.flatnonzero(counts)
-    ]
+    )
 
 
-def expected_calibration_error(reliability: Sequence[dict[str, Json]]) -> float:
+def expected_calibration_error(reliability: Sequence[ReliabilityBin]) -> float:
     """Average |accuracy - confidence| over the bins, each weighted by its texts (Guo et al. 2017, eq. 3)."""
-    texts = sum(row["count"] for row in reliability)
-    gap = sum(row["count"] * abs(row["accuracy"] - row["confidence"]) for row in reliability)
-    return float(gap / texts)
+    gap = sum(row.count * abs(row.accuracy - row.confidence) for row in reliability)
+    return gap / sum(row.count for row in reliability)
 
 
-def per_class(confusion: Int64Array, classes: Sequence[Any]) -> list[dict[str, Json]]:
+def per_class(confusion: Int64Array, classes: Sequence[object]) -> tuple[ClassScores, ...]:
     """Give each class its precision, recall, F1 and support; 0 where there is nothing to divide by."""
     right = confusion.diagonal()
     support, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
     precision = right / np.maximum(predicted, 1)
     recall = right / np.maximum(support, 1)
     f1 = 2 * right / np.maximum(support + predicted, 1)
-    return [
-        {
-            "class": str(name),
-            "precision": float(precision[c]),
-            "recall": float(recall[c]),
-            "f1": float(f1[c]),
-            "support": int(support[c]),
-        }
+    return tuple(
+        ClassScores(
+            class_=str(name),
+            precision=float(precision[c]),
+            recall=float(recall[c]),
+            f1=float(f1[c]),
+            support=int(support[c]),
+        )
         for c, name in enumerate(classes)
-    ]
+    )

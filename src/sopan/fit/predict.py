@@ -17,9 +17,10 @@ from sopan.errors import ConfigError, DataError
 from sopan.fit.intervals import accuracy_interval, macro_f1_interval
 from sopan.fit.metrics import measure
 from sopan.fit.saved import label_names
+from sopan.fit.scores import EvaluationScores
 from sopan.fit.served import Predictor
 from sopan.storage.atomic import replacing_file
-from sopan.types import Int64Array, Json, Labelled, Labels, Prediction
+from sopan.types import Int64Array, Labelled, Labels, Prediction
 
 ROW_GROUP = 32_768
 """Rows of one Parquet row group: the most that is held before it is written."""
@@ -30,17 +31,13 @@ FORMULA_START = "^[=+@'\t\r-]"
 
 def evaluate_model(
     model: Predictor, labelled: Labelled, *, rng: np.random.Generator | None = None
-) -> dict[str, Json]:
+) -> EvaluationScores:
     """Measure a fitted step on labelled texts; labels are matched by name.
 
     Args:
         model: a fitted step, or one that is served.
         labelled: N texts with labels, none that the step has not learned.
         rng: draws the bootstrap samples of the intervals; seeded with 0 unless given.
-
-    Returns:
-        What `measure` returns, with `accuracy_ci`, `macro_f1_ci`, and the numbers of texts that were
-        `truncated` or had `no_known_words`.
 
     Raises:
         DataError: a label that the model does not know.
@@ -52,20 +49,18 @@ def evaluate_model(
 
 
 def score_prediction(
-    prediction: Prediction,
-    labels: Labels,
-    names: Sequence[str],
-    rng: np.random.Generator,
-) -> dict[str, Json]:
+    prediction: Prediction, labels: Labels, names: Sequence[str], rng: np.random.Generator
+) -> EvaluationScores:
     """Measure a prediction against the (N,) labels, indices into `names`: see `evaluate_model`."""
     scores = measure(prediction.probabilities, labels, names)
-    confusion = np.asarray(scores["confusion"])
-    return scores | {
-        "accuracy_ci": list(accuracy_interval(confusion, rng)),
-        "macro_f1_ci": list(macro_f1_interval(confusion, rng)),
-        "truncated": int(prediction.truncated.sum()),
-        "no_known_words": int(prediction.no_known_words.sum()),
-    }
+    confusion = np.asarray(scores.confusion)
+    return EvaluationScores(
+        **vars(scores),
+        accuracy_ci=accuracy_interval(confusion, rng),
+        macro_f1_ci=macro_f1_interval(confusion, rng),
+        truncated=int(prediction.truncated.sum()),
+        no_known_words=int(prediction.no_known_words.sum()),
+    )
 
 
 def _by_name(labelled: Labelled, names: tuple[str, ...]) -> Int64Array:

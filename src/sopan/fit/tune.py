@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ import pyarrow as pa
 from sopan.errors import ConfigError, DataError
 from sopan.fit.calibrate import fit_temperature
 from sopan.fit.metrics import measure
+from sopan.fit.scores import Trial
 from sopan.steps import make_step, step_class
 from sopan.steps.base import Memo, Step
 from sopan.text.labels import IMBALANCED, imbalance
@@ -54,17 +55,6 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One setting tried: its scores on the validation texts and the seconds that it took."""
-
-    settings: dict[str, Any]
-    accuracy: float
-    macro_f1: float
-    log_loss: float
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class Tuned:
     """The outcome of tuning one step.
 
@@ -85,7 +75,7 @@ class Tuned:
     interrupted: bool = False
 
 
-def tuning_metric(labels: Labels) -> str:
+def tuning_metric(labels: Labels) -> Literal["accuracy", "macro_f1"]:
     """Name the score that tuning maximises: `accuracy`, or `macro_f1` where classes are imbalanced."""
     return "macro_f1" if imbalance(np.bincount(labels)) > IMBALANCED else "accuracy"
 
@@ -183,10 +173,10 @@ def _try(
     estimator.temperature_ = fit_temperature(logits, val.labels)
     scores = measure(softmax(logits / estimator.temperature_), val.labels, val.classes)
     trial = Trial(
-        settings,
-        scores["accuracy"],
-        scores["macro_f1"],
-        scores["log_loss"],
+        settings=settings,
+        accuracy=scores.accuracy,
+        macro_f1=scores.macro_f1,
+        log_loss=scores.log_loss,
         seconds=time.perf_counter() - started,
     )
     return estimator, trial, fitted - started + memo.reused_seconds - reused

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,7 @@ from sopan.text.findings import (
 from sopan.text.split import PARTS
 from sopan.text.text_quality import character_counts, script_shares
 from sopan.text.vocab import build_vocabulary
-from sopan.types import BoolArray, Corpus, Encoded, Int64Array, Split
+from sopan.types import BoolArray, Corpus, Encoded, Int64Array, Labelled, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,33 @@ def audit_corpus(corpus: Corpus, split: Split, *, rule: TokenRule = "words") -> 
         drop_from_val=chosen[copies.drop & (view.part == 1)],
         leaked_test=copies.earlier(copies.stands)[view.part == 2],
     )
+
+
+class CleanData(NamedTuple):
+    """Labelled texts to train, tune and measure on.
+
+    Args:
+        corpus: all of them.
+        given: the split as it was asked for.
+        audit: what was found in it.
+        split: the same without what leaked.
+        unlabelled: further texts, none of them equal to a validation or test text.
+    """
+
+    corpus: Corpus
+    given: Split
+    audit: Audit
+    split: Split
+    unlabelled: pa.LargeStringArray | None = None
+
+    def parts(self) -> tuple[Labelled, Labelled, Labelled]:
+        """Return the texts to train, validate and test on."""
+        split, take = self.split, self.corpus.take
+        return take(split.train), take(split.val), take(split.test)
+
+    def tested(self) -> tuple[Labelled, Int64Array]:
+        """Return the N test texts, and (N,) the row of each in the source."""
+        return self.corpus.take(self.split.test), self.corpus.rows[self.split.test]
 
 
 def _view(corpus: Corpus, split: Split, rule: TokenRule) -> tuple[View, Int64Array]:

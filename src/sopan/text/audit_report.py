@@ -29,7 +29,7 @@ class Finding(Record):
     code: str
     message: str
     count: Count
-    rows: tuple[Count, ...] = ()
+    rows: tuple[Count, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,7 +83,7 @@ def look_at_classes(view: View) -> tuple[PartCounts, tuple[ClassCounts, ...], fl
             f"The largest class has {ratio:.0f} times the texts of the smallest: mind macro-F1, "
             "for which settings are tuned here."
         )
-        findings.append(Finding(level, "imbalance", message, int((totals > 0).sum())))
+        findings.append(Finding(level, "imbalance", message, int((totals > 0).sum()), ()))
     classes = tuple(
         ClassCounts(class_=name, share=float(row.sum() / totals.sum()), **_by_part(row))
         for name, row in zip(view.classes, table, strict=True)
@@ -99,7 +99,7 @@ def _labels(view: View, level: Level, code: str, which: BoolArray, have: str) ->
     if which.any():
         names = ", ".join(repr(view.classes[i]) for i in np.flatnonzero(which)[:FEW])
         more = ", …" if which.sum() > FEW else ""
-        yield Finding(level, code, f"Labels with {have}: {names}{more}.", int(which.sum()))
+        yield Finding(level, code, f"Labels with {have}: {names}{more}.", int(which.sum()), ())
 
 
 def look_at_emptiness(view: View) -> tuple[EmptyCounts, list[Finding]]:
@@ -136,7 +136,7 @@ def look_at_quality(view: View) -> tuple[dict[str, int], list[Finding]]:
         for found in view.finding(kind.level, kind.code, trouble[kind.code], kind.means)
     ]
     findings += [
-        Finding("note", "script", note.rstrip(".") + ".", len(view.texts))
+        Finding("note", "script", note.rstrip(".") + ".", len(view.texts), ())
         for note in script_notes(view.texts)
     ]
     return {code: int(mask.sum()) for code, mask in trouble.items()}, findings

@@ -114,7 +114,7 @@ def train_classifier(
             Epoch(each.loss, each.held_out.get("score"), each.held_out.get("log_loss"))
             for each in at.evaluations
         ),
-        best_epoch=at.best,
+        best_epoch=at.best + 1,
         padding=padding_share(examples.texts.lengths, task.first),
         interrupted=isinstance(stopped, KeyboardInterrupt),
         diverged=stopped.what if isinstance(stopped, DivergedError) else "",

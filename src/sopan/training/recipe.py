@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias
+
+from annotated_types import Ge, MinLen
 
 from sopan.errors import SopanError
 from sopan.options.language import OptimizerName
 from sopan.training.checkpoint import CheckpointFile
+from sopan.types import Amount, Record, Share
 
 Decay: TypeAlias = Literal["cosine", "linear"]
 
@@ -160,38 +163,29 @@ class DivergedError(SopanError):
 # ---- What comes out ----------------------------------------------------------------------------
 
 
-class Epoch(NamedTuple):
+@dataclass(frozen=True)
+class Epoch(Record):
     """What one epoch came to: mean loss; score and log-loss on validation texts, None if there are none."""
 
-    loss: float
+    loss: Amount
     score: float | None
     log_loss: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingReport:
+@dataclass(frozen=True, kw_only=True)
+class TrainingReport(Record):
     """How the training of a classifier went; the network holds the weights of the best epoch.
 
     Args:
         epochs: what each came to.
-        best_epoch: from 0; the last one without validation texts.
+        best_epoch: from 1; the last one without validation texts.
         padding: share of the batches that was padding.
         interrupted: Ctrl-C ended it.
         diverged: why it stopped early, if the loss was no longer a number; the best weights were kept.
     """
 
-    epochs: tuple[Epoch, ...]
-    best_epoch: int
-    padding: float
-    interrupted: bool = False
-    diverged: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as JSON values, the best epoch counted from 1."""
-        return {
-            "epochs": [epoch._asdict() for epoch in self.epochs],
-            "best_epoch": self.best_epoch + 1,
-            "padding": self.padding,
-            "interrupted": self.interrupted,
-            "diverged": self.diverged,
-        }
+    epochs: Annotated[tuple[Epoch, ...], MinLen(1)]
+    best_epoch: Annotated[int, Ge(1)]
+    padding: Share
+    interrupted: bool
+    diverged: str

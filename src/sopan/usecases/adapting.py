@@ -26,7 +26,7 @@ from sopan.storage.atomic import folder_lock
 from sopan.text.read import read_corpus
 from sopan.text.wordpiece import WordPiece
 from sopan.types import BoolArray, Json
-from sopan.usecases.inputs import CorpusReading, check_out, clean_split, labelled_parts
+from sopan.usecases.inputs import CorpusReading, check_out, clean_data
 from sopan.usecases.pretraining import (
     TrainingAccount,
     Workplace,
@@ -173,7 +173,7 @@ class DownstreamTask:
     def __init__(self, options: LabelledOptions):
         self.seed = options.seed
         corpus = read_corpus(str(options.labelled), options.labelled_reading)
-        self.train, self.val, self.test = labelled_parts(corpus, clean_split(corpus, options).clean)
+        self.train, self.val, self.test = clean_data(corpus, options).parts()
 
     def held_out(self) -> pa.LargeStringArray:
         """Return the validation and test texts."""

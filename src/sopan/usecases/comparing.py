@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from sopan.comparison.comparison import Comparison
-from sopan.comparison.run import Plan, run_comparison, write_comparison
+from sopan.comparison.evidence import predictions_table
+from sopan.comparison.jobs import Workers
+from sopan.comparison.weigh import summarise, weigh
 from sopan.fit.tune import Budget
 from sopan.options.base import takes
 from sopan.options.classify import AuditOptions, CompareOptions, FetchOptions
@@ -21,7 +23,7 @@ from sopan.text.audit_report import AuditReport
 from sopan.text.datasets import NAMES, fetch
 from sopan.text.read import read_corpus, read_texts
 from sopan.types import Json
-from sopan.usecases.inputs import check_out, check_steps, split_corpus, with_unlabelled
+from sopan.usecases.inputs import check_out, check_steps, split_corpus, tuning_data
 
 
 @takes(CompareOptions)
@@ -34,33 +36,21 @@ def compare(options: CompareOptions) -> Comparison:
         SopanError: one line that says what is wrong, where, and what to do.
     """
     steps = check_steps(tuple(STEPS) if options.steps is None else options.steps)
-    plan = Plan(
-        steps,
-        options.seed,
-        options.seeds,
-        Budget.parse(options.budget),
-        options.margin,
-        options.tokens,
-        options.deterministic,
-        options.learning_curve,
-    )
-    folder = check_out(options.out or Path("runs") / re.sub(r"[^\w.-]+", "-", Path(str(options.data)).name))
-    options.progress("read", {"stage": str(options.data)})
-    corpus = read_corpus(options.data, options)
-    split = split_corpus(corpus, options)
-    corpus, extra = with_unlabelled(corpus, split, options)
-    with folder_lock(folder):
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        results, predictions = run_comparison(corpus, split, extra, plan, folder, options.progress)
-        given = replace(options, out=folder, steps=steps).as_json()
-        results["run"] |= {
-            "command": options.command_line("compare"),
-            "started": started,
-            **{key: given[key] for key in ("seed", "seeds", "budget", "deterministic")},
-        }
-        config = given | {"data": {"given": given["data"], **asdict(corpus.source)}}
-        write_comparison(folder, results, predictions, config)
-    return Comparison(results, folder)
+    Budget.parse(options.budget)
+    name = re.sub(r"[^\w.-]+", "-", Path(str(options.data)).name)
+    folder, command = check_out(options.out or Path("runs") / name), options.command_line("compare")
+    options = replace(options, out=folder, steps=steps)
+    with Workers(steps) as workers:
+        data = tuning_data(options)
+        with folder_lock(folder):
+            started, summary = datetime.now(UTC), summarise(data)
+            outcomes = workers.run(options, data, summary)
+            options.progress("compare", {"stage": "intervals, paired tests, verdict"})
+            found = Comparison(weigh(options, data, summary, outcomes, command, started), folder)
+            config = options.as_json()
+            config["data"] = {"given": config["data"], **asdict(data.corpus.source)}
+            found.write(predictions_table(*data.tested(), outcomes), config)
+    return found
 
 
 @takes(AuditOptions)

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -15,15 +15,15 @@ import pyarrow.compute as pc
 
 from sopan.errors import ConfigError, DataError
 from sopan.options.base import listed
-from sopan.options.classify import TuneOptions
+from sopan.options.classify import CompareOptions, TrainOptions, TuneOptions
 from sopan.options.data import SplitOptions, TextOptions, TokenRule
 from sopan.runtime.network import NETWORKS
 from sopan.steps import STEPS, check_backend, step_class
-from sopan.text.audit import Audit, audit_corpus, remove_leaks
+from sopan.text.audit import CleanData, audit_corpus, remove_leaks
 from sopan.text.duplicates import canonical
-from sopan.text.read import read_texts, stream_texts
+from sopan.text.read import read_corpus, read_texts, stream_texts
 from sopan.text.split import check_parts, dedupe_unlabelled, make_split
-from sopan.types import Corpus, Labelled, Split
+from sopan.types import Corpus, Split
 
 if TYPE_CHECKING:  # brings the library tokenizers in
     from sopan.text.wordpiece import WordPiece
@@ -32,21 +32,13 @@ TRAINED_ON = 200_000
 """Documents that a vocabulary is made from, at most: the first ones of each file, in equal shares."""
 
 
-class CleanSplit(NamedTuple):
-    """A split of a corpus, what its audit found, and the same without what leaked."""
-
-    given: Split
-    audit: Audit
-    clean: Split
-
-
 def split_corpus(corpus: Corpus, options: SplitOptions) -> Split:
     """Split a corpus, reproducibly."""
     rng = np.random.default_rng(np.random.SeedSequence(options.seed, spawn_key=(0,)))
     return make_split(corpus, train=options.train, val=options.val, test=options.test, rng=rng)
 
 
-def clean_split(corpus: Corpus, options: SplitOptions, rule: TokenRule = "words") -> CleanSplit:
+def clean_data(corpus: Corpus, options: SplitOptions, rule: TokenRule = "words") -> CleanData:
     """Split a corpus, audit it, and keep from the training texts what leaked into the others.
 
     Raises:
@@ -56,21 +48,25 @@ def clean_split(corpus: Corpus, options: SplitOptions, rule: TokenRule = "words"
     audit = audit_corpus(corpus, split, rule=rule)
     clean = remove_leaks(split, audit)
     check_parts(corpus, clean)
-    return CleanSplit(split, audit, clean)
+    return CleanData(corpus, split, audit, clean)
 
 
-def labelled_parts(corpus: Corpus, split: Split) -> tuple[Labelled, Labelled, Labelled]:
-    """Return the texts to train, validate and test on, with their labels."""
-    train, val, test = (corpus.take(rows) for rows in (split.train, split.val, split.test))
-    return train, val, test
+def tuning_data(options: CompareOptions | TrainOptions) -> CleanData:
+    """Read what steps are tuned, fitted and measured on.
+
+    Raises:
+        SopanError: it cannot be read or split, or too few texts are left.
+    """
+    options.progress("read", {"stage": str(options.data)})
+    corpus = read_corpus(options.data, options)
+    options.progress("audit", {"stage": "duplicates, leaks, lengths, balance"})
+    return _with_unlabelled(clean_data(corpus, options, options.tokens), options)
 
 
-def with_unlabelled(
-    corpus: Corpus, split: Split, options: TuneOptions
-) -> tuple[Corpus, pa.LargeStringArray | None]:
+def _with_unlabelled(data: CleanData, options: TuneOptions) -> CleanData:
     """Read further texts, drop those that are held out, and note both numbers on the corpus."""
     if options.unlabelled is None:
-        return corpus, None
+        return data
     try:
         texts, _ = read_texts(options.unlabelled, options)
     except DataError:
@@ -78,10 +74,12 @@ def with_unlabelled(
             raise
         inferred = replace(options, text=None)  # another file may call its text column otherwise
         texts, _ = read_texts(options.unlabelled, inferred)
-    held_out = corpus.texts.take(pa.array(np.concatenate([split.val, split.test])))
+    corpus, given = data.corpus, data.given
+    held_out = corpus.texts.take(pa.array(np.concatenate([given.val, given.test])))
     kept, dropped = dedupe_unlabelled(texts, held_out)
     note = f"{len(kept):,} unlabelled texts, {dropped:,} dropped that stand in validation or test"
-    return replace(corpus, source=replace(corpus.source, notes=(*corpus.source.notes, note))), kept
+    source = replace(corpus.source, notes=(*corpus.source.notes, note))
+    return data._replace(corpus=replace(corpus, source=source), unlabelled=kept)
 
 
 def check_out(out: str | Path) -> Path:

@@ -12,6 +12,7 @@ from sopan.errors import ConfigError, ModelFolderError, needs_extra
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.predict import evaluate_model
 from sopan.fit.saved import MODEL_FILES
+from sopan.fit.scores import EvaluationScores
 from sopan.fit.served import load_served
 from sopan.fit.tune import Budget, tune
 from sopan.options.base import takes
@@ -26,8 +27,8 @@ from sopan.text.read import read_corpus, stream_texts
 from sopan.text.vectors import WordVectors, load_word_vectors, save_projector, save_word2vec
 from sopan.training.checkpoint import CheckpointFile
 from sopan.training.recipe import Monitor
-from sopan.types import Float32Array, Json
-from sopan.usecases.inputs import check_out, check_steps, clean_split, labelled_parts, with_unlabelled
+from sopan.types import Float32Array
+from sopan.usecases.inputs import check_out, check_steps, tuning_data
 from sopan.usecases.language import load_language_model, numbered_texts
 from sopan.usecases.predicting import WrittenRows
 
@@ -59,7 +60,7 @@ class NearWord(TypedDict):
 
 
 @takes(TrainOptions)
-def train(options: TrainOptions) -> dict[str, Json]:
+def train(options: TrainOptions) -> EvaluationScores:
     """Tune and fit one step and publish its model folder; return its scores on the test part.
 
     With a checkpoint folder, training in epochs is kept there every minute. The same command goes on from
@@ -73,10 +74,8 @@ def train(options: TrainOptions) -> dict[str, Json]:
     check_replaceable(check_out(out), MODEL_FILES)
     limit = Budget.parse(options.budget)
     with folder_lock(Path(out)):
-        corpus = read_corpus(options.data, options)
-        split = clean_split(corpus, options, options.tokens).clean
-        corpus, extra = with_unlabelled(corpus, split, options)
-        train_part, val_part, test_part = labelled_parts(corpus, split)
+        data = tuning_data(options)
+        train_part, val_part, test_part = data.parts()
         fixed = {"tokens": options.tokens, "random_state": options.seed}
         tuned = tune(
             step,
@@ -84,14 +83,14 @@ def train(options: TrainOptions) -> dict[str, Json]:
             val_part,
             budget=limit,
             fixed=fixed,
-            unlabelled=extra,
+            unlabelled=data.unlabelled,
             on_trial=lambda trial, offered: progress(step, {"trial": trial.accuracy, "offered": offered}),
             monitor=lambda number: _monitor(number, options),
         )
         scores = evaluate_model(tuned.estimator, test_part)
         counts = {"train": len(train_part), "val": len(val_part), "test": len(test_part)}
-        about = {"name": corpus.source.name, "fingerprint": fingerprint(corpus), **counts}
-        save_model(tuned.estimator, out, data=about, metrics=scores, step=step)
+        about = {"name": data.corpus.source.name, "fingerprint": fingerprint(data.corpus), **counts}
+        save_model(tuned.estimator, out, data=about, metrics=scores.as_json(), step=step)
         if options.checkpoint is not None:
             for number in range(len(tuned.trials)):
                 _checkpoint(options.checkpoint, number).path.unlink(missing_ok=True)
@@ -112,7 +111,7 @@ def _checkpoint(folder: str | Path, number: int) -> CheckpointFile:
 
 
 @takes(EvaluateOptions)
-def evaluate(options: EvaluateOptions) -> dict[str, Json]:
+def evaluate(options: EvaluateOptions) -> EvaluationScores:
     """Measure a saved model on every labelled text of `data`.
 
     Raises:

@@ -25,7 +25,7 @@ class Question(NamedTuple):
 # ---- what is served --------------------------------------------------------------------------------
 
 
-class StepScores(TypedDict):
+class RecordedScores(TypedDict):
     """One step's scores and costs, null where nothing was measured."""
 
     recommended: bool
@@ -41,7 +41,7 @@ class StepScores(TypedDict):
     peak_rss_mb: float | None
 
 
-class StepAbout(StepScores):
+class StepAbout(RecordedScores):
     """One step; `folder` never leaves the machine."""
 
     step: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -12,13 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from sopan.comparison.results import PREDICTIONS, RESULTS, Results, model_folder, read_results
 from sopan.errors import InputError
 from sopan.storage.strict_json import read_json
-from sopan.usecases.served import Disagreements, PairCounts, RunRecords, StepScores
+from sopan.usecases.served import Disagreements, PairCounts, RecordedScores, RunRecords
 
-CONFIG, RESULTS, PREDICTIONS, MODELS = "config.json", "results.json", "predictions.parquet", "models"
-MOST_RESULTS = 64 << 20
-"""Bytes of a results.json that is read."""
+CONFIG = "config.json"
 EXAMPLES = 12
 """Texts that the page offers to try."""
 LONGEST_EXAMPLE = 400
@@ -34,12 +32,12 @@ class Records:
     Args:
         folder: a run's, or a model's.
         models: the folders of models, in no order.
-        results: the content of results.json, or None for a single model.
+        results: what the comparison found, or None for a single model.
     """
 
     folder: Path
     models: tuple[Path, ...]
-    results: Mapping[str, Any] | None
+    results: Results | None
 
     def about(self) -> RunRecords:
         """Return what `/run` says of the whole."""
@@ -54,8 +52,8 @@ class Records:
                 "data": read_json(self.folder / CONFIG).get("data"),
                 "examples": [],
             }
-        found = self.results
-        texts = [one["text"] for one in found["disagreements"] if len(one["text"]) <= LONGEST_EXAMPLE]
+        texts = [one.text for one in self.results.disagreements if len(one.text) <= LONGEST_EXAMPLE]
+        found = self.results.as_json()
         return {
             "name": self.folder.resolve().name,
             "kind": "run",
@@ -63,18 +61,18 @@ class Records:
             "verdict": found["verdict"],
             "learning_curve": found["learning_curve"],
             "label_errors": found["label_errors"],
-            "data": {name: found["data"].get(name) for name in COUNTS},
+            "data": {name: found["data"][name] for name in COUNTS},
             "examples": texts[:EXAMPLES],
         }
 
-    def scores(self, step: str, folder: Path) -> StepScores:
+    def scores(self, step: str, folder: Path) -> RecordedScores:
         """Return one step's scores and costs."""
         recommended = False
         if self.results is None:
             measured = read_json(folder / CONFIG).get("metrics") or {}
         else:
-            measured = next((one for one in self.results["steps"] if one["step"] == step), {})
-            recommended = self.results["recommendation"]["step"] == step
+            measured = next((one.as_json() for one in self.results.steps if one.step == step), {})
+            recommended = self.results.recommendation.step == step
         return {
             "recommended": recommended,
             "accuracy": measured.get("accuracy"),
@@ -97,15 +95,15 @@ class Records:
         """
         if self.results is None:
             return {"test": 0, "pairs": [], "texts": []}
-        steps = [one["step"] for one in self.results["steps"]]
+        steps = [one.step for one in self.results.steps]
         named = [step for step in (a, b) if step is not None]
         if any(step not in steps for step in named):
             raise InputError("no such step in this run")
         n_test, counts = self._counts
-        texts = [
-            text
-            for text in self.results["disagreements"]
-            if len(named) < 2 or len({text["predicted"][step] for step in named}) > 1
+        texts: list[Any] = [
+            text.as_json()
+            for text in self.results.disagreements
+            if len(named) < 2 or len({text.predicted[step] for step in named}) > 1
         ]
         pairs = [pair for pair in counts if all(step in (pair["a"], pair["b"]) for step in named)]
         return {"test": n_test, "pairs": pairs, "texts": texts}
@@ -114,7 +112,7 @@ class Records:
     def _counts(self) -> tuple[int, list[PairCounts]]:
         """How many test texts there are, and every two steps compared over all of them."""
         assert self.results is not None
-        steps = [one["step"] for one in self.results["steps"]]
+        steps = [one.step for one in self.results.steps]
         path, columns = self.folder / PREDICTIONS, ["row", "label", "step", "predicted"]
         table = pq.read_table(path, columns=columns, page_checksum_verification=True).to_pydict()
         of = np.array(table["step"])
@@ -143,6 +141,5 @@ def read_records(folder: Path) -> Records:
     """
     if not (folder / RESULTS).is_file():
         return Records(folder, (folder,), None)  # loading says what is wrong if it is no model
-    results = read_json(folder / RESULTS, MOST_RESULTS)
-    names = [str(step["step"]).replace(":", "-") for step in results["steps"]]
-    return Records(folder, tuple(folder / MODELS / Path(name).name for name in names), results)
+    results = read_results(folder / RESULTS)
+    return Records(folder, tuple(model_folder(folder, scores.step) for scores in results.steps), results)
