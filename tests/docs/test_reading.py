@@ -1,4 +1,4 @@
-"""docs/reading.md: its links lead somewhere, its route is as long as it says, its floors are the contract's."""
+"""docs/reading.md: its links lead somewhere, its route is as long as said, its floors are the contract's."""
 
 from __future__ import annotations
 
@@ -39,4 +39,6 @@ def test_the_floors_are_those_that_the_linter_holds():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
     floors = [re.split(r" \| ", floor) for floor in re.search(r"`(errors → [^`]+)`", GUIDE)[1].split(" → ")]
-    assert [sorted(floor) for floor in floors] == [sorted(re.split(r" [|:] ", layer)) for layer in reversed(layers)]
+    assert [sorted(floor) for floor in floors] == [
+        sorted(re.split(r" [|:] ", layer)) for layer in reversed(layers)
+    ]
