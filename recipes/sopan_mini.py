@@ -31,9 +31,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sopan.lm.card import describe_model
-from sopan.lm.evaluate import fill_blanks, make_blanks, sentences
+from sopan.lm.evaluate import evaluate_blanks, make_blanks, sentences
 from sopan.lm.hugging_face import save_hugging_face
+from sopan.lm.model_card import describe_model
 from sopan.steps.language_model import LanguageModel
 from sopan.steps.presets import from_preset
 from sopan.text.datasets import fetch
@@ -193,7 +193,7 @@ def main() -> None:
         "settings": accounts[-1]["settings"],
         "phases": [phase["settings"] for phase in accounts],
         "looks": end_to_end([phase["looks"] for phase in accounts]),
-        "blanks": fill_blanks(model, blanks).as_json(),
+        "blanks": evaluate_blanks(model, blanks).as_json(),
     }
     card = describe_model(model, account, title="sopan-mini")
     save_hugging_face(model, given.work / "sopan-mini", card=card, stored="float16", account=account)

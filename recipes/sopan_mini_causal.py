@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from sopan_mini import column, make_corpus, tell
 
-from sopan.lm.card import describe_model
-from sopan.lm.evaluate import compare_filled, fill_blanks, make_blanks, sentences
+from sopan.lm.evaluate import compare_filled, evaluate_blanks, make_blanks, sentences
 from sopan.lm.hugging_face import save_hugging_face
+from sopan.lm.model_card import describe_model
 from sopan.steps.language_model import LanguageModel
 from sopan.steps.presets import from_preset
 from sopan.types import Json
@@ -54,7 +54,7 @@ def compare(models: dict[str, LanguageModel], held_out: Path) -> dict[str, Json]
     """Let both models fill the same blanks, and say by how much the masked one is better."""
     rng = np.random.default_rng(0)
     blanks = make_blanks(sentences(column(held_out), BLANKS, rng), models["masked"].wordpiece, rng)
-    filled = {name: fill_blanks(model, blanks) for name, model in models.items()}
+    filled = {name: evaluate_blanks(model, blanks) for name, model in models.items()}
     return compare_filled(filled, "masked", "causal")
 
 

@@ -10,7 +10,7 @@ import small_language
 from quick_steps import EIGHT, ON_KERAS, SOIL_OR_SEA, brief, eagerly
 
 from sopan.fit.artifact import save_model
-from sopan.lm.ask import fill_rectangle
+from sopan.lm.inference import fill_rectangle
 from sopan.runtime.language import RuntimeLanguageModel
 from sopan.usecases.served.explanations import read_words
 from sopan.usecases.served.served_step import ServedStep

@@ -10,7 +10,7 @@ from conftest import need
 from small_language import untrained
 
 from sopan.lm.hugging_face import save_hugging_face
-from sopan.lm.score import score
+from sopan.lm.score import score_text
 from sopan.text.packing import Rows
 
 TEXTS = ["the nightowl hoots .", "a unbelievable film is fine . the nightowl hoots", "cat", "the zebra !"]
@@ -87,7 +87,7 @@ def test_three_pieces_by_hand():
         for piece, odd in odds.items():
             table[wordpiece.id_of(before), wordpiece.id_of(piece)] = np.log(odd)
     known = Table(model, table.astype(np.float32))
-    found = score(known, "nightowl.")
+    found = score_text(known, "nightowl.")
     assert sorted(set(known.asked)) == [
         ("[CLS]", "[MASK]", "[MASK]", ".", "[SEP]"),  # night, the rest of its word hidden
         ("[CLS]", "night", "##owl", "[MASK]", "[SEP]"),
@@ -96,7 +96,7 @@ def test_three_pieces_by_hand():
     np.testing.assert_allclose(found.words[0].of_pieces, np.log([3 / 4, 1 / 2]), atol=1e-6)
     assert found.total == pytest.approx(np.log(3 / 4 * 1 / 2 * 1 / 5), abs=1e-6)
     known.asked.clear()
-    assert score(known, "nightowl.", method="original").total == pytest.approx(found.total, abs=1e-6)
+    assert score_text(known, "nightowl.", method="original").total == pytest.approx(found.total, abs=1e-6)
     assert ("[CLS]", "[MASK]", "##owl", ".", "[SEP]") in known.asked
 
 
@@ -104,7 +104,7 @@ def test_three_pieces_by_hand():
 def test_scores_equal_the_loop_over_single_pieces(method):
     model = untrained(causal=method == "causal")
     for text in TEXTS:
-        found = score(model, text, method=method)
+        found = score_text(model, text, method=method)
         expected = slowly(model, text, method)
         np.testing.assert_allclose([x for w in found.words for x in w.of_pieces], expected, atol=2e-5)
         assert found.total == pytest.approx(sum(expected), abs=1e-4)
@@ -113,7 +113,7 @@ def test_scores_equal_the_loop_over_single_pieces(method):
 @pytest.mark.parametrize("method", ["word-l2r", "original"])
 def test_long_texts_equal_the_loop_over_windows(method):
     text = "the nightowl hoots . a unbelievable film is fine . " * 4
-    found = score(untrained(), text, method=method)
+    found = score_text(untrained(), text, method=method)
     assert found.windowed
     expected = slowly(untrained(), text, method)
     np.testing.assert_allclose([x for w in found.words for x in w.of_pieces], expected, atol=2e-5)
@@ -123,7 +123,7 @@ def test_a_long_text_of_a_causal_model_is_read_with_half_a_window_before_each_pi
     """Each piece is foretold from the 11 to 22 pieces before it, or from all of them."""
     model = untrained(causal=True)
     ids = model.wordpiece.cut("the nightowl hoots . a unbelievable film is fine . " * 4).ids.tolist()
-    found = score(model, "the nightowl hoots . a unbelievable film is fine . " * 4)
+    found = score_text(model, "the nightowl hoots . a unbelievable film is fine . " * 4)
     logs = [x for w in found.words for x in w.of_pieces]
     assert len(logs) == len(ids)
     cls = model.wordpiece.specials["[CLS]"]
@@ -155,6 +155,6 @@ def test_scores_equal_those_of_transformers(tmp_path, method):
             with torch.no_grad():
                 logits = theirs(torch.tensor([[cls, *ids.tolist(), sep]])).logits[0, t + 1]
             expected.append(float(torch.log_softmax(logits.double(), -1)[piece]))
-        found = score(model, text, method=method)
+        found = score_text(model, text, method=method)
         values = list(itertools.chain.from_iterable(word.of_pieces for word in found.words))
         np.testing.assert_allclose(values, expected, atol=1e-4)

@@ -13,8 +13,8 @@ from small_language import PIECES, trained, untrained, without_head
 
 from sopan import usecases
 from sopan.errors import ConfigError, DataError
-from sopan.lm.adapt import LEAST_COUNT, grow, new_words
 from sopan.lm.hugging_face import save_hugging_face
+from sopan.lm.pretrain import LEAST_COUNT, grow, new_words
 from sopan.text.arrow import as_texts
 from sopan.text.packing import IDS, Sequences, fill_rows
 from sopan.text.wordpiece import WordPiece

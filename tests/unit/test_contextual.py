@@ -7,8 +7,8 @@ import pytest
 from small_language import trained, untrained
 
 from sopan.errors import ConfigError, DataError
-from sopan.lm.ask import Window, fill_rectangle, framed, windows
-from sopan.lm.contextual import layer_states, neighbors_in_context, word_in_context
+from sopan.lm.contextual import find_contextual_neighbors, layer_states, word_in_context
+from sopan.lm.inference import Window, fill_rectangle, framed, windows
 
 TEXTS = [
     "the dog barks . a good film is fine .",
@@ -55,7 +55,7 @@ def test_neighbours_are_those_that_all_cosines_say():
             written = text[pieces.starts[of_word[0]] : pieces.ends[of_word[-1]]]
             if written != ".":
                 expected.append((cosine(states[of_word].mean(axis=0), query), written, row))
-    found = neighbors_in_context(model, "cat", "the cat purrs .", enumerate(TEXTS), top=5)
+    found = find_contextual_neighbors(model, "cat", "the cat purrs .", enumerate(TEXTS), top=5)
     assert [(one.word, one.row) for one in found] == [one[1:] for one in sorted(expected, reverse=True)[:5]]
     np.testing.assert_allclose(
         [one.cosine for one in found], sorted([e[0] for e in expected])[:-6:-1], atol=1e-5
@@ -68,14 +68,14 @@ def test_neighbours_are_those_that_all_cosines_say():
 
 
 def test_an_animal_is_near_animals():
-    found = neighbors_in_context(trained(), "cat", "the cat purrs .", enumerate(TEXTS), top=3)
+    found = find_contextual_neighbors(trained(), "cat", "the cat purrs .", enumerate(TEXTS), top=3)
     assert {one.word for one in found} & {"dog", "cow", "nightowl"}
     assert all(one.word not in ("is", "a") for one in found)
 
 
 def test_equal_sentences_come_once_and_the_word_itself_not_at_all():
     texts = [*TEXTS, *TEXTS, "the cat purrs . " * 30, "the cat purrs ."]
-    found = neighbors_in_context(untrained(), "cat", "the cat purrs .", enumerate(texts), top=50)
+    found = find_contextual_neighbors(untrained(), "cat", "the cat purrs .", enumerate(texts), top=50)
     places = [(one.sentence, one.start) for one in found]
     assert len(set(places)) == len(places)
     assert ("the cat purrs .", 4) not in places
@@ -86,7 +86,7 @@ def test_the_order_of_texts_and_how_many_are_read_at_a_time_change_nothing():
     model = untrained()
     many = [f"{text} " for text in TEXTS] + ["the cow", "is film a"] * 300
     one, other = (
-        neighbors_in_context(model, "dog", "a dog is fine", texts, top=4)
+        find_contextual_neighbors(model, "dog", "a dog is fine", texts, top=4)
         for texts in (enumerate(many), reversed(list(enumerate(many))))
     )
     assert [(found.word, found.sentence) for found in one] == [
@@ -97,14 +97,14 @@ def test_the_order_of_texts_and_how_many_are_read_at_a_time_change_nothing():
 def test_words_of_long_texts_are_read_in_windows():
     model = untrained()
     text = "the dog barks . " * 20 + "a nightowl is fine"
-    found = neighbors_in_context(model, "nightowl", text, [(7, "the cow moos . " * 30 + text)], top=1)
+    found = find_contextual_neighbors(model, "nightowl", text, [(7, "the cow moos . " * 30 + text)], top=1)
     assert found[0].row == 7
     assert found[0].cosine > 0.5
     assert np.isfinite(word_in_context(model, "nightowl", text)).all()
 
 
 def test_long_sentences_are_shown_in_part():
-    found = neighbors_in_context(untrained(), "cat", "the cat", [(0, "film " * 500)], top=3)
+    found = find_contextual_neighbors(untrained(), "cat", "the cat", [(0, "film " * 500)], top=3)
     assert all(len(one.sentence) <= 610 for one in found)
     assert all(one.sentence[one.start : one.end] == "film" for one in found)
 
@@ -138,7 +138,7 @@ def test_a_word_that_does_not_stand_in_the_text_is_refused(word, text):
 def test_no_words_to_compare_with():
     for texts in ([], [(0, ""), (1, "... !")]):
         with pytest.raises(DataError, match="no words in the texts"):
-            neighbors_in_context(untrained(), "cat", "the cat", texts)
+            find_contextual_neighbors(untrained(), "cat", "the cat", texts)
 
 
 def test_windows_cover_a_text_once():

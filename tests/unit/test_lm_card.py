@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from small_language import untrained
 
-from sopan.lm.card import CURVE_ROWS, describe_model
+from sopan.lm.model_card import CURVE_ROWS, describe_model
 
 
 def look(step, held_out=True):

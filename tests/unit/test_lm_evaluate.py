@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from small_language import JUDGED, SOUNDS, trained, untrained
 
-from sopan.lm.evaluate import Blank, fill_blanks, make_blanks, sentences
+from sopan.lm.evaluate import Blank, evaluate_blanks, make_blanks, sentences
 from sopan.text.wordpiece import SPECIALS, WordPiece
 
 TEXTS = ["The unbelievable film is good .", "nightowl hoots, cat purrs!", "a DOG barks ."]
@@ -85,7 +85,7 @@ def test_a_model_that_is_certain_fills_all():
     blanks = [Blank(f"the [MASK] {sound} .", animal) for animal, sound in SOUNDS.items()]
     blanks += [Blank(f"the {animal} [MASK] .", sound) for animal, sound in SOUNDS.items()]
     blanks += [Blank("a [MASK] film is dull .", "bad"), Blank("a bad film is [MASK] .", "Dull")]
-    scores = fill_blanks(trained(), blanks)
+    scores = evaluate_blanks(trained(), blanks)
     assert scores.first.tolist() == [True] * 10
     assert scores.as_json()["top_1"]["share"] == 1.0
     assert scores.as_json()["blanks"] == 10
@@ -98,7 +98,7 @@ def test_wrong_words_and_words_that_cannot_be_spelt_are_wrong():
         Blank("a [MASK] film is fine .", "unbelievable"),
         Blank("the cat [MASK] .", "purrs"),
     ]
-    scores = fill_blanks(trained(), blanks)
+    scores = evaluate_blanks(trained(), blanks)
     assert scores.first.tolist() == [False, False, True, True]
     assert scores.among.tolist()[1:] == [False, True, True]
     assert (scores.among >= scores.first).all()
@@ -107,4 +107,4 @@ def test_wrong_words_and_words_that_cannot_be_spelt_are_wrong():
 def test_what_is_good_may_be_called_otherwise_but_is_among_five():
     """Of a fine film two words are true; only the likelier is the first answer."""
     blanks = [Blank("a [MASK] film is fine .", word) for word, said in JUDGED.items() if said == "fine"]
-    assert fill_blanks(trained(), blanks).among.all()
+    assert evaluate_blanks(trained(), blanks).among.all()

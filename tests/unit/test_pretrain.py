@@ -9,7 +9,7 @@ import pytest
 from small_language import PIECES, sentences, untrained
 
 from sopan.errors import ConfigError
-from sopan.lm.pretrain import VECTOR_SPREAD, Pretraining, make_judge, pretrain, start_vectors
+from sopan.lm.pretrain import VECTOR_SPREAD, Pretraining, make_judge, pretrain_language_model, start_vectors
 from sopan.runtime.encoder_config import bert_config
 from sopan.text.packing import PieceStore, Sequences, fill_rows
 from sopan.text.wordpiece import WordPiece
@@ -67,7 +67,9 @@ def test_a_masked_model_sees_both_sides_and_a_causal_one_the_left():
 
 
 def test_a_run_is_evaluated_on_held_out_text_and_repeats_to_the_bit():
-    one, other = (pretrain(store(), store(20, 1), WORDPIECE, CONFIG, SETTINGS) for _ in range(2))
+    one, other = (
+        pretrain_language_model(store(), store(20, 1), WORDPIECE, CONFIG, SETTINGS) for _ in range(2)
+    )
     assert [each.step for each in one.evaluations] == [3, 6]
     assert [each.pieces for each in one.evaluations] == [3 * 96, 6 * 96]
     assert set(one.evaluations[0].held_out) == {"loss", "accuracy", "perplexity"}
@@ -75,7 +77,7 @@ def test_a_run_is_evaluated_on_held_out_text_and_repeats_to_the_bit():
     assert timeless[0] == timeless[1]
     for path, weight in one.model.weights().items():
         assert weight.tobytes() == other.model.weights()[path].tobytes(), path
-    seeded = pretrain(store(), None, WORDPIECE, CONFIG, replace(SETTINGS, seed=1))
+    seeded = pretrain_language_model(store(), None, WORDPIECE, CONFIG, replace(SETTINGS, seed=1))
     assert seeded.evaluations[0].held_out == {}
     assert (seeded.model.weights()["words/embeddings"] != one.model.weights()["words/embeddings"]).any()
 
@@ -83,14 +85,14 @@ def test_a_run_is_evaluated_on_held_out_text_and_repeats_to_the_bit():
 def test_a_run_begins_where_another_model_stands():
     begin = untrained()
     still = replace(SETTINGS, recipe=replace(SETTINGS.recipe, steps=1, learning_rate=1e-12))
-    found = pretrain(store(), None, WORDPIECE, begin.config, still, begin=begin)
+    found = pretrain_language_model(store(), None, WORDPIECE, begin.config, still, begin=begin)
     for path, weight in begin.weights().items():
         np.testing.assert_allclose(found.model.weights()[path], weight, atol=1e-6, err_msg=path)
 
 
 def test_another_identity_is_another_run(tmp_path):
     kept = Monitor(checkpoint=CheckpointFile(tmp_path / "run.safetensors"))
-    pretrain(store(), None, WORDPIECE, CONFIG, SETTINGS, monitor=kept, identity="one")
+    pretrain_language_model(store(), None, WORDPIECE, CONFIG, SETTINGS, monitor=kept, identity="one")
     for settings, identity in (
         (SETTINGS, "other"),
         (replace(SETTINGS, seed=1), "one"),
@@ -98,8 +100,10 @@ def test_another_identity_is_another_run(tmp_path):
         (replace(SETTINGS, task=replace(SETTINGS.task, mask_rate=0.3)), "one"),
     ):
         with pytest.raises(ConfigError, match="another run"):
-            pretrain(store(), None, WORDPIECE, CONFIG, settings, monitor=kept, identity=identity)
-    pretrain(store(), None, WORDPIECE, CONFIG, SETTINGS, monitor=kept, identity="one")
+            pretrain_language_model(
+                store(), None, WORDPIECE, CONFIG, settings, monitor=kept, identity=identity
+            )
+    pretrain_language_model(store(), None, WORDPIECE, CONFIG, SETTINGS, monitor=kept, identity="one")
 
 
 # ---- Its parts -------------------------------------------------------------------------------

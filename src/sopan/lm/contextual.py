@@ -17,13 +17,13 @@ import keras
 import numpy as np
 
 from sopan.errors import ConfigError, DataError
-from sopan.lm.ask import LENGTHS, Window, fill_rectangle, framed, windows
+from sopan.lm.inference import LENGTHS, Window, fill_rectangle, framed, windows
 from sopan.steps.language_model import LanguageModel
 from sopan.text.batch import plan
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import MARKS, Pieces
 from sopan.training.backend import make_forward
-from sopan.types import Float32Array, Int64Array, Json
+from sopan.types import Float32Array, Int64Array
 
 TEXTS_AT_ONCE = 256
 """Texts whose words are looked at together."""
@@ -55,7 +55,7 @@ class Neighbor:
     end: int
     row: int
 
-    def as_json(self) -> dict[str, Json]:
+    def as_json(self) -> dict[str, object]:
         """Return all of it as values that JSON takes."""
         return asdict(self)
 
@@ -101,7 +101,7 @@ def word_in_context(model: LanguageModel, word: str, text: str, *, layer: int | 
     return _query(model, word, text, layer_states(model, layer))[0]
 
 
-def neighbors_in_context(
+def find_contextual_neighbors(
     model: LanguageModel,
     word: str,
     text: str,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sopan.fit.intervals import accuracy_interval, paired_difference
-from sopan.lm.fill import fill
+from sopan.lm.fill import fill_blanks
 from sopan.steps.language_model import LanguageModel
 from sopan.text.unicode import LINE_BREAK
 from sopan.text.wordpiece import MASK, UNK, WordPiece
@@ -107,7 +107,7 @@ def make_blanks(texts: Iterable[str], wordpiece: WordPiece, rng: np.random.Gener
     return blanks
 
 
-def fill_blanks(model: LanguageModel, blanks: Iterable[Blank]) -> BlankScores:
+def evaluate_blanks(model: LanguageModel, blanks: Iterable[Blank]) -> BlankScores:
     """Let a model fill blanks; a word that its vocabulary cannot spell counts as wrong."""
     first, among = [], []
     for blank in blanks:
@@ -116,7 +116,7 @@ def fill_blanks(model: LanguageModel, blanks: Iterable[Blank]) -> BlankScores:
             first.append(False)
             among.append(False)
             continue
-        filled = fill(model, blank.text, top=TOP, pieces=len(truth)).blanks[0]
+        filled = fill_blanks(model, blank.text, top=TOP, pieces=len(truth)).blanks[0]
         answers = [candidate.pieces for candidate in filled]
         first.append(answers[0] == truth)
         among.append(truth in answers)

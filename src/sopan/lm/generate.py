@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from sopan.errors import ConfigError
-from sopan.lm.ask import Question, answers, check_head, framed
+from sopan.lm.inference import Question, answers, check_head, framed
 from sopan.steps.language_model import LanguageModel
 from sopan.text.wordpiece import CONTINUES, SEP
-from sopan.types import Float32Array, FloatArray, Json
+from sopan.types import Float32Array, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ class Generated:
     ended: bool
     truncated: bool
 
-    def as_json(self) -> dict[str, Json]:
+    def as_json(self) -> dict[str, object]:
         """Return all of it as values that JSON takes."""
         return asdict(self)
 
 
-def generate(
+def generate_text(
     model: LanguageModel,
     prompt: str,
     *,

@@ -22,9 +22,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from sopan.errors import ConfigError
-from sopan.lm.ask import AT_ONCE, AnyLanguageModel, Question, answers, check_head, framed, windows
+from sopan.lm.inference import AT_ONCE, AnyLanguageModel, Question, answers, check_head, framed, windows
 from sopan.text.wordpiece import CLS, MARKS, MASK, PAD, SEP, UNK, Pieces
-from sopan.types import BoolArray, FloatArray, Int64Array, Json
+from sopan.types import BoolArray, FloatArray, Int64Array
 
 Method = Literal["word-l2r", "original", "causal"]
 CONTEXT = (PAD, CLS, SEP, MASK)
@@ -79,7 +79,7 @@ class Score:
         """How many pieces were scored."""
         return sum(len(word.pieces) for word in self.words)
 
-    def as_json(self) -> dict[str, Json]:
+    def as_json(self) -> dict[str, object]:
         """Return all of it with the counts and perplexities, as values that JSON takes."""
         return {
             **asdict(self),
@@ -117,7 +117,7 @@ def check_method(model: AnyLanguageModel, method: Method | None) -> Method:
     return method
 
 
-def score(model: AnyLanguageModel, text: str, *, method: Method | None = None) -> Score:
+def score_text(model: AnyLanguageModel, text: str, *, method: Method | None = None) -> Score:
     """Score one text; see `score_texts`."""
     return next(score_texts(model, [text], method=method))
 

@@ -16,8 +16,8 @@ import pyarrow as pa
 from sopan.errors import DataError
 from sopan.fit.intervals import paired_difference
 from sopan.fit.tune import Budget, tune
-from sopan.lm.adapt import grow, new_words
-from sopan.lm.evaluate import Blank, compare_filled, fill_blanks, make_blanks, sentences
+from sopan.lm.evaluate import Blank, compare_filled, evaluate_blanks, make_blanks, sentences
+from sopan.lm.pretrain import grow, new_words
 from sopan.options.base import EvaluationEntry, takes
 from sopan.options.language import AdaptOptions, CompareObjectivesOptions, LabelledOptions, LearnOptions
 from sopan.steps.language_model import LanguageModel
@@ -103,7 +103,7 @@ def adapt(options: AdaptOptions) -> Adapted:
     report: Adapted = {"training": account, "new_words": added}
     if blanks and "predict" not in before.missing_heads:
         progress("blanks", {"stage": "filling held-out blanks"})
-        pair = {"before": fill_blanks(before, blanks), "after": fill_blanks(found.model, blanks)}
+        pair = {"before": evaluate_blanks(before, blanks), "after": evaluate_blanks(found.model, blanks)}
         report["blanks"] = compare_filled(pair, "after", "before")
     if task is not None:
         progress("labels", {"stage": "learning labels from both"})
@@ -151,7 +151,7 @@ def compare_objectives(options: CompareObjectivesOptions) -> Objectives:
             if task is not None:
                 publish(found, folder / objective / "model", settings, documents.paths)
         progress("blanks", {"stage": "filling held-out blanks"})
-        filled = {name: fill_blanks(model, blanks) for name, model in models.items()}
+        filled = {name: evaluate_blanks(model, blanks) for name, model in models.items()}
         report: Objectives = {"looks": looks, "blanks": compare_filled(filled, "masked", "causal")}
         if task is not None:
             progress("labels", {"stage": "learning labels from both"})

@@ -54,7 +54,9 @@ def fill(options: FillOptions) -> Filled:
     """
     lm = import_with_backend("sopan.lm.fill", "a language model")
     model, candidates = load_language_model(options.model), listed(options.candidates)
-    found: Filled = lm.fill(model, options.text, top=options.top, pieces=options.sizes, candidates=candidates)
+    found: Filled = lm.fill_blanks(
+        model, options.text, top=options.top, pieces=options.sizes, candidates=candidates
+    )
     return found
 
 
@@ -89,7 +91,7 @@ def generate(options: GenerateOptions) -> Generated:
         SopanError: the model is masked, or a setting is out of range.
     """
     lm = import_with_backend("sopan.lm.generate", "a language model")
-    found: Generated = lm.generate(
+    found: Generated = lm.generate_text(
         load_language_model(options.model),
         options.prompt,
         most=options.pieces,

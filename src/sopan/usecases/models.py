@@ -140,7 +140,7 @@ def neighbors(options: NeighborsOptions) -> list[NearWord]:
         lm = import_with_backend("sopan.lm.contextual", "a language model")
         texts = numbered_texts(options.within, TextOptions(text=options.column))
         model = load_language_model(options.model)
-        found = lm.neighbors_in_context(
+        found = lm.find_contextual_neighbors(
             model, options.word, options.text, texts, top=options.top, layer=options.layer
         )
         return [one.as_json() for one in found]

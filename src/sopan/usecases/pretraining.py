@@ -12,10 +12,9 @@ from typing import TypedDict, cast
 import numpy as np
 
 from sopan.errors import ConfigError, DataError
-from sopan.lm.card import describe_model
 from sopan.lm.hugging_face import FILES, save_hugging_face
-from sopan.lm.pretrain import Pretrained, Pretraining
-from sopan.lm.pretrain import pretrain as run_pretraining
+from sopan.lm.model_card import describe_model
+from sopan.lm.pretrain import Pretrained, Pretraining, pretrain_language_model
 from sopan.options.base import EvaluationEntry, ProgressCallback, takes
 from sopan.options.language import InitialVectors, LearnOptions, NewModelOptions, PairTask, PretrainOptions
 from sopan.runtime.encoder_config import EncoderConfig, bert_config
@@ -203,7 +202,7 @@ def train_language_model(
     """Train a language model in a workplace, or go on with what is kept there."""
     if idle := idle_gpus():
         progress("devices", {"stage": idle})
-    return run_pretraining(
+    return pretrain_language_model(
         store,
         apart,
         wordpiece,

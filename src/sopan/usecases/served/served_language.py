@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from sopan.errors import InputError
-from sopan.lm.fill import fill
-from sopan.lm.score import perplexity, score
+from sopan.lm.fill import fill_blanks
+from sopan.lm.score import perplexity, score_text
 from sopan.runtime.encoder_config import EncoderConfig
 from sopan.runtime.language import RuntimeLanguageModel
 from sopan.steps.bert_folder import read_bert_folder
@@ -30,7 +30,7 @@ LEFT = {"sopan-mini": "sopan-mini-causal"}
 
 @dataclass(frozen=True, eq=False)
 class LoadedLanguageModel:
-    """A language model in a runtime, a `sopan.lm.ask.AnyLanguageModel`.
+    """A language model in a runtime, a `sopan.lm.inference.AnyLanguageModel`.
 
     Args:
         config: of its encoder.
@@ -113,7 +113,7 @@ class ServedLanguageModel:
             raise InputError(f"the text needs 1 to {MOST_BLANKS} blanks, each written {MASK}")
         end = text.rindex(MASK) + len(MASK) if left_only else len(text)
         name, model = self.left if left_only else (self.name, self.model)
-        found = fill(model, text[:end], top=top)
+        found = fill_blanks(model, text[:end], top=top)
         blanks: list[list[BlankFilling]] = [
             [
                 {"text": c.text, "probability": _rounded(c.probability), "pieces": list(c.pieces)}
@@ -136,7 +136,7 @@ class ServedLanguageModel:
 
     def score(self, text: str) -> TextScore:
         """Say how likely a text is, and each of its words."""
-        found = score(self.model, text)
+        found = score_text(self.model, text)
         each = perplexity(found.total, len(found.words))
         return {
             "text": found.text,
