@@ -60,7 +60,7 @@ class Adapted(TypedDict):
 
     training: TrainingAccount
     new_words: list[str]
-    blanks: NotRequired[dict[str, Json]]
+    blanks: NotRequired[Mapping[str, Json]]
     downstream: NotRequired[Downstream]
 
 
@@ -68,7 +68,7 @@ class Objectives(TypedDict):
     """How a masked and a causal model compare; `downstream` is there where there are labelled texts."""
 
     looks: dict[str, list[EvaluationEntry]]
-    blanks: dict[str, Json]
+    blanks: Mapping[str, Json]
     downstream: NotRequired[Downstream]
 
 

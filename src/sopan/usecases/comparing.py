@@ -22,7 +22,6 @@ from sopan.text.audit import audit_corpus
 from sopan.text.audit_report import AuditReport
 from sopan.text.datasets import NAMES, fetch
 from sopan.text.read import read_corpus, read_texts
-from sopan.types import Json
 from sopan.usecases.inputs import check_out, check_steps, split_corpus, tuning_data
 
 
@@ -65,7 +64,7 @@ def audit(options: AuditOptions) -> AuditReport:
 
 
 @takes(FetchOptions)
-def fetch_data(options: FetchOptions) -> dict[str, Json]:
+def fetch_data(options: FetchOptions) -> dict[str, object]:
     """Fetch a named data set into the cache; say what it holds and where it lies."""
     name = options.name
     path = fetch(name)
