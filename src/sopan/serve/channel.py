@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias, TypedDict
+from typing import BinaryIO, Literal, NamedTuple, TypeAlias, TypedDict
 
 from sopan.usecases.served import About, Question
 
@@ -115,11 +115,13 @@ def pack(header: Mapping[str, object], body: bytes = b"") -> bytes:
     return LENGTHS.pack(len(text), len(body)) + text + body
 
 
-def receive_batch(connection: socket.socket) -> Batch | None:
+def receive_batch(stream: BinaryIO) -> Batch | None:
     """Read the next batch in the child, or None where the server has gone."""
-    lengths = _exactly(connection, LENGTHS.size)
-    content = None if lengths is None else _exactly(connection, sum(_sizes(lengths)))
-    if content is None:
+    lengths = stream.read(LENGTHS.size)
+    if len(lengths) < LENGTHS.size:
+        return None
+    content = stream.read(size := sum(_sizes(lengths)))
+    if len(content) < size:
         return None
     header = json.loads(content)
     return Batch(header["number"], [Question(*question) for question in header["questions"]])
@@ -142,14 +144,3 @@ def _sizes(lengths: bytes) -> tuple[int, int]:
     if n_header + n_body > LARGEST:
         raise BrokenMessageError(f"a message of {n_header + n_body:,} bytes")
     return n_header, n_body
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes | None:
-    parts, missing = [], size
-    while missing:
-        part = connection.recv(min(missing, 1 << 20))
-        if not part:
-            return None
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)

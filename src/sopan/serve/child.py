@@ -49,9 +49,10 @@ class Connection:
 
     def receive(self, batches: queue.Queue[Batch]) -> NoReturn:
         """Pass on what the server sends; when it has gone, go too, whatever is being computed."""
+        stream = self._connection.makefile("rb")
         while True:
             try:
-                batch = receive_batch(self._connection)
+                batch = receive_batch(stream)
             except OSError:
                 batch = None
             if batch is None:

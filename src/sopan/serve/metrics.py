@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sopan.serve.dispatch import QUICK, SLOW
@@ -50,34 +57,19 @@ class Metrics:
         self.tokens.labels(kind).inc(tokens)
 
     def watch(self, client: ModelClient) -> None:
-        """Read the state of queue and child whenever the metrics are read."""
-        self.registry.register(_State(client))
-
-
-class _State:
-    """Gauges that are read, not kept."""
-
-    def __init__(self, client: ModelClient) -> None:
-        self._client = client
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the state now."""
-        client, child = self._client, self._client.supervisor.child
-        yield GaugeMetricFamily("sopan_ready", "Whether questions are answered.", value=float(client.ready))
-        yield GaugeMetricFamily(
-            "sopan_waiting", "Jobs that wait or are computed.", value=client.dispatcher.waiting
-        )
-        restarts = client.supervisor.restarts
-        yield GaugeMetricFamily("sopan_child_restarts", "Children that were lost.", value=restarts)
-        rss = 0 if child is None else child.rss
-        yield GaugeMetricFamily("sopan_child_resident_bytes", "Memory of the child.", value=rss)
-        yield GaugeMetricFamily(
-            "sopan_known_hits", "Answers that were known already.", value=client.known_hits
-        )
-        speed = GaugeMetricFamily("sopan_tokens_per_second", "Measured speed.", labels=("class",))
+        """Read the state of the queue and the child whenever the metrics are read."""
+        supervisor, dispatcher = client.supervisor, client.dispatcher
+        self._gauge("sopan_ready", "Whether questions are answered.", lambda: client.ready)
+        self._gauge("sopan_waiting", "Jobs that wait or are computed.", lambda: dispatcher.waiting)
+        self._gauge("sopan_child_restarts", "Children that were lost.", lambda: supervisor.restarts)
+        self._gauge("sopan_child_resident_bytes", "Memory of the child.", lambda: supervisor.rss)
+        self._gauge("sopan_known_hits", "Answers that were known already.", lambda: client.known_hits)
+        speed = Gauge("sopan_tokens_per_second", "Measured speed.", ("class",), registry=self.registry)
         for kind in (QUICK, SLOW):
-            speed.add_metric((kind,), client.dispatcher.speed(kind))
-        yield speed
+            speed.labels(kind).set_function(partial(dispatcher.speed, kind))
+
+    def _gauge(self, name: str, what: str, read: Callable[[], float]) -> None:
+        Gauge(name, what, registry=self.registry).set_function(read)
 
 
 class MetricsMiddleware:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from fastapi import FastAPI, Request
@@ -68,7 +69,7 @@ class Refusal(HTTPException):
         status: int,
         error: str,
         error_type: str,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         retry_after: float | None = None,
     ) -> None:
         self.content: dict[str, object] = {"error": error, "error_type": error_type}
@@ -77,6 +78,10 @@ class Refusal(HTTPException):
             self.content["retry_after"] = retry_after
             headers = {"Retry-After": str(max(1, round(retry_after)))}
         super().__init__(status, error, headers)
+
+    def response(self) -> JSONResponse:
+        """Return what the client gets."""
+        return JSONResponse(self.content, self.status_code, self.headers)
 
 
 def not_json(what: str) -> Refusal:
@@ -119,15 +124,13 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> JSONResponse:
         if isinstance(error, Refusal):
-            content = error.content
-        else:
-            error_type = NAMES.get(error.status_code, "http")
-            content = {"error": str(error.detail).lower(), "error_type": error_type}
-        return JSONResponse(content, error.status_code, dict(error.headers or {}))
+            return error.response()
+        error_type = NAMES.get(error.status_code, "http")
+        return Refusal(error.status_code, str(error.detail).lower(), error_type, error.headers).response()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return JSONResponse({"error": explain_validation(error), "error_type": "invalid"}, 422)
+        return Refusal(422, explain_validation(error), "invalid").response()
 
 
 def explain_validation(error: RequestValidationError) -> str:

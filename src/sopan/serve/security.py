@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
 import sys
 import traceback
 from collections.abc import Callable
 
 import h11
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -32,6 +32,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
 }
 
 HEAD_SECONDS = 10.0
@@ -83,53 +84,34 @@ class SecurityMiddleware:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                present = {name.lower() for name, _ in message["headers"]}
-                own = {**HEADERS, "X-Sopan-Model": self.model(), "Cache-Control": "no-store"}
-                message["headers"] = [
-                    *message["headers"],
-                    *(
-                        (name.lower().encode(), value.encode())
-                        for name, value in own.items()
-                        if name.lower().encode() not in present
-                    ),
-                ]
+                headers = MutableHeaders(raw=message["headers"])
+                for name, value in {**HEADERS, "X-Sopan-Model": self.model()}.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         try:
-            refusal = self._refusal(scope)
-            if refusal is not None:
-                await _send_refusal(refusal, with_headers)
-                return
-            await self.app(scope, receive, with_headers)
+            if refusal := self._refusal(scope):
+                await refusal.response()(scope, receive, with_headers)
+            else:
+                await self.app(scope, receive, with_headers)
         except Exception:
             traceback.print_exc(file=sys.stderr)
             if not started:
-                await _send_refusal(Refusal(500, "something failed here", "internal"), with_headers)
+                failure = Refusal(500, "something failed here", "internal")
+                await failure.response()(scope, receive, with_headers)
 
     def _refusal(self, scope: Scope) -> Refusal | None:
-        hosts = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
+        headers = Headers(scope=scope)
+        hosts = [host.lower() for host in headers.getlist("host")]
         if len(hosts) != 1 or hosts[0] not in self.hosts:
             return Refusal(421, "this server is not that host", "wrong_host")
         if scope["method"] in SAFE:
             return None
-        headers = [(name, value.decode("latin-1").lower()) for name, value in scope["headers"]]
-        origins = [value for name, value in headers if name == b"origin"]
-        sites = [value for name, value in headers if name == b"sec-fetch-site"]
-        if any(origin not in self.origins for origin in origins) or "cross-site" in sites:
+        origins = {origin.lower() for origin in headers.getlist("origin")}
+        sites = {site.lower() for site in headers.getlist("sec-fetch-site")}
+        if origins - self.origins or "cross-site" in sites:
             return Refusal(403, "requests from other pages are refused", "foreign_origin")
         return None
-
-
-async def _send_refusal(refusal: Refusal, send: Send) -> None:
-    content = json.dumps(refusal.content).encode()
-    headers = {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(content)),
-        **(refusal.headers or {}),
-    }
-    encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": refusal.status_code, "headers": encoded})
-    await send({"type": "http.response.body", "body": content})
 
 
 # ---- late headers ----------------------------------------------------------------------------------

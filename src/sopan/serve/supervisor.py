@@ -187,6 +187,11 @@ class Supervisor:
         """Of what is served; empty before anything is."""
         return "" if self.about is None else self.about["model"]
 
+    @property
+    def rss(self) -> int:
+        """Bytes of memory of the child."""
+        return 0 if self.child is None else self.child.rss
+
     async def wait_ready(self) -> Child:
         """Return the child, as soon as there is one."""
         while self.child is None:

@@ -149,7 +149,7 @@ class Measuring:
     """
 
     def __init__(self, client: ModelClient) -> None:
-        self._client, self._running = client, 0
+        self._client, self._places = client, asyncio.Semaphore(MOST_TABLES)
 
     async def measure(self, request: Request, content: str, form: str) -> TableAnswer:
         """Audit and score one table.
@@ -157,21 +157,15 @@ class Measuring:
         Raises:
             Refusal: 422 it cannot be read, 429 busy, 503 not ready or too late.
         """
-        if self._running >= MOST_TABLES:
+        if self._places.locked():
             raise busy(round(random.uniform(2.0, 5.0), 2))
-        self._running += 1
-        try:
-            return await self._measure(request, content, form)
-        finally:
-            self._running -= 1
-
-    async def _measure(self, request: Request, content: str, form: str) -> TableAnswer:
-        until = time.monotonic() + TABLE_SECONDS
-        question = Question("table", {"content": content, "form": form, "most_rows": MOST_TABLE_ROWS})
-        cost = Cost(SLOW, count=1 + len(content) // AUDIT_COST // 8, timed=False)
-        raw = await self._client.answer(request, question, cost, keep=False)
-        found: TableContentAnswer = json.loads(raw.content)
-        board = None if found["unmeasured"] else await self._leaderboard(request, found, until)
+        async with self._places:
+            until = time.monotonic() + TABLE_SECONDS
+            question = Question("table", {"content": content, "form": form, "most_rows": MOST_TABLE_ROWS})
+            cost = Cost(SLOW, count=1 + len(content) // AUDIT_COST // 8, timed=False)
+            raw = await self._client.answer(request, question, cost, keep=False)
+            found: TableContentAnswer = json.loads(raw.content)
+            board = None if found["unmeasured"] else await self._leaderboard(request, found, until)
         return {
             "model": found["model"],
             "audit": found["audit"],
