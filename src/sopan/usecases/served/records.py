@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 from sopan.comparison.results import PREDICTIONS, RESULTS, Results, model_folder, read_results
 from sopan.errors import InputError
 from sopan.storage.strict_json import read_json
-from sopan.usecases.served import Disagreements, PairCounts, RecordedScores, RunRecords
+from sopan.usecases.served import Disagreements, DisputedText, PairCounts, RecordedScores, RunRecords
 
 CONFIG = "config.json"
 EXAMPLES = 12
@@ -100,8 +99,14 @@ class Records:
         if any(step not in steps for step in named):
             raise InputError("no such step in this run")
         n_test, counts = self._counts
-        texts: list[Any] = [
-            text.as_json()
+        texts: list[DisputedText] = [
+            {
+                "row": text.row,
+                "text": text.text,
+                "label": text.label,
+                "predicted": dict(text.predicted),
+                "confidence": dict(text.confidence),
+            }
             for text in self.results.disagreements
             if len(named) < 2 or len({text.predicted[step] for step in named}) > 1
         ]
