@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sopan.comparison.weigh import environment
+from sopan.comparison.comparison import environment
 
 SCRIPTS: dict[str, list[str]] = {
     "limit": ["--smoke"],

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from sopan.errors import DataError
-from sopan.fit.calibrate import COLDEST, HOTTEST, fit_temperature
-from sopan.fit.metrics import measure
+from sopan.fit.metrics import COLDEST, HOTTEST, fit_temperature, measure
 from sopan.types import softmax
 
 

@@ -16,18 +16,8 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup
 
-from sopan.comparison.layout import (
-    Mark,
-    apart,
-    log_ticks,
-    padded,
-    pareto_front,
-    place_labels,
-    plural,
-    quantity,
-    share,
-    spread,
-)
+from sopan.comparison import layout
+from sopan.comparison.layout import Mark, plural, quantity, share
 from sopan.comparison.results import LearningPoint, StepScores
 
 INK, SOFT, GRID, PAPER = "var(--ink)", "var(--soft)", "var(--grid)", "var(--paper)"
@@ -42,13 +32,7 @@ MOST_CELLS = 20
 
 
 def tradeoff(
-    steps: Sequence[StepScores],
-    marks: Mapping[str, Mark],
-    costs: Sequence[float],
-    cost_name: str,
-    *,
-    width: int = 400,
-    height: int = 260,
+    steps: Sequence[StepScores], marks: Mapping[str, Mark], costs: Sequence[float], cost_name: str
 ) -> Markup:
     """Plot accuracy, with its interval, against a cost on a logarithmic axis; mark the Pareto front.
 
@@ -57,6 +41,7 @@ def tradeoff(
         costs: one positive number a step.
         cost_name: the axis title, with the unit.
     """
+    width, height = 400, 260
     rows: list[Row] = [
         {
             "step": step.step,
@@ -68,14 +53,16 @@ def tradeoff(
         }
         for step, cost in zip(steps, costs, strict=True)
     ]
-    front = pareto_front([(row["cost"], row["accuracy"]) for row in rows])
+    front = layout.pareto_front([(row["cost"], row["accuracy"]) for row in rows])
     x_range = (min(row["cost"] for row in rows) / 2, max(row["cost"] for row in rows) * 2)
-    y_range = padded([row["low"] for row in rows], [row["high"] for row in rows])
-    x = alt.X("cost:Q", title=cost_name, axis=alt.Axis(values=log_ticks(*x_range), grid=False, format=",~g"))
+    y_range = layout.padded([row[end] for row in rows for end in ("low", "high")])
+    x = alt.X(
+        "cost:Q", title=cost_name, axis=alt.Axis(values=layout.log_ticks(*x_range), grid=False, format=",~g")
+    )
     x = x.scale(type="log", domain=x_range, nice=False)
     y = alt.Y("accuracy:Q", title="accuracy").scale(domain=y_range, zero=False, nice=False)
-    colour = _scale(alt.Color, marks, [mark.colour for mark in marks.values()])
-    shape = _scale(alt.Shape, marks, [mark.shape for mark in marks.values()])
+    colour = _by_step(alt.Color, marks, "colour")
+    shape = _by_step(alt.Shape, marks, "shape")
     base = alt.Chart(alt.InlineData(values=rows), width=width, height=height)
     stairs = base.transform_filter(alt.FieldOneOfPredicate("step", [rows[i]["step"] for i in front]))
     layers = [
@@ -95,7 +82,7 @@ def tradeoff(
         )
         for row in rows
     ]
-    offsets = place_labels(pixels, [row["step"] for row in rows], width)
+    offsets = layout.place_labels(pixels, [row["step"] for row in rows], width)
     for row, (dx, dy, align) in zip(rows, offsets, strict=True):
         text = base.transform_filter(alt.FieldEqualPredicate(row["step"], "step"))
         text = text.mark_text(dx=dx, dy=dy, align=align, baseline="middle", fill=INK, **HALO)
@@ -103,7 +90,7 @@ def tradeoff(
     return draw(*layers, about="; ".join(row["about"] for row in rows))
 
 
-def reliability(step: StepScores, mark: Mark, *, side: int = 190) -> Markup:
+def reliability(step: StepScores, mark: Mark) -> Markup:
     """Plot how often a step was right against how sure it was; the diagonal is perfect honesty."""
     rows: list[Row] = [
         {
@@ -117,10 +104,10 @@ def reliability(step: StepScores, mark: Mark, *, side: int = 190) -> Markup:
     axis: dict[str, Any] = {"scale": alt.Scale(domain=[0, 1]), "axis": alt.Axis(tickCount=3, format=".1~f")}
     x = alt.X("confidence:Q", title="how sure", **axis)
     y = alt.Y("accuracy:Q", title="how often right", **axis)
-    base = alt.Chart(alt.InlineData(values=rows), width=side, height=side)
+    base = alt.Chart(alt.InlineData(values=rows), width=190, height=190)
     ends = alt.InlineData(values=[{"confidence": 0, "accuracy": 0}, {"confidence": 1, "accuracy": 1}])
     diagonal = alt.Chart(ends).mark_line(stroke=SOFT, strokeWidth=1, strokeDash=[2, 3], aria=False)
-    line = base.mark_line(stroke=mark.colour, strokeWidth=1.5, strokeDash=list(mark.dash), aria=False)
+    line = base.mark_line(stroke=mark.colour, strokeWidth=1.5, strokeDash=mark.dash, aria=False)
     points = base.mark_point(filled=True, shape=mark.shape, fill=mark.colour, opacity=1)
     size = alt.Size("count:Q", legend=None).scale(range=[8, 90])
     about = f"{step.step}: " + "; ".join(row["about"] for row in rows)
@@ -173,10 +160,9 @@ def confusion(step: StepScores, classes: Sequence[str]) -> Markup:
     return draw(*layers, about=f"{step.step}: " + "; ".join(right))
 
 
-def learning_curves(
-    points: Sequence[LearningPoint], marks: Mapping[str, Mark], *, width: int = 640, height: int = 320
-) -> Markup:
+def learning_curves(points: Sequence[LearningPoint], marks: Mapping[str, Mark]) -> Markup:
     """Plot accuracy, with its interval, against the number of training texts, one line a step."""
+    width, height = 640, 320
     rows: list[Row] = [
         {
             "step": point.step,
@@ -189,15 +175,15 @@ def learning_curves(
         for point in points
     ]
     sizes = sorted({row["train"] for row in rows})
-    y_range = padded([row["low"] for row in rows], [row["high"] for row in rows])
-    axis = alt.Axis(values=apart(sizes, width), format=",", grid=False)
+    y_range = layout.padded([row[end] for row in rows for end in ("low", "high")])
+    axis = alt.Axis(values=layout.apart(sizes, width), format=",", grid=False)
     x = alt.X("train:Q", title="training texts", axis=axis)
     x = x.scale(type="log", domain=[sizes[0] / 1.1, sizes[-1] * 1.1], nice=False)
     y = alt.Y("accuracy:Q", title="accuracy").scale(domain=y_range, zero=False, nice=False)
-    colour = _scale(alt.Color, marks, [mark.colour for mark in marks.values()])
-    fill = _scale(alt.Fill, marks, [mark.colour for mark in marks.values()])
-    shape = _scale(alt.Shape, marks, [mark.shape for mark in marks.values()])
-    dash = _scale(alt.StrokeDash, marks, [list(mark.dash) for mark in marks.values()])
+    colour = _by_step(alt.Color, marks, "colour")
+    fill = _by_step(alt.Fill, marks, "colour")
+    shape = _by_step(alt.Shape, marks, "shape")
+    dash = _by_step(alt.StrokeDash, marks, "dash")
     base = alt.Chart(alt.InlineData(values=rows), width=width, height=height)
     layers = [
         base.mark_area(opacity=0.12, aria=False).encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), fill),
@@ -206,7 +192,7 @@ def learning_curves(
     ]
     ends = [max((row for row in rows if row["step"] == step), key=lambda row: row["train"]) for step in marks]
     heights = [height * (y_range[1] - row["accuracy"]) / (y_range[1] - y_range[0]) for row in ends]
-    for row, at, new in zip(ends, heights, spread(heights), strict=True):
+    for row, at, new in zip(ends, heights, layout.spread(heights), strict=True):
         text = alt.Chart(alt.InlineData(values=[row])).mark_text(
             align="left", baseline="middle", dx=10, dy=new - at, fill=INK, **HALO
         )
@@ -261,5 +247,7 @@ def _trim(svg: str, about: str) -> str:
     return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(about)}" ', 1)
 
 
-def _scale(channel: Any, marks: Mapping[str, Mark], values: list[Any]) -> Any:
-    return channel("step:N", legend=None).scale(domain=list(marks), range=values)
+def _by_step(channel: Any, marks: Mapping[str, Mark], look: str) -> Any:
+    """Encode the step in a channel, without a legend: each has its mark's look."""
+    looks = [getattr(mark, look) for mark in marks.values()]
+    return channel("step:N", legend=None).scale(domain=list(marks), range=looks)

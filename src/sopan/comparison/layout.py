@@ -31,11 +31,11 @@ def interval(ends: Sequence[float]) -> str:
     return f"{low:.3f}–{high:.3f}"
 
 
-def quantity(value: float) -> str:
-    """Write a positive amount with three significant digits: `0.0123`, `4.56`, `78.9`, `12,300`."""
+def quantity(value: float, digits: int = 3) -> str:
+    """Write a positive amount with so many significant digits: `0.0123`, `4.56`, `78.9`, `12,300`."""
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else "–"
-    decimals = 2 - math.floor(math.log10(abs(value)))
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
     return f"{round(value, decimals):,.{max(0, decimals)}f}"
 
 
@@ -83,7 +83,7 @@ SHAPES = (
 )
 """SVG paths within about one unit of the origin; Vega takes them as they are."""
 
-DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (4, 4), (10, 3), (1, 3), (6, 2, 1, 2, 1, 2))
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [10, 3], [1, 3], [6, 2, 1, 2, 1, 2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Mark:
 
     colour: str
     shape: str
-    dash: tuple[int, ...]
+    dash: list[int]
 
 
 def step_marks(steps: Sequence[str]) -> dict[str, Mark]:
@@ -142,9 +142,7 @@ class Axis:
     @classmethod
     def over(cls, values: Sequence[float], width: int, most_ticks: int = 5) -> Axis:
         """Make the axis that shows all of `values`, a little room at both ends."""
-        low, high = min(values), max(values)
-        room = 0.06 * (high - low) if high - low > ONE_VALUE else 0.01
-        low, high = low - room, high + room
+        low, high = padded(values)
         unit = _round_step((high - low) / most_ticks)
         round_values = (
             round(k * unit, 10) for k in range(math.floor(low / unit), math.ceil(high / unit) + 1)
@@ -169,9 +167,9 @@ def _round_step(at_least: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= at_least * (1 - 1e-9))
 
 
-def padded(lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]:
-    """Return a domain that shows all intervals, with a little room around them."""
-    low, high = min(lows), max(highs)
+def padded(values: Sequence[float]) -> tuple[float, float]:
+    """Return a domain that shows all values, with a little room at both ends."""
+    low, high = min(values), max(values)
     room = 0.06 * (high - low) if high - low > ONE_VALUE else 0.01
     return low - room, high + room
 

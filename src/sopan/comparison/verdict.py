@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 from scipy.stats import norm
 
-from sopan.comparison.layout import MINUS, p_value, plural
+from sopan.comparison.layout import MINUS, p_value, plural, quantity
 from sopan.comparison.results import Pair, Recommendation, StepScores, Verdict
 from sopan.errors import DataError
 from sopan.fit.intervals import LEVEL, difference_interval, holm, mcnemar
@@ -55,22 +54,19 @@ def compare_pairs(
         raise DataError("every step needs a prediction for each of the same test texts, at least one")
     pairs = list(combinations(correct, 2))
     p_values = [mcnemar(correct[a], correct[b]) for a, b in pairs]
-    found: list[Pair] = []
-    for (a, b), p, adjusted in zip(pairs, p_values, holm(p_values).tolist(), strict=True):
-        ci = difference_interval(correct[a], correct[b], rng)
-        found.append(
-            Pair(
-                a=a,
-                b=b,
-                difference=float(np.mean(correct[a]) - np.mean(correct[b])),
-                ci=ci,
-                p_value=p,
-                p_adjusted=adjusted,
-                test="exact McNemar",
-                verdict=_verdict(ci, adjusted, margin),
-            )
+    return tuple(
+        Pair(
+            a=a,
+            b=b,
+            difference=float(np.mean(correct[a]) - np.mean(correct[b])),
+            ci=(ci := difference_interval(correct[a], correct[b], rng)),
+            p_value=p,
+            p_adjusted=adjusted,
+            test="exact McNemar",
+            verdict=_verdict(ci, adjusted, margin),
         )
-    return tuple(found)
+        for (a, b), p, adjusted in zip(pairs, p_values, holm(p_values).tolist(), strict=True)
+    )
 
 
 def _verdict(ci: Interval, p_adjusted: float, margin: float) -> Verdict:
@@ -133,12 +129,12 @@ def _reason(
     pairs: Sequence[Pair],
     margin: float,
 ) -> str:
-    name, allowed = _name(chosen.step), _points(margin)
+    name, allowed = f"`{chosen.step}`", _points(margin)
     if len(steps) == 1:
         return f"{name} is the only step that was run."
     if chosen is not best:
         return (
-            f"The cheapest step that is not worse than the best ({_name(best.step)}) by more than "
+            f"The cheapest step that is not worse than the best (`{best.step}`) by more than "
             f"{allowed} is {name}: at worst {_points(_worst_case(chosen, best, pairs))} "
             f"worse, at {_speed(chosen)} against {_speed(best)}."
         )
@@ -148,7 +144,7 @@ def _reason(
     nearest = min(cheaper, key=lambda s: _worst_case(s, best, pairs))
     return (
         f"{name} came out most accurate, and no cheaper step was shown to be within {allowed} of it: "
-        f"{_name(nearest.step)} may be up to {_points(_worst_case(nearest, best, pairs))} worse."
+        f"`{nearest.step}` may be up to {_points(_worst_case(nearest, best, pairs))} worse."
     )
 
 
@@ -182,7 +178,7 @@ def explain(
 def _headline(step: StepScores, n_test: int) -> str:
     low, high = step.accuracy_ci
     return (
-        f"{_name(step.step)} was right on {100 * step.accuracy:.1f}% of {plural(n_test, 'test text')} "
+        f"`{step.step}` was right on {100 * step.accuracy:.1f}% of {plural(n_test, 'test text')} "
         f"(95% interval {100 * low:.1f} to {100 * high:.1f})"
     )
 
@@ -198,12 +194,12 @@ def _pair_sentence(pair: Pair, n_pairs: int, n_test: int, margin: float) -> str:
     at = plural(n_test, "text")
     if _told_apart(pair):
         little = f", but by less than {_points(margin)}" if _inside((low, high), margin) else ""
-        return f"{_name(first)} is better than {_name(second)} at {at} ({shown}){little}."
+        return f"`{first}` is better than `{second}` at {at} ({shown}){little}."
     if low > 0:  # the interval alone would have called it
         counted = f", counting all {n_pairs} comparisons" if n_pairs > 1 else ""
         shown += f"; exact test p = {p_value(pair.p_adjusted)}{counted}"
     within = f"; any difference is below {_points(margin)}" if _inside((low, high), margin) else ""
-    return f"{_name(first)} is not distinguishable from {_name(second)} at {at} ({shown}){within}."
+    return f"`{first}` is not distinguishable from `{second}` at {at} ({shown}){within}."
 
 
 def _grouped(pairs: Sequence[Pair], steps: Sequence[StepScores], n_test: int, margin: float) -> list[str]:
@@ -215,7 +211,7 @@ def _grouped(pairs: Sequence[Pair], steps: Sequence[StepScores], n_test: int, ma
     if beaten:
         others = [pair.b if pair.a == best.step else pair.a for pair in beaten]
         gaps = [_points(abs(pair.difference)) for pair in beaten]
-        names = [f"{_name(other)} (by {gap})" for other, gap in zip(others, gaps, strict=True)]
+        names = [f"`{other}` (by {gap})" for other, gap in zip(others, gaps, strict=True)]
         told.append(f"It is better than {', '.join(names)}.")
     told += [_pair_sentence(pair, len(pairs), n_test, margin) for pair in with_best if pair not in beaten]
     rest = [pair for pair in pairs if pair not in with_best]
@@ -250,7 +246,7 @@ def _unseen(pairs: Sequence[Pair], n_test: int, margin: float) -> list[str]:
     )
     if FINEST <= margin < smallest:
         needed = n_test * (smallest / margin) ** 2
-        sentence += f"; to see {_points(margin)} as often takes some {_rounded(needed)} test texts"
+        sentence += f"; to see {_points(margin)} as often takes some {quantity(needed, 2)} test texts"
     return [f"{sentence}."]
 
 
@@ -278,18 +274,8 @@ def _points(difference: float) -> str:
 
 
 def _speed(step: StepScores) -> str:
-    return f"{_rounded(step.texts_per_second)} texts a second"
-
-
-def _rounded(count: float) -> str:
-    """Write a positive number with two significant digits: `38,000`, `4.2`."""
-    decimals = 1 - math.floor(math.log10(count))
-    return f"{round(count, decimals):,.{max(0, decimals)}f}"
-
-
-def _name(step: str) -> str:
-    return f"`{step}`"
+    return f"{quantity(step.texts_per_second, 2)} texts a second"
 
 
 def _both(pair: Pair) -> str:
-    return f"{_name(pair.a)} and {_name(pair.b)}"
+    return f"`{pair.a}` and `{pair.b}`"

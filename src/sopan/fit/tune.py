@@ -13,8 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sopan.errors import ConfigError, DataError
-from sopan.fit.calibrate import fit_temperature
-from sopan.fit.metrics import measure
+from sopan.fit.metrics import fit_temperature, measure
 from sopan.fit.scores import Trial
 from sopan.steps import make_step, step_class
 from sopan.steps.base import Memo, Step

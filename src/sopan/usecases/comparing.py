@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sopan.comparison.comparison import Comparison
+from sopan.comparison.comparison import Comparison, summarise, weigh
 from sopan.comparison.evidence import predictions_table
 from sopan.comparison.jobs import Workers
-from sopan.comparison.weigh import summarise, weigh
 from sopan.fit.tune import Budget
 from sopan.options.base import takes
 from sopan.options.classify import AuditOptions, CompareOptions, FetchOptions
