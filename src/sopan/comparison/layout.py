@@ -83,7 +83,7 @@ SHAPES = (
 )
 """SVG paths within about one unit of the origin; Vega takes them as they are."""
 
-DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [10, 3], [1, 3], [6, 2, 1, 2, 1, 2])
+DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (4, 4), (10, 3), (1, 3), (6, 2, 1, 2, 1, 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Mark:
 
     colour: str
     shape: str
-    dash: list[int]
+    dash: tuple[int, ...]
 
 
 def step_marks(steps: Sequence[str]) -> dict[str, Mark]:
