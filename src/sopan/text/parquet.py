@@ -18,6 +18,7 @@ from sopan.text.formats import LINE, ROW, Table, duplicates
 from sopan.types import Reject
 
 _NOTES = b"sopan.notes"
+_SCALARS = ("string", "large_string", "string_view", "integer", "floating", "boolean", "decimal")
 
 
 def write_parquet(table: pa.Table, path: str | os.PathLike[str]) -> None:
@@ -118,16 +119,7 @@ class ParquetTable(Table):
 def _is_scalar(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    tests = (
-        pa.types.is_string,
-        pa.types.is_large_string,
-        pa.types.is_string_view,
-        pa.types.is_integer,
-        pa.types.is_floating,
-        pa.types.is_boolean,
-        pa.types.is_decimal,
-    )
-    return any(test(kind) for test in tests)
+    return any(getattr(pa.types, f"is_{scalar}")(kind) for scalar in _SCALARS)
 
 
 def _to_strings(array: pa.Array) -> pa.LargeStringArray:
