@@ -153,7 +153,7 @@ def _config_of(
 
 
 def _preprocessing(settings: Mapping[str, Json]) -> dict[str, Json]:
-    """Return how a text becomes words, or nothing for a step that does not say."""
+    """Return how a text becomes words, or nothing for a step without such settings."""
     chosen = {name: settings[name] for name in PREPROCESSING if name in settings}
     if "tokens" in chosen:
         chosen["normalisation"] = NORMALISATION[chosen["tokens"]]
@@ -197,7 +197,7 @@ def _plain(value: object, name: str) -> Json:
 
 
 def rebuild(saved: Saved) -> Step:
-    """Make the step anew from its own class, its settings and its state, and try it on an empty text.
+    """Rebuild the step from its class, its settings and its state, and try it on an empty text.
 
     Raises:
         ModelFolderError: an unknown step or setting, or parts that do not fit together.

@@ -55,7 +55,7 @@ class Faithfulness(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether, over all shares, the words that are said to matter do matter more than random ones."""
+        """Whether, over all shares, the words with the largest support matter more than random ones."""
         more = self.comprehensiveness.mean() > self.random_comprehensiveness.mean()
         return bool(more and self.sufficiency.mean() < self.random_sufficiency.mean())
 
@@ -96,12 +96,12 @@ class Explanation:
     def gap(self) -> float:
         """How much of a logit the words and the base do not account for, at most."""
         evidence = self.evidence
-        told = evidence.base + evidence.contributions.sum(axis=0)
-        return float(np.abs(evidence.logits - told).max())
+        sums = evidence.base + evidence.contributions.sum(axis=0)
+        return float(np.abs(evidence.logits - sums).max())
 
 
 def explain_text(estimator: Step, text: str, *, rng: np.random.Generator) -> Explanation:
-    """Explain what a fitted step says of one text.
+    """Explain the prediction of a fitted step for one text.
 
     Args:
         estimator: a fitted step.
@@ -194,7 +194,7 @@ def predict_occluded(model: Predictor, cases: Sequence[Occluded]) -> list[Predic
 
 
 def occlude(estimator: Step, text: str, tokens: Tokens, support: FloatArray, best: int) -> FloatArray:
-    """Return how far a class's probability falls without each word.
+    """Return how far a class's probability falls without each word (occlusion).
 
     Of a long text only the words with the largest support either way are tried: about
     `MOST_READ_AGAIN` words are read again in all.
@@ -207,7 +207,7 @@ def occlude(estimator: Step, text: str, tokens: Tokens, support: FloatArray, bes
         best: the class.
 
     Returns:
-        (W,) float64, NaN where it was not tried. Above 0: the word spoke for the class.
+        (W,) float64, NaN where it was not tried. Above 0: the word supports the class.
     """
     n_words = len(tokens.words)
     falls = np.full(n_words, np.nan)

@@ -1,4 +1,4 @@
-"""What a model folder says, read and checked: enough to make the step anew, or to serve it without Keras."""
+"""The content of a model folder, read and checked: enough to rebuild the step, or to serve it."""
 
 from __future__ import annotations
 
@@ -84,17 +84,17 @@ def read_saved(folder: str | Path, *, memory_map: bool = False) -> Saved:
     Raises:
         ModelFolderError: there is no model, it was damaged, or its parts do not fit together.
     """
-    asked = Path(folder)
+    given = Path(folder)
 
     def read(found: Path) -> dict[str, Buffer]:
-        _check_there(found, asked)
+        _check_there(found, given)
         return read_verified(found, names=SEALED, optional=GRAPH, memory_map=memory_map)
 
-    files = read_published(asked, read)
-    config = parse_object(files["config.json"], asked / "config.json")
-    words = decode_words(files["vocab.txt"], asked / "vocab.txt")
-    arrays = read_tensors(files["model.safetensors"], asked / "model.safetensors")
-    return _checked(config, words, arrays, asked / "config.json", files)
+    files = read_published(given, read)
+    config = parse_object(files["config.json"], given / "config.json")
+    words = decode_words(files["vocab.txt"], given / "vocab.txt")
+    arrays = read_tensors(files["model.safetensors"], given / "model.safetensors")
+    return _checked(config, words, arrays, given / "config.json", files)
 
 
 def _checked(
@@ -104,7 +104,7 @@ def _checked(
     where: Path,
     files: Mapping[str, Buffer],
 ) -> Saved:
-    """Check what config.json says, against itself and the number of words; see `Saved`."""
+    """Check config.json against itself and the number of words, and return what `Saved` holds."""
     check_format(config, where)
     step = _field(config, "step", str, where)
     classes = _classes(config, where)
@@ -131,7 +131,7 @@ def label_maps(names: Sequence[str]) -> tuple[dict[str, str], dict[str, int]]:
 
 
 def _classes(config: Mapping[str, object], where: Path) -> Array:
-    """Return the (C,) labels in their own type, after a check that all ways to tell them agree."""
+    """Return the (C,) labels in their own type; `labels`, `id2label` and `label2id` must agree."""
     labels, dtype = _field(config, "labels", list, where), _field(config, "label_dtype", str, where)
     if dtype not in LABEL_DTYPES:
         raise damaged(where, f"labels of the kind {dtype!r} are unknown")
@@ -155,17 +155,17 @@ def _field(config: Mapping[str, object], name: str, kind: type[_K], where: Path)
     return value
 
 
-def _check_there(folder: Path, asked: Path) -> None:
+def _check_there(folder: Path, given: Path) -> None:
     """Tell the commonest mistakes apart: a wrong path, a comparison's folder, an untrained one."""
     models = sorted(found.name for found in (folder / "models").glob("[!.]*"))
     if models and not (folder / MANIFEST).exists():
-        choices = ", ".join(str(asked / "models" / name) for name in models)
+        choices = ", ".join(str(given / "models" / name) for name in models)
         raise ModelFolderError(
-            f"{asked} is a comparison, not a model", next_step=f"choose one of its models: {choices}"
+            f"{given} is a comparison, not a model", next_step=f"choose one of its models: {choices}"
         )
     if not (folder / "config.json").exists():
-        what = f"no config.json in {asked}" if folder.is_dir() else f"there is no model folder {asked}"
-        raise ModelFolderError(what, next_step=f"train one with: sopan train STEP DATA --out {asked}")
+        what = f"no config.json in {given}" if folder.is_dir() else f"there is no model folder {given}"
+        raise ModelFolderError(what, next_step=f"train one with: sopan train STEP DATA --out {given}")
 
 
 # ---- vocab.txt -------------------------------------------------------------------------------------

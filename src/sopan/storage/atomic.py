@@ -1,4 +1,4 @@
-"""Put a finished folder or file in place in one step, so that no reader and no crash ever meets half of it.
+"""Atomic files and folders: written beside their destination, put in place in one step, whole or not at all.
 
 A folder is written beside its destination, flushed to the disk, and then *exchanged* with the old one in
 a single step of the file system: `renameat2(RENAME_EXCHANGE)` on Linux, `renamex_np(RENAME_SWAP)` on macOS.
@@ -28,12 +28,12 @@ from filelock import FileLock, Timeout
 from sopan.errors import ModelFolderError, SopanError
 
 SPARE_BYTES = 1 << 20
-"""Room asked for beyond the files themselves: directory entries, rounding up to blocks."""
+"""Room required beyond the files themselves: directory entries, rounding up to blocks."""
 
 REREADS = 20
-"""How often a folder that is being replaced is read anew before giving up."""
+"""How often a folder that is being replaced is read again before giving up."""
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CANNOT_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -44,8 +44,8 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h; macOS calls 
 def folder_lock(folder: Path) -> Iterator[None]:
     """Keep other runs from writing `folder`; may be nested within one thread.
 
-    A long run takes the lock before it starts, so that a second one is told at once and not after an
-    hour's training. The lock goes with the process, however that ends.
+    A long run takes the lock before it starts, so that a second one fails at once and not after an hour's
+    training. The lock ends with the process, however that ends.
 
     Raises:
         ModelFolderError: another run holds it.
@@ -71,7 +71,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
 def check_replaceable(folder: Path, names: Collection[str]) -> None:
     """Refuse a folder that holds anything but a model: replacing it would lose what it holds.
 
-    A long run asks before it starts; `replacing_folder` asks again.
+    A long run checks before it starts; `replacing_folder` checks again.
 
     Args:
         folder: existing or not.
@@ -141,7 +141,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Do what `replacing_file` does, for callers that say themselves why a file cannot be written.
+    """Do what `replacing_file` does, for callers that name the failure themselves.
 
     Raises:
         OSError: the disk is full, or the file cannot be written.
@@ -168,28 +168,28 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         new.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def read_published(folder: Path, read: Callable[[Path], T]) -> T:
+def read_published(folder: Path, read: Callable[[Path], _T]) -> _T:
     """Read a folder that another run may replace at any moment: the old one or the new one, whole.
 
     Args:
         folder: as it was given to `replacing_folder`.
-        read: given where the folder stands now; called anew if it moved from there meanwhile.
+        read: given where the folder is now; called again if it moved from there meanwhile.
 
     Raises:
-        ModelFolderError: from `read`, of a folder that stayed where it was.
+        ModelFolderError: from `read`, of a folder that has not moved.
     """
     for _ in range(REREADS):
-        before = _standing(folder)
+        before = _found(folder)
         try:
             return read(before[0])
         except ModelFolderError:
-            if _standing(folder) == before:
+            if _found(folder) == before:
                 raise
     raise ModelFolderError("is being replaced over and over", where=str(folder), next_step="try again later")
 
 
-def _standing(folder: Path) -> tuple[Path, int, int]:
-    """Return where a folder stands, there or aside, and what changes when another takes its place."""
+def _found(folder: Path) -> tuple[Path, int, int]:
+    """Return where a folder is, there or aside, and what changes when another takes its place."""
     folder = _real(folder)
     aside = _sibling(folder, "old")
     found = aside if not folder.exists() and aside.exists() else folder

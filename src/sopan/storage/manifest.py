@@ -131,7 +131,7 @@ def _entries(
 
 
 def _well_formed(files: object, known: Collection[str]) -> bool:
-    """Tell whether every entry is a known file's size and hash; a name can thus never be a path."""
+    """Return whether every entry is a known file's size and hash; a name can thus never be a path."""
     if not isinstance(files, dict) or not set(files) <= set(known):
         return False
     return all(

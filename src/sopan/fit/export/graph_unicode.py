@@ -42,7 +42,7 @@ class Lookup(tf.Module):  # type: ignore[misc]  # untyped base
         page = tf.gather(self.starts, tf.bitwise.right_shift(points, 8))
         return tf.gather(self.pages, page + tf.bitwise.bitwise_and(points, 0xFF))
 
-    def says(self, points: Tensor) -> Tensor:
+    def is_set(self, points: Tensor) -> Tensor:
         """Return whether the values are not 0, (…) bool."""
         return self(points) != 0
 
@@ -104,7 +104,7 @@ class FormatRemoval(tf.Module):  # type: ignore[misc]  # untyped base
 
     def __call__(self, stream: Tensor) -> Tensor:
         """Return the stream without them."""
-        found = self.is_format.says(stream)
+        found = self.is_format.is_set(stream)
         return when(tf.reduce_any(found), lambda: tf.boolean_mask(stream, ~found), stream)
 
 
@@ -125,12 +125,12 @@ class Lower(tf.Module):  # type: ignore[misc]  # untyped base
 
     def _with_final_sigmas(self, stream: Tensor, lowered: Tensor) -> Tensor:
         """Make final those sigmas that follow a letter with case and do not precede one."""
-        seen = ~self.skipped.says(stream)
+        seen = ~self.skipped.is_set(stream)
         places = tf.where(seen)[:, 0]
         sigmas = tf.where(stream == CAPITAL_SIGMA)[:, 0]
         rank = tf.gather(tf.cumsum(tf.cast(seen, tf.int64)), sigmas)  # a sigma is seen: its place is rank - 1
         before, after = (tf.gather(stream, tf.gather(places, rank + step)) for step in (-2, 0))
-        final = self.cased.says(before) & ~self.cased.says(after)
+        final = self.cased.is_set(before) & ~self.cased.is_set(after)
         places = tf.boolean_mask(sigmas, final)[:, None]
         return tf.tensor_scatter_nd_update(lowered, places, tf.fill(tf.shape(places)[:1], FINAL_SIGMA))
 
@@ -162,7 +162,7 @@ class Composed(tf.Module):  # type: ignore[misc]  # untyped base
 
     def __call__(self, stream: Tensor) -> Tensor:
         """Return the stream in NFC."""
-        unsettled = tf.reduce_any(self.unsettled.says(stream)) | _is_disordered(self.ordered.order(stream))
+        unsettled = tf.reduce_any(self.unsettled.is_set(stream)) | _is_disordered(self.ordered.order(stream))
         return when(unsettled, lambda: self._composed(self.ordered(self.decomposed(stream))), stream)
 
     def _composed(self, stream: Tensor) -> Tensor:
@@ -172,7 +172,7 @@ class Composed(tf.Module):  # type: ignore[misc]  # untyped base
         of order 0 unless one is left between them whose order is not lower.
         """
         order = self.ordered.order(stream)
-        heads = tf.where((order == 0) & ~self.joins.says(stream))[:, 0]
+        heads = tf.where((order == 0) & ~self.joins.is_set(stream))[:, 0]
         lengths = tf.concat([heads[1:], [tf.size(stream, tf.int64)]], axis=0) - heads
 
         def in_round(k: Tensor, points: Tensor, *runs: Tensor) -> tuple[Tensor, ...]:

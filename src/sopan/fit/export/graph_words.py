@@ -70,7 +70,7 @@ class GraphWords(tf.Module):  # type: ignore[misc]  # untyped base
         """
         stream = self.normal_form(to_stream(texts))
         if self.rule == "sklearn":
-            return (stream, *runs(self.kinds.says(stream)))
+            return (stream, *runs(self.kinds.is_set(stream)))
         return (stream, *without_line_breaks(stream, *unicode_words(self.kinds(stream))))
 
 

@@ -1,6 +1,6 @@
 """What `tokenizers` does to a text before it looks up pieces, as arrays for a computation graph.
 
-Everything is asked of the library itself, one code point at a time: it follows Unicode versions of its own,
+Everything is read off the library itself, one code point at a time: it follows Unicode versions of its own,
 which are not this Python's, and the graph then does what the tokeniser did, character for character.
 """
 
@@ -44,7 +44,7 @@ _AT_ONCE = 1 << 16
 
 
 def rules_of(tokenizer: Tokenizer) -> tuple[Rules, int]:
-    """Read off a tokeniser what it does to texts.
+    """Read off a tokeniser how it brings texts into normal form and cuts them.
 
     Returns:
         Its normal form, and the most characters of a word that it cuts.
@@ -117,7 +117,7 @@ def kind_table() -> PointTable:
 
 @cache
 def composition_tables() -> NormalTables:
-    """Return the tables of NFC, asked of the library."""
+    """Return the tables of NFC, read off the library."""
     apart, whole = normalizers.NFD(), normalizers.NFC()
     points = _points()
     texts = list(map(chr, points))
@@ -137,7 +137,7 @@ def composition_tables() -> NormalTables:
 def _combining_order(apart: normalizers.Normalizer, texts: Sequence[str]) -> Int32Array:
     """Return numbers (0x110000,) that rise with the canonical combining class; 0 is class 0.
 
-    The library does not tell classes. Between the highest and the lowest, which then change places, it shows
+    The library does not give classes. Between the highest and the lowest, which then change places, it shows
     which characters are marks; and a mark changes places with one before it that is of a higher class.
     """
     between = [HIGHEST + c + LOWEST for c in texts]
@@ -153,7 +153,7 @@ def _combining_order(apart: normalizers.Normalizer, texts: Sequence[str]) -> Int
 
 
 def _rewriting(normalizer: normalizers.Normalizer) -> Rewriting:
-    """Ask a normal form what it makes of each character alone."""
+    """Return what a normal form makes of each character alone."""
     points = _points()
     forms = zip(points, _each(normalizer, list(map(chr, points))), strict=True)
     return Rewriting.of(

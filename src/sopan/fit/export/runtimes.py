@@ -2,7 +2,7 @@
 
     model folder, texts -> [calibrated on one half] -> network.xml, network.bin -> compared on the other half
 
-The folder is a model folder like any other: whoever knows nothing of the graph reads the weights beside it.
+The folder is a model folder like any other: programs that do not use the graph read the weights beside it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CALIBRATION_TEXTS = 300
 def export_openvino(
     model: str | Path, out: str | Path, texts: pa.LargeStringArray, precision: GraphPrecision = "int8"
 ) -> dict[str, float | str]:
-    """Write a model folder whose network is a graph of OpenVINO's, and say what the precision cost.
+    """Write a model folder whose network is a graph of OpenVINO's, and measure what the precision costs.
 
     Args:
         model: a model folder.
@@ -123,7 +123,7 @@ def _write(saved: Saved, graph: OpenVINO, folder: Path, served: dict[str, float 
 def _compared(
     model: str | Path, new: Path, texts: pa.LargeStringArray, precision: GraphPrecision
 ) -> dict[str, float | str]:
-    """Compare what the written graph says with what the float32 network says."""
+    """Compare the written graph's probabilities with the float32 network's."""
     found, exact = _probabilities(new, texts, precision), _probabilities(model, texts, "float32")
     best = exact.argmax(axis=1)
     rows = np.arange(len(best))

@@ -41,7 +41,7 @@ TRIALS = (
     *("ΟΔΥΣΣΕΥΣ", "İstanbul", "Cafe\u0301 \u1112\u1161\u11ab", "soft\u00adhyphen"),
     *("ছবিটা খুব ভালো", "फ़िल्म अच्छी", "我爱北京"),
 )
-"""Texts that tell one way of cutting words from another; every export is tried on them too."""
+"""Texts on which ways of cutting words differ; every export is compared on them too."""
 
 
 def export_savedmodel(estimator: Step, folder: str | Path, texts: Texts) -> float:

@@ -126,10 +126,10 @@ def format_table() -> PointTable:
 
 @cache
 def lower_tables() -> LowerTables:
-    """Return the tables of `str.lower`, asked of it."""
+    """Return the tables of `str.lower`, read off it."""
     points = np.arange(CODE_POINTS, dtype=np.int32)
     shift = _lowered(points) - points
-    # Python does not tell which characters have case and which are skipped; what a sigma becomes tells it.
+    # Python does not expose which characters have case and which are skipped; what a sigma becomes shows it.
     sigma, space, letter = (np.full_like(points, ord(c)) for c in "Σ A")
     cased = _lowered(np.stack([points, sigma, space], axis=1))[:, 1] == FINAL_SIGMA
     after_letter = _lowered(np.stack([letter, points, sigma, space], axis=1))[:, 2] == FINAL_SIGMA
@@ -145,7 +145,7 @@ def _lowered(points: Int32Array) -> Int32Array:
 
 @cache
 def normal_tables() -> NormalTables:
-    """Return the tables of NFC, asked of `unicodedata`."""
+    """Return the tables of NFC, read off `unicodedata`."""
     order = np.fromiter(map(unicodedata.combining, map(chr, range(CODE_POINTS))), np.int32, CODE_POINTS)
     canonical = [point for point in range(CODE_POINTS) if _decomposes(point)]
     forms = {point: [ord(c) for c in unicodedata.normalize("NFD", chr(point))] for point in canonical}
