@@ -17,7 +17,7 @@ from small_step import NaiveBayes, enter_in_table, trained
 from sopan.errors import ModelFolderError
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.predict import _guard
-from sopan.fit.saved import GRAPH, SEALED, decode_words, encode_words
+from sopan.fit.saved import GRAPH, SEALED, decode_words, encode_words, read_saved
 from sopan.storage.manifest import _entries
 from sopan.storage.tensors import DTYPES, read_tensors
 
@@ -98,7 +98,7 @@ def test_one_flipped_bit_anywhere_is_refused(folder, data, name, memory_map):
     try:
         (folder / name).write_bytes(damaged)
         with pytest.raises(ModelFolderError):
-            load_model(folder, memory_map=memory_map)
+            read_saved(folder, memory_map=memory_map)
     finally:
         (folder / name).write_bytes(content)
     assert load_model(folder).classes_.tolist() == ["good", "poor"]

@@ -15,7 +15,8 @@ from safetensors.numpy import load_file, save
 from small_step import LABELS, TEXTS, NaiveBayes, enter_in_table, trained
 
 from sopan.errors import ModelFolderError
-from sopan.fit.artifact import load_model, save_model
+from sopan.fit.artifact import load_model, rebuild, save_model
+from sopan.fit.saved import read_saved
 from sopan.steps import STEPS, make_step
 from sopan.storage.manifest import write_manifest
 from sopan.storage.tensors import read_tensors, write_tensors
@@ -70,7 +71,7 @@ def reseal(folder):
 
 @pytest.mark.parametrize("memory_map", [False, True])
 def test_a_loaded_step_predicts_the_very_same(folder, memory_map):
-    estimator, again = trained(), load_model(folder, memory_map=memory_map)
+    estimator, again = trained(), rebuild(read_saved(folder, memory_map=memory_map))
     texts = [*TEXTS, "", "words never seen", "a fine fine film"]
     np.testing.assert_array_equal(again.predict_proba(texts), estimator.predict_proba(texts))
     assert again.predict(texts).tolist() == estimator.predict(texts).tolist()
@@ -409,7 +410,7 @@ def test_a_file_of_the_library_with_metadata_is_read(tmp_path):
 
 def test_a_mapped_array_may_be_written_without_changing_the_file(folder):
     before = (folder / "model.safetensors").read_bytes()
-    estimator = load_model(folder, memory_map=True)
+    estimator = rebuild(read_saved(folder, memory_map=True))
     estimator.log_prior_ += 1.0
     assert (folder / "model.safetensors").read_bytes() == before
 
@@ -449,7 +450,7 @@ def test_every_step_predicts_the_same_after_save_and_load(tmp_path, step, memory
     settings = QUICK["bert"] if step == "bert" else {}
     estimator = make_step(step, **settings).fit(TEXTS * 5, LABELS * 5)
     save_model(estimator, tmp_path / "model", data=DATA, metrics=METRICS)
-    again = load_model(tmp_path / "model", memory_map=memory_map)
+    again = rebuild(read_saved(tmp_path / "model", memory_map=memory_map))
     texts = [*TEXTS, "", "words never seen", "a fine fine film"]
     before, after = estimator.predict_texts(texts), again.predict_texts(texts)
     np.testing.assert_array_equal(after.probabilities, before.probabilities)

@@ -18,9 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import numpy as np
 import pyarrow as pa
-from safetensors import safe_open
-from safetensors.numpy import save_file
 
 from sopan import errors
 from sopan.comparison.results import DataSummary, StepScores, checked, file_name
@@ -28,7 +27,8 @@ from sopan.errors import SopanError
 from sopan.options.base import ProgressCallback
 from sopan.options.classify import CompareOptions
 from sopan.storage.atomic import replacing_file
-from sopan.storage.strict_json import read_json
+from sopan.storage.strict_json import dump_json, read_json
+from sopan.storage.tensors import read_tensors, write_tensors
 from sopan.text.audit import CleanData
 from sopan.text.split import PARTS
 from sopan.types import Array, BoolArray, FloatArray, Int64Array, Json, Labelled
@@ -62,19 +62,19 @@ class Outcome:
     def write(self, path: Path) -> None:
         """Write it as one file."""
         arrays: dict[str, Array] = {
-            name: getattr(self, name).copy()
+            name: getattr(self, name)
             for name in ("probabilities", "truncated", "curve", "correct_with_leaks")
             if getattr(self, name) is not None
         }
+        arrays["scores"] = np.frombuffer(json.dumps(self.scores.as_json()).encode(), np.uint8)
         with replacing_file(path) as new:
-            save_file(arrays, new, {"scores": json.dumps(self.scores.as_json())})
+            write_tensors(arrays, new)
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read what `write` wrote."""
-        with safe_open(path, "numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-            return cls(checked(StepScores, file.metadata()["scores"], path), **arrays)
+        arrays = read_tensors(memoryview(path.read_bytes()), path)
+        return cls(checked(StepScores, arrays.pop("scores").tobytes(), path), **arrays)
 
 
 # ---- the job folder ------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def write_job(folder: Path, options: CompareOptions, data: CleanData, summary: D
     if data.unlabelled is not None:
         _write_table(folder, "unlabelled", {"text": data.unlabelled})
     job = {"options": options.as_json(), "data": summary.as_json()}
-    (folder / "job.json").write_text(json.dumps(job))
+    (folder / "job.json").write_bytes(dump_json(job))
 
 
 def _write_table(folder: Path, name: str, columns: dict[str, pa.Array]) -> None:

@@ -95,17 +95,16 @@ def save_model(
         return write_manifest(new)
 
 
-def load_model(folder: str | Path, *, memory_map: bool = False) -> Step:
+def load_model(folder: str | Path) -> Step:
     """Rebuild the fitted step of a model folder, after every file has been verified.
 
     Args:
         folder: made by `save_model`.
-        memory_map: map the arrays instead of copying them, so that processes share them.
 
     Raises:
         ModelFolderError: there is no model, it was damaged, or this version of sopan cannot read it.
     """
-    return rebuild(read_saved(folder, memory_map=memory_map))
+    return rebuild(read_saved(folder))
 
 
 def _to_json(config: ModelConfig) -> bytes:

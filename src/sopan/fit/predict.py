@@ -29,15 +29,12 @@ FORMULA_START = "^[=+@'\t\r-]"
 """What a spreadsheet may take for the start of a formula, and the mark that guards against it."""
 
 
-def evaluate_model(
-    model: Predictor, labelled: Labelled, *, rng: np.random.Generator | None = None
-) -> EvaluationScores:
+def evaluate_model(model: Predictor, labelled: Labelled) -> EvaluationScores:
     """Measure a fitted step on labelled texts; labels are matched by name.
 
     Args:
         model: a fitted step, or one that is served.
         labelled: N texts with labels, none that the step has not learned.
-        rng: draws the bootstrap samples of the intervals; seeded with 0 unless given.
 
     Raises:
         DataError: a label that the model does not know.
@@ -45,7 +42,7 @@ def evaluate_model(
     names = label_names(model.classes_)
     labels = _by_name(labelled, names)
     prediction = model.predict_texts(labelled.texts)
-    return score_prediction(prediction, labels, names, rng or np.random.default_rng(0))
+    return score_prediction(prediction, labels, names, np.random.default_rng(0))
 
 
 def score_prediction(

@@ -88,7 +88,6 @@ def load_served(
     *,
     precision: GraphPrecision | None = None,
     runtime: str | None = None,
-    memory_map: bool = False,
 ) -> Predictor:
     """Load a model folder to predict with.
 
@@ -96,7 +95,6 @@ def load_served(
         folder: made by `save_model`.
         precision: what a network computes in; None: what it was trained in, which is what it was measured in.
         runtime: see `sopan.runtime.program.choose_runtime`.
-        memory_map: see `load_model`.
 
     Returns:
         A network in a runtime. The step itself where it is no network, or is read by Keras.
@@ -105,7 +103,7 @@ def load_served(
         ModelFolderError: there is no model, it was damaged, or this version of sopan cannot read it.
         ConfigError: the runtime is not there, or lacks the precision.
     """
-    saved = read_saved(folder, memory_map=memory_map)
+    saved = read_saved(folder)
     step = saved.step.partition(":")[0]
     if step in NETWORKS:
         trained = saved.settings.get("precision", "float32")
