@@ -1,8 +1,7 @@
 """Every way sopan says no: what happened, where it happened, and what to do next.
 
 A `SopanError` prints as one line. The command line turns `exit_code` into the
-process's exit status; the API turns `http_status` into the response's status,
-so that the same mistake is called the same thing behind both doors.
+process's exit status; the server answers an `InputError` of a model with 422.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ class SopanError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
-    http_status: ClassVar[int] = 500
 
     def __init__(self, what: str, *, where: str | None = None, next_step: str | None = None):
         self.what, self.where, self.next_step = what, where, next_step
@@ -33,10 +31,9 @@ class SopanError(Exception):
 
 
 class InputError(SopanError):
-    """The request itself is at fault: exit code 2, HTTP 4xx."""
+    """The request itself is at fault: exit code 2, HTTP 422."""
 
     exit_code = 2
-    http_status = 400
 
 
 class DataError(InputError, ValueError):
@@ -45,8 +42,6 @@ class DataError(InputError, ValueError):
     A `ValueError` too, as is `ConfigError`: that is what scikit-learn's tools expect of an estimator.
     """
 
-    http_status = 422
-
 
 class ConfigError(InputError, ValueError):
     """A setting is unknown, out of range, or contradicts another."""
@@ -54,8 +49,6 @@ class ConfigError(InputError, ValueError):
 
 class MissingExtraError(InputError):
     """What was asked for needs libraries that one of sopan's extras installs."""
-
-    http_status = 501
 
 
 class ModelFolderError(InputError):

@@ -82,7 +82,7 @@ def test_predicting_and_evaluating_go_the_same_way(folders, tmp_path):
     for row, answer in zip(written, answers, strict=True):
         assert row["p_sea"] == pytest.approx(answer["probabilities"]["sea"], abs=1e-6)
     right = sum(answer["predicted"] == label for answer, label in zip(answers, SOIL_OR_SEA, strict=True))
-    assert evaluate(folders / "bert", table)["accuracy"] == right / 8
+    assert evaluate(folders / "bert", table).accuracy == right / 8
 
 
 @pytest.mark.parametrize("what", ["a weight is missing", "a weight is of another shape", "a vector too few"])

@@ -63,7 +63,7 @@ class Cost:
         kind: `QUICK` or `SLOW`.
         length: padded tokens of its longest text.
         count: how many texts it has, or how often its text is read.
-        timed: whether its time tells how quickly tokens are computed.
+        timed: whether its time shows how quickly tokens are computed.
     """
 
     kind: str = QUICK

@@ -1,6 +1,6 @@
 """How a step reads a text: its words or pieces, its bag of words, its attention, and what each word does.
 
-What each word does for the predicted label is told in log odds of that label, so that steps can be compared:
+What each word does for the predicted label is given in log odds of that label, so that steps can be compared:
 
     exact       bow, cbow: the logits are sums, and each word's part is known (`Step.evidence`)
     occlusion   networks: the text is read again without each word, all these texts at once

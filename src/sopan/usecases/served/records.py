@@ -121,18 +121,18 @@ class Records:
         path, columns = self.folder / PREDICTIONS, ["row", "label", "step", "predicted"]
         table = pq.read_table(path, columns=columns, page_checksum_verification=True).to_pydict()
         of = np.array(table["step"])
-        said = {step: np.array(table["predicted"])[of == step] for step in steps}
+        predicted = {step: np.array(table["predicted"])[of == step] for step in steps}
         label = np.array(table["label"])[of == steps[0]]
         pairs: list[PairCounts] = []
         for a, b in combinations(steps, 2):
-            differ = said[a] != said[b]
+            differ = predicted[a] != predicted[b]
             pairs.append(
                 {
                     "a": a,
                     "b": b,
                     "differ": int(differ.sum()),
-                    "only_a_right": int((differ & (said[a] == label)).sum()),
-                    "only_b_right": int((differ & (said[b] == label)).sum()),
+                    "only_a_right": int((differ & (predicted[a] == label)).sum()),
+                    "only_b_right": int((differ & (predicted[b] == label)).sum()),
                 }
             )
         return len(label), pairs

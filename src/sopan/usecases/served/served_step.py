@@ -91,7 +91,7 @@ class ServedStep:
 
     @property
     def has(self) -> list[str]:
-        """What the step can be asked besides a prediction."""
+        """What the step can answer besides a prediction."""
         found = {
             "exact": self.name in EXACT,
             "features": self.name == "bow",

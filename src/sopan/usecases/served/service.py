@@ -211,22 +211,22 @@ class ServedRun:
     def table_scores(
         self, labels: Sequence[str], predicted: Mapping[str, Sequence[str]]
     ) -> TableScoresAnswer:
-        """Score what every step said of a table's texts."""
+        """Score what every step predicted for a table's texts."""
         from sopan.usecases.served.user_table import score_table  # noqa: PLC0415
 
         return {"model": self.hash, "steps": score_table(labels, predicted, self.labels)}
 
     def fill(self, text: str, top: int, *, left_only: bool) -> FillAnswer:
         """Fill the blanks of a text."""
-        return {"model": self.hash, **self._speaking.fill(text, top, left_only=left_only)}
+        return {"model": self.hash, **self._loaded_language_model.fill(text, top, left_only=left_only)}
 
     def score(self, texts: Sequence[str]) -> ScoreAnswer:
         """Say how likely texts are."""
-        results = [self._speaking.score(text) for text in texts]
-        return {"model": self.hash, "language_model": self._speaking.name, "results": results}
+        results = [self._loaded_language_model.score(text) for text in texts]
+        return {"model": self.hash, "language_model": self._loaded_language_model.name, "results": results}
 
     @property
-    def _speaking(self) -> ServedLanguageModel:
+    def _loaded_language_model(self) -> ServedLanguageModel:
         if self.language_model is None:
             raise InputError("no language model is served here")
         return self.language_model

@@ -63,7 +63,7 @@ def read_table(content: str, form: str, most_rows: int, served: Sequence[str]) -
 def score_table(
     labels: Sequence[str], predicted: Mapping[str, Sequence[str]], served: Sequence[str]
 ) -> list[StepScore]:
-    """Score what every step said of a table's N texts.
+    """Score what every step predicted for a table's N texts.
 
     Args:
         labels: N names.
