@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from sopan.errors import ConfigError, DataError, ModelFolderError, SopanError, damaged
 from sopan.fit.saved import GRAPH, Saved, read_saved
@@ -21,20 +20,20 @@ from sopan.runtime.network import NETWORKS, Network, intake_of, network_of
 from sopan.runtime.program import Program, choose_runtime, compile_network, read_texts
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.intake import Intake, read_through
-from sopan.types import FloatArray, Prediction, StepOutput
+from sopan.types import Array, FloatArray, Prediction, StepOutput
 
 
 class Predictor(Protocol):
     """What is asked of a model that only predicts: a `Served` one, or a `Step`."""
 
     @property
-    def classes_(self) -> npt.NDArray[Any]:
+    def classes_(self) -> Array:
         """(C,) the labels."""
 
     def predict_texts(self, X: Texts) -> Prediction:
         """Return probabilities with the flags that say what was not read."""
 
-    def predict(self, X: Texts) -> npt.NDArray[Any]:
+    def predict(self, X: Texts) -> Array:
         """Return the most probable label of each text (N,)."""
 
 
@@ -51,7 +50,7 @@ class Served:
     """
 
     step: str
-    classes_: npt.NDArray[Any]
+    classes_: Array
     temperature_: float
     intake: Intake
     program: Program
@@ -77,9 +76,9 @@ class Served:
         """See `Step.predict_proba`."""
         return self.predict_texts(X).probabilities
 
-    def predict(self, X: Texts) -> npt.NDArray[Any]:
+    def predict(self, X: Texts) -> Array:
         """See `Step.predict`."""
-        labels: npt.NDArray[Any] = self.classes_[self.logits(X).argmax(axis=1)]
+        labels: Array = self.classes_[self.logits(X).argmax(axis=1)]
         return labels
 
 
