@@ -8,7 +8,7 @@ Nothing here knows Keras: a model folder is served without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -23,6 +23,8 @@ from sopan.text.wordpiece import WordPiece
 from sopan.types import Arrays, Float32Array, Json, StepState
 
 Output = Literal["logits", "vector"]
+NETWORKS = ("attention", "self_attention", "transformer", "bert")
+"""The steps that are networks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +80,18 @@ def network_of(step: str, settings: Mapping[str, Json], state: StepState) -> Net
     """Return the network of a fitted step, from what its model folder holds.
 
     Args:
-        step: its name, without a variant.
+        step: one of `NETWORKS`.
         settings: all that `get_params` gives.
         state: what `Step.state` gives.
 
     Raises:
-        KeyError: the step has no network, or a setting is missing.
+        KeyError: a setting is missing.
         DataError: the vectors are not those of the words.
     """
     vectors, words = len(state.arrays["words/embeddings"]), len(state.words)
     if vectors - words != (0 if step == "bert" else FIRST_WORD):
         raise DataError(f"{vectors:,} vectors for {words:,} words")
-    return Network(state.arrays, _BODIES[step](settings, state.settings))
+    return Network(state.arrays, _body(step, settings, state))
 
 
 def intake_of(step: str, settings: Mapping[str, Json], state: StepState) -> Intake:
@@ -116,32 +118,16 @@ def wordpiece_of(state: StepState) -> WordPiece:
     return WordPiece.of(state.words, **rules)
 
 
-def _of_bert(settings: Mapping[str, Json], state: Mapping[str, Json]) -> EncoderBody:
-    config = EncoderConfig(**state["encoder"])
-    return EncoderBody(config, settings["summary"], config.places or settings["max_length"])
-
-
-def _of_transformer(settings: Mapping[str, Json], state: Mapping[str, Json]) -> EncoderBody:
-    summary = settings["summary"]
-    return EncoderBody(transformer_config(settings), summary, settings["max_length"] + (summary == "cls"))
-
-
-def _of_self_attention(settings: Mapping[str, Json], state: Mapping[str, Json]) -> SelfAttentionBody:
-    return SelfAttentionBody(settings["heads"], settings["causal"], settings["summary"])
-
-
-def _of_attention(settings: Mapping[str, Json], state: Mapping[str, Json]) -> ReaderBody:
-    return ReaderBody(settings["look"], settings["scoring"], settings["reads"], settings["window"])
-
-
-_BODIES: dict[str, Callable[[Mapping[str, Json], Mapping[str, Json]], Body]] = {
-    "attention": _of_attention,
-    "self_attention": _of_self_attention,
-    "transformer": _of_transformer,
-    "bert": _of_bert,
-}
-NETWORKS = tuple(_BODIES)
-"""The steps that are networks."""
+def _body(step: str, settings: Mapping[str, Json], state: StepState) -> Body:
+    if step == "attention":
+        return ReaderBody(settings["look"], settings["scoring"], settings["reads"], settings["window"])
+    summary, longest = settings["summary"], settings["max_length"]
+    if step == "self_attention":
+        return SelfAttentionBody(settings["heads"], settings["causal"], summary)
+    if step == "transformer":
+        return EncoderBody(transformer_config(settings), summary, longest + (summary == "cls"))
+    config = EncoderConfig(**state.settings["encoder"])
+    return EncoderBody(config, summary, config.places or longest)
 
 
 def place_table(network: Network, width: int) -> Float32Array | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from sopan.errors import ConfigError, did_you_mean, needs_extra
 from sopan.training.quiet import quiet
@@ -67,7 +68,7 @@ def step_class(step: str) -> type[Step]:
     return cast("type[Step]", getattr(import_with_backend(module, name), attribute))
 
 
-def import_with_backend(module: str, what: str) -> Any:
+def import_with_backend(module: str, what: str) -> ModuleType:
     """Import a module that may bring Keras and its backend in, without what these say of themselves.
 
     Args:
@@ -104,7 +105,7 @@ def _backend() -> str:
     return named if named in BACKENDS else BACKENDS[0]
 
 
-def make_step(step: str, **settings: Any) -> Step:
+def make_step(step: str, **settings: object) -> Step:
     """Make an unfitted step, with its variant's settings under the given ones.
 
     Raises:

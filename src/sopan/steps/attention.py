@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import keras
 from keras import ops
@@ -53,7 +53,7 @@ class Reader(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
     """
 
     def __init__(
-        self, look: Look, scoring: Scoring, reads: int, window: int, *, seed: int, **kwargs: Any
+        self, look: Look, scoring: Scoring, reads: int, window: int, *, seed: int, **kwargs: object
     ) -> None:
         super().__init__(**kwargs)
         self.settings = {"look": look, "scoring": scoring, "reads": reads, "window": window, "seed": seed}
@@ -61,11 +61,11 @@ class Reader(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
         self.seeds = Seeds(seed)
         self.supports_masking = True  # masks are arguments here; Keras need not warn that it drops its own
 
-    def build(self, states_shape: tuple[int | None, ...], final_shape: Any) -> None:
+    def build(self, states_shape: tuple[int | None, ...], final_shape: tuple[int | None, ...]) -> None:
         """Make the weights for states of shape (B, T, E)."""
         width = int(states_shape[-1] or 0)
 
-        def weight(name: str, *shape: int) -> Any:
+        def weight(name: str, *shape: int) -> keras.Variable:
             start = keras.initializers.GlorotUniform(next(self.seeds))
             return self.add_weight(shape, initializer=start, name=name)
 
@@ -126,7 +126,7 @@ class Reader(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
         of_state = ops.matmul(states, self.of_state)[:, None, :, :]  # (B, 1, T, E)
         return ops.matmul(ops.tanh(of_query + of_state), self.additive)[..., 0]
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the arguments that made this layer."""
         return {**super().get_config(), **self.settings}
 

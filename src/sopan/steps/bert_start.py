@@ -7,12 +7,10 @@ Start -> blanks in the texts, labels unseen -> Start      (Gururangan et al. 202
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from sopan.errors import DataError
@@ -25,7 +23,7 @@ from sopan.text.packing import PieceStore
 from sopan.text.wordpiece import SPECIALS, WordPiece
 from sopan.training.language_modelling import Batches, PretrainingTask, train_language_model
 from sopan.training.recipe import LanguageRecipe, Monitor
-from sopan.types import Encoded
+from sopan.types import Arrays, Encoded
 
 SCRATCH = "scratch"
 """Stands for a preset where there is none."""
@@ -51,7 +49,7 @@ class Start:
 
     config: EncoderConfig
     wordpiece: WordPiece
-    weights: Mapping[str, npt.NDArray[Any]] | None
+    weights: Arrays | None
     fills_blanks: bool
 
     @classmethod

@@ -49,7 +49,13 @@ class LearnedPositions(keras.layers.Layer):  # type: ignore[misc]  # an untyped 
         initializer: how the vectors start.
     """
 
-    def __init__(self, max_length: int, *, initializer: Any = "uniform", **kwargs: Any):
+    def __init__(
+        self,
+        max_length: int,
+        *,
+        initializer: str | keras.initializers.Initializer = "uniform",
+        **kwargs: object,
+    ):
         super().__init__(**kwargs)
         self.max_length = max_length
         self.initializer = keras.initializers.get(initializer)
@@ -74,7 +80,7 @@ class LearnedPositions(keras.layers.Layer):  # type: ignore[misc]  # an untyped 
         """Say that x keeps its shape (B, T, D): Keras would try a T longer than there are places."""
         return x_shape
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the arguments that made this layer."""
         initializer = keras.initializers.serialize(self.initializer)
         return {**super().get_config(), "max_length": self.max_length, "initializer": initializer}
@@ -90,7 +96,7 @@ class FeedForward(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
         initial_std: see `EncoderConfig`.
     """
 
-    def __init__(self, inner: int, *, seed: int, initial_std: float | None = None, **kwargs: Any):
+    def __init__(self, inner: int, *, seed: int, initial_std: float | None = None, **kwargs: object):
         super().__init__(**kwargs)
         self.inner, self.seed, self.initial_std = inner, seed, initial_std
 
@@ -108,7 +114,7 @@ class FeedForward(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
         """Return (B, T, D) for x (B, T, D)."""
         return self.down(keras.activations.gelu(self.up(x), approximate=False))
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the arguments that made this layer."""
         own = {"inner": self.inner, "seed": self.seed, "initial_std": self.initial_std}
         return {**super().get_config(), **own}
@@ -123,7 +129,7 @@ class EncoderBlock(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
         seed: decides the initial weights and the dropout.
     """
 
-    def __init__(self, config: EncoderConfig, *, seed: int, **kwargs: Any):
+    def __init__(self, config: EncoderConfig, *, seed: int, **kwargs: object):
         super().__init__(**kwargs)
         self.config, self.seed = config, seed
 
@@ -175,7 +181,7 @@ class EncoderBlock(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
         x = x + drop_again(self.feed_forward(second(x) if pre else x), training=training)
         return (x if pre else second(x)), weights
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the arguments that made this layer."""
         return {**super().get_config(), "config": asdict(self.config), "seed": self.seed}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from sopan.text.ngrams import NgramCounter
 from sopan.text.tokenize import tokenize
 from sopan.text.unicode import LINE_BREAK, aligned_normal_form
 from sopan.text.vocab import Vocabulary
-from sopan.types import BoolArray, Evidence, FloatArray, Int64Array, Tokens
+from sopan.types import BoolArray, Evidence, FloatArray, Int32Array, Int64Array, Tokens
 
 
 class Found(NamedTuple):
@@ -85,7 +85,7 @@ def bag_evidence(
 def vocabulary_evidence(
     text: str,
     vocabulary: Vocabulary,
-    ids: npt.NDArray[np.integer[Any]],
+    ids: Int32Array,
     parts: FloatArray,
     base: FloatArray,
     logits: FloatArray,

@@ -8,15 +8,14 @@ Source: S. Wang and C. Manning, "Baselines and Bigrams: Simple, Good Sentiment a
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
 from sopan.kernels.known_ngrams import weigh_rows
 from sopan.text.arrow import cores, on_every_core, shares_of
-from sopan.types import BoolArray, Float32Array, FloatArray
+from sopan.types import BoolArray, Float32Array, FloatArray, Labels
 
 Tf = Literal["counts", "binary", "sublinear"]
 """What n occurrences in one text weigh: n, 1, or 1 + ln n."""
@@ -64,7 +63,7 @@ def class_log_count_ratio(features: sp.csr_array, members: BoolArray) -> FloatAr
     return ratio
 
 
-def log_count_ratio(features: sp.csr_array, labels: npt.NDArray[np.integer[Any]]) -> FloatArray:
+def log_count_ratio(features: sp.csr_array, labels: Labels) -> FloatArray:
     """Tell for each feature how strongly it speaks for or against any one class: (V,), 0 or more.
 
     Args:

@@ -9,8 +9,6 @@ Source: A. Vaswani et al., "Attention Is All You Need" (2017), section 3.2.
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import ops
@@ -84,7 +82,7 @@ class MultiHeadAttention(keras.layers.Layer):  # type: ignore[misc]  # an untype
         causal: bool = False,
         project_out: bool = True,
         initial_std: float | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ):
         super().__init__(**kwargs)
         check_heads(width, heads)
@@ -143,6 +141,6 @@ class MultiHeadAttention(keras.layers.Layer):  # type: ignore[misc]  # an untype
         side_by_side = ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, ops.shape(x)[1], self.width))
         return (side_by_side if self.out is None else self.out(side_by_side)), weights
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the arguments that made this layer."""
         return {**super().get_config(), **self.settings}

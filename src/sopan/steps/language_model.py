@@ -9,13 +9,11 @@ Several texts may share a row: a word sees its own block only, and places count 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import ops
 
 from sopan.errors import ModelFolderError
@@ -28,7 +26,7 @@ from sopan.text.packing import Rows
 from sopan.text.wordpiece import WordPiece
 from sopan.training.backend import make_forward
 from sopan.training.quiet import quiet
-from sopan.types import Float32Array, Int32Array, Tensor
+from sopan.types import Array, Arrays, Float32Array, Int32Array, Tensor
 
 # ---- Layers ----------------------------------------------------------------------------------
 
@@ -142,11 +140,11 @@ class LanguageModel:
         """Whether it fills blanks or predicts the next piece."""
         return "causal" if self.config.causal else "masked"
 
-    def weights(self) -> dict[str, npt.NDArray[Any]]:
+    def weights(self) -> dict[str, Array]:
         """Return every weight by its path, as float32."""
         return get_weights(self.network)
 
-    def set_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
+    def set_weights(self, weights: Arrays) -> None:
         """Take weights by path; further ones, such as those of heads that this model lacks, are left.
 
         Raises:

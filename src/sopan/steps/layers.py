@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import keras
 import numpy as np
@@ -111,7 +111,7 @@ class PickWords(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
         seed: of the weights.
     """
 
-    def __init__(self, *, seed: int, **kwargs: Any):
+    def __init__(self, *, seed: int, **kwargs: object):
         super().__init__(**kwargs)
         self.seed = seed
         self.supports_masking = True  # masks are arguments here; Keras need not warn that it drops its own
@@ -131,6 +131,6 @@ class PickWords(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
         picked, weights = attend(query, scores, x, mask[:, None, :])
         return picked[:, 0], weights[:, 0]
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the arguments that made this layer."""
         return {**super().get_config(), "seed": self.seed}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
-from sopan.types import BoolArray, Float32Array, FloatArray
+from sopan.types import BoolArray, Float32Array, FloatArray, Labels
 
 ClassWeight: TypeAlias = Literal["balanced"] | None
-Features: TypeAlias = "sp.csr_array | sp.csr_matrix | npt.NDArray[np.floating[Any]]"
+Features: TypeAlias = "sp.csr_array | sp.csr_matrix | npt.NDArray[np.floating]"
 """N rows of V numbers, sparse or dense."""
 
 MAX_NEWTON_STEPS = 100
@@ -55,7 +55,7 @@ class LinearModel:
 
 def fit_logistic(
     features: Features,
-    labels: npt.NDArray[np.integer[Any]],
+    labels: Labels,
     *,
     C: float,
     class_weight: ClassWeight = None,
@@ -92,7 +92,7 @@ def fit_logistic(
 
 def fit_one_vs_rest(
     features: sp.csr_array,
-    labels: npt.NDArray[np.integer[Any]],
+    labels: Labels,
     *,
     C: float,
     class_weight: ClassWeight = None,
@@ -141,16 +141,14 @@ def with_scaled_columns(matrix: sp.csr_array, factors: FloatArray) -> sp.csr_arr
     return sp.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def _sample_weight(labels: npt.NDArray[np.integer[Any]], class_weight: ClassWeight) -> FloatArray | None:
+def _sample_weight(labels: Labels, class_weight: ClassWeight) -> FloatArray | None:
     if class_weight is None:
         return None
     weights: FloatArray = compute_sample_weight(class_weight, labels)
     return weights
 
 
-def _largest_gradient_at_zero(
-    features: Features, labels: npt.NDArray[np.integer[Any]], sample_weight: FloatArray | None
-) -> float:
+def _largest_gradient_at_zero(features: Features, labels: Labels, sample_weight: FloatArray | None) -> float:
     """Return the largest absolute gradient of the mean loss where all weights are zero."""
     n, n_classes = len(labels), int(labels.max()) + 1
     residual = np.full((n, n_classes), 1.0 / n_classes)
@@ -161,7 +159,7 @@ def _largest_gradient_at_zero(
 
 
 def fit_standardised(
-    features: Float32Array, labels: npt.NDArray[np.integer[Any]], *, C: float, class_weight: ClassWeight
+    features: Float32Array, labels: Labels, *, C: float, class_weight: ClassWeight
 ) -> LinearModel:
     """Fit on features (N, D) of mean 0 and variance 1, so that C means the same whatever the vectors' scale.
 

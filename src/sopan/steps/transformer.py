@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, get_args
+from typing import ClassVar, get_args
 
 import keras
 from keras import ops
@@ -37,7 +37,7 @@ class PrependClass(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
         seed: of the vector.
     """
 
-    def __init__(self, *, seed: int, **kwargs: Any):
+    def __init__(self, *, seed: int, **kwargs: object):
         super().__init__(**kwargs)
         self.seed = seed
         self.supports_masking = True
@@ -55,7 +55,7 @@ class PrependClass(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
             [ops.ones_like(mask[:, :1]), mask], axis=1
         )
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the arguments that made this layer."""
         return {**super().get_config(), "seed": self.seed}
 
