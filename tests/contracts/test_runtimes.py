@@ -26,7 +26,7 @@ from sopan.runtime.program import (
     choose_runtime,
     compile_network,
     plan_sorted,
-    read_texts,
+    run_program,
     settle,
     shapes,
 )
@@ -86,14 +86,14 @@ def by_keras(estimator, output, width):
 def test_gives_what_the_keras_network_gives(estimator, runtime, output):
     width = estimator.network_.output[output].shape[-1]
     clipped, expected = by_keras(estimator, output, width)
-    found = read_texts(compiled(estimator, output, runtime=runtime), clipped, width)
+    found = run_program(compiled(estimator, output, runtime=runtime), clipped, width)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert np.ptp(expected) > 1e-3  # there is something to compare
 
 
 def test_bfloat16_comes_as_near_as_its_eight_bits(estimator):
     clipped, expected = by_keras(estimator, "logits", 2)
-    found = read_texts(compiled(estimator, precision="bfloat16", runtime="openvino"), clipped, 2)
+    found = run_program(compiled(estimator, precision="bfloat16", runtime="openvino"), clipped, 2)
     np.testing.assert_allclose(found, expected, atol=0.05 * max(1, np.abs(expected).max()))
 
 

@@ -17,7 +17,7 @@ from sopan.errors import ConfigError, DataError, ModelFolderError, SopanError, d
 from sopan.fit.saved import GRAPH, Saved, read_saved
 from sopan.options.classify import GraphPrecision
 from sopan.runtime.network import NETWORKS, Network, intake_of, network_of
-from sopan.runtime.program import Program, choose_runtime, compile_network, read_texts
+from sopan.runtime.program import Program, choose_runtime, compile_network, run_program
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.intake import Intake, read_through
 from sopan.types import Array, FloatArray, Prediction, StepOutput
@@ -61,7 +61,7 @@ class Served:
         """See `Step.read`."""
         classes = len(self.classes_)
         return read_through(
-            self.intake, as_texts(X), lambda clipped: read_texts(self.program, clipped, classes)
+            self.intake, as_texts(X), lambda clipped: run_program(self.program, clipped, classes)
         )
 
     def logits(self, X: Texts) -> FloatArray:

@@ -23,8 +23,8 @@ from sopan.runtime.network import (
     SelfAttentionBody,
     place_table,
 )
-from sopan.runtime.operations import LOWEST, Operations
-from sopan.types import Array, Arrays, Tensor
+from sopan.runtime.operations import LOWEST_SCORE, Operations
+from sopan.types import Array, Tensor
 
 
 class Graph:
@@ -49,7 +49,7 @@ class Graph:
             return self.encoder(body, x, mask)
         if isinstance(body, SelfAttentionBody):
             return self.self_attention(body, x, mask)
-        return read(self.ops, self.arrays, body, x, mask)
+        return self.reader(body, x, mask)
 
     # ---- steps -----------------------------------------------------------------------------------
 
@@ -126,7 +126,11 @@ class Graph:
             place = ops.places(mask)  # (T,)
             before = ops.less_equal(ops.reshape(place, (1, 1, 1, -1)), ops.reshape(place, (1, 1, -1, 1)))
             seen = ops.logical_and(seen, before)
-        return ops.where(seen, ops.constant(np.float32(0)), ops.constant(LOWEST))
+        return self.hide(seen)
+
+    def hide(self, seen: Tensor) -> Tensor:
+        """Return what is added to scores: 0 where something is seen, and else what leaves a weight of 0."""
+        return self.ops.where(seen, self.ops.constant(np.float32(0)), self.ops.constant(LOWEST_SCORE))
 
     def summary(self, x: Tensor, mask: Tensor, summary: str) -> Tensor:
         """Return (B, D) for x (B, T, D): `sopan.steps.layers.summarise`."""
@@ -136,11 +140,11 @@ class Graph:
         if summary == "cls":
             return ops.reduce("sum", ops.multiply(ops.cut(x, 1, 0, 1), ops.cut(seen, 1, 0, 1)), 1)
         if summary == "max":
-            shown = ops.where(ops.reshape(mask, (0, -1, 1)), x, ops.constant(LOWEST))
+            shown = ops.where(ops.reshape(mask, (0, -1, 1)), x, ops.constant(LOWEST_SCORE))
             return ops.multiply(ops.reduce("max", shown, 1), some)
         if summary == "attention":
             scores = ops.reshape(ops.dense(x, self.arrays["pick/key/kernel"]), (0, 1, -1))  # (B, 1, T)
-            hide = ops.where(ops.reshape(mask, (0, 1, -1)), ops.constant(np.float32(0)), ops.constant(LOWEST))
+            hide = self.hide(ops.reshape(mask, (0, 1, -1)))
             picked = ops.matmul(ops.softmax(ops.add(scores, hide)), x)  # (B, 1, D)
             return ops.multiply(ops.reduce("sum", picked, 1), some)
         total = ops.reduce("sum", ops.multiply(x, seen), 1)
@@ -155,28 +159,69 @@ class Graph:
         """Return x through the layer norm of a path."""
         return self.ops.layer_norm(x, self.arrays[f"{path}/gamma"], self.arrays[f"{path}/beta"], epsilon)
 
+    # ---- a GRU in both directions, read by attention ----------------------------------------------
 
-# ---- A GRU in both directions, read by attention -------------------------------------------------
+    def reader(self, body: ReaderBody, x: Tensor, mask: Tensor) -> Tensor:
+        """Return the vectors (B, units) of `sopan.steps.attention`."""
+        ops, arrays = self.ops, self.arrays
+        number = ops.cast(mask, np.float32)
+        words = ops.reduce("sum", number, 1, keepdims=True)  # (B, 1)
+        cells = [f"both_ways/{way}_gru/gru_cell" for way in ("forward", "backward")]
+        kernels = [
+            (_still(arrays[f"{cell}/kernel"]), arrays[f"{cell}/recurrent_kernel"], arrays[f"{cell}/bias"])
+            for cell in cells
+        ]
+        padding = ops.subtract(ops.constant(np.float32(1)), ops.reshape(number, (0, -1, 1)))  # (B, T, 1)
+        states, final = ops.gru(ops.concatenate([x, padding], 2), kernels)  # (B, T, E), (B, E)
+        width, reads = arrays["reader/own"].shape[1], body.reads
+        kernel = arrays["reader/to_query"].reshape(width, reads * width)
+        query = ops.reshape(ops.dense(final, kernel), (0, reads, width))
+        query = ops.tanh(ops.add(query, ops.constant(arrays["reader/own"])))  # (B, K, E)
+        contexts = self._read(body, query, states, mask, words)
+        both = ops.concatenate([ops.reshape(contexts, (0, reads * width)), final], 1)
+        return ops.tanh(self.dense(both, "vector"))  # eq. 5
 
+    def _read(self, body: ReaderBody, query: Tensor, states: Tensor, mask: Tensor, words: Tensor) -> Tensor:
+        """Return the contexts (B, K, E); a read that may look nowhere gives zeros."""
+        ops = self.ops
+        seen = ops.reshape(mask, (0, 1, -1))  # (B, 1, T)
+        if body.look != "global":
+            distance = self._distance(body, query, mask, words)  # (B, K, T)
+            near = ops.less_equal(ops.abs(distance), ops.constant(np.float32(body.window)))
+            seen = ops.logical_and(seen, near)
+        hide = self.hide(seen)
+        weights = ops.softmax(ops.add(self._score(body, query, states), hide))
+        if body.look == "local-p":
+            spread = np.float32(-1 / (2 * (body.window / 2) ** 2))
+            bell = ops.exp(ops.multiply(ops.multiply(distance, distance), ops.constant(spread)))  # eq. 10
+            weights = ops.multiply(weights, bell)
+        some = ops.reduce("max", ops.cast(seen, np.float32), 2, keepdims=True)
+        return ops.multiply(ops.matmul(weights, states), some)
 
-def read(ops: Operations, arrays: Arrays, body: ReaderBody, x: Tensor, mask: Tensor) -> Tensor:
-    """Return the vectors (B, units) of `sopan.steps.attention` for x (B, T, D) and mask (B, T)."""
-    number = ops.cast(mask, np.float32)
-    words = ops.reduce("sum", number, 1, keepdims=True)  # (B, 1)
-    cells = [f"both_ways/{way}_gru/gru_cell" for way in ("forward", "backward")]
-    kernels = [
-        (_still(arrays[f"{cell}/kernel"]), arrays[f"{cell}/recurrent_kernel"], arrays[f"{cell}/bias"])
-        for cell in cells
-    ]
-    padding = ops.subtract(ops.constant(np.float32(1)), ops.reshape(number, (0, -1, 1)))  # (B, T, 1)
-    states, final = ops.gru(ops.concatenate([x, padding], 2), kernels)  # (B, T, E), (B, E)
-    width, reads = arrays["reader/own"].shape[1], body.reads
-    kernel = arrays["reader/to_query"].reshape(width, reads * width)
-    query = ops.reshape(ops.dense(final, kernel), (0, reads, width))
-    query = ops.tanh(ops.add(query, ops.constant(arrays["reader/own"])))  # (B, K, E)
-    contexts = _attend(ops, arrays, body, query, states, mask, words)
-    both = ops.concatenate([ops.reshape(contexts, (0, reads * width)), final], 1)
-    return ops.tanh(ops.dense(both, arrays["vector/kernel"], arrays["vector/bias"]))  # eq. 5
+    def _distance(self, body: ReaderBody, query: Tensor, mask: Tensor, words: Tensor) -> Tensor:
+        """Return how far each word stands from the place that each read looks at: (B, K, T)."""
+        ops = self.ops
+        if body.look == "local-m":
+            share = ops.constant(((np.arange(body.reads, dtype=np.float32) + 0.5) / body.reads)[None, :])
+        else:
+            guess = ops.tanh(ops.dense(query, self.arrays["reader/of_place"]))
+            share = ops.reshape(ops.sigmoid(ops.dense(guess, self.arrays["reader/place"])), (0, -1))  # (B, K)
+        one, none = ops.constant(np.float32(1)), ops.constant(np.float32(0))
+        place = ops.multiply(share, ops.maximum(ops.subtract(words, one), none))  # (B, K)
+        return ops.subtract(ops.reshape(ops.places(mask), (1, 1, -1)), ops.reshape(place, (0, -1, 1)))
+
+    def _score(self, body: ReaderBody, query: Tensor, states: Tensor) -> Tensor:
+        """Return the scores (B, K, T): eq. 8."""
+        ops, arrays = self.ops, self.arrays
+        if body.scoring == "dot":
+            return ops.matmul(query, states, turned=True)
+        if body.scoring == "general":
+            return ops.matmul(ops.dense(query, arrays["reader/general"]), states, turned=True)
+        width = arrays["reader/own"].shape[1]
+        of_query = ops.reshape(ops.dense(query, arrays["reader/of_query"]), (0, body.reads, 1, width))
+        of_state = ops.reshape(ops.dense(states, arrays["reader/of_state"]), (0, 1, -1, width))
+        bent = ops.tanh(ops.add(of_query, of_state))  # (B, K, T, E)
+        return ops.reshape(ops.dense(bent, arrays["reader/additive"]), (0, 0, -1))
 
 
 def _still(kernel: Array) -> Array:
@@ -187,56 +232,3 @@ def _still(kernel: Array) -> Array:
     row = np.zeros((1, kernel.shape[1]), kernel.dtype)
     row[:, : kernel.shape[1] // 3] = 100  # its sigmoid is 1 to the last bit
     return np.concatenate([kernel, row])
-
-
-def _attend(
-    ops: Operations,
-    arrays: Arrays,
-    body: ReaderBody,
-    query: Tensor,
-    states: Tensor,
-    mask: Tensor,
-    words: Tensor,
-) -> Tensor:
-    """Return the contexts (B, K, E); a read that may look nowhere gives zeros."""
-    seen = ops.reshape(mask, (0, 1, -1))  # (B, 1, T)
-    if body.look != "global":
-        distance = _distance(ops, arrays, body, query, mask, words)  # (B, K, T)
-        near = ops.less_equal(ops.abs(distance), ops.constant(np.float32(body.window)))
-        seen = ops.logical_and(seen, near)
-    hide = ops.where(seen, ops.constant(np.float32(0)), ops.constant(LOWEST))
-    weights = ops.softmax(ops.add(_score(ops, arrays, body, query, states), hide))
-    if body.look == "local-p":
-        spread = np.float32(-1 / (2 * (body.window / 2) ** 2))
-        weights = ops.multiply(
-            weights, ops.exp(ops.multiply(ops.multiply(distance, distance), ops.constant(spread)))
-        )  # eq. 10
-    some = ops.reduce("max", ops.cast(seen, np.float32), 2, keepdims=True)
-    return ops.multiply(ops.matmul(weights, states), some)
-
-
-def _distance(
-    ops: Operations, arrays: Arrays, body: ReaderBody, query: Tensor, mask: Tensor, words: Tensor
-) -> Tensor:
-    """Return how far each word stands from the place that each read looks at: (B, K, T)."""
-    if body.look == "local-m":
-        share = ops.constant(((np.arange(body.reads, dtype=np.float32) + 0.5) / body.reads)[None, :])
-    else:
-        guess = ops.tanh(ops.dense(query, arrays["reader/of_place"]))
-        share = ops.reshape(ops.sigmoid(ops.dense(guess, arrays["reader/place"])), (0, -1))  # (B, K)
-    one, none = ops.constant(np.float32(1)), ops.constant(np.float32(0))
-    place = ops.multiply(share, ops.maximum(ops.subtract(words, one), none))  # (B, K)
-    return ops.subtract(ops.reshape(ops.places(mask), (1, 1, -1)), ops.reshape(place, (0, -1, 1)))
-
-
-def _score(ops: Operations, arrays: Arrays, body: ReaderBody, query: Tensor, states: Tensor) -> Tensor:
-    """Return the scores (B, K, T): eq. 8."""
-    if body.scoring == "dot":
-        return ops.matmul(query, states, turned=True)
-    if body.scoring == "general":
-        return ops.matmul(ops.dense(query, arrays["reader/general"]), states, turned=True)
-    width = arrays["reader/own"].shape[1]
-    of_query = ops.reshape(ops.dense(query, arrays["reader/of_query"]), (0, body.reads, 1, width))
-    of_state = ops.reshape(ops.dense(states, arrays["reader/of_state"]), (0, 1, -1, width))
-    bent = ops.tanh(ops.add(of_query, of_state))  # (B, K, T, E)
-    return ops.reshape(ops.dense(bent, arrays["reader/additive"]), (0, 0, -1))

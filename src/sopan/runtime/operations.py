@@ -11,7 +11,7 @@ import numpy as np
 
 from sopan.types import Array, Tensor
 
-LOWEST = np.float32(-3e38)
+LOWEST_SCORE = np.float32(-3e38)
 """Nearly the lowest finite number: added to a score, it leaves a weight of 0."""
 
 

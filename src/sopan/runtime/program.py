@@ -20,7 +20,7 @@ from sopan.runtime.network import Network, Output
 from sopan.text.batch import UNKNOWN, Batch, Clipped, batches, open_length
 from sopan.types import Float32Array, FloatArray, Int64Array
 
-WORDS = 2048
+RECTANGLE_WORDS = 2048
 """Of a rectangle at most, padding included; from 1,024 to 4,096 all are alike: docs/adr/0009-runtime.md."""
 
 
@@ -36,7 +36,7 @@ class Program(Protocol):
         """
 
 
-def read_texts(program: Program, clipped: Clipped, width: int) -> FloatArray:
+def run_program(program: Program, clipped: Clipped, width: int) -> FloatArray:
     """Return the first output of a program for N texts: (N, `width`) float64, in their order."""
     found = np.zeros((len(clipped.lengths), width))
     for batch, outputs in program.run(batches(clipped, plan_sorted(clipped.lengths))):
@@ -44,7 +44,7 @@ def read_texts(program: Program, clipped: Clipped, width: int) -> FloatArray:
     return found
 
 
-def plan_sorted(lengths: Int64Array, words: int = WORDS) -> list[tuple[Int64Array, int, int]]:
+def plan_sorted(lengths: Int64Array, words: int = RECTANGLE_WORDS) -> list[tuple[Int64Array, int, int]]:
     """Share N texts out into rectangles of neighbours in length, the longest texts first.
 
     A runtime makes a new shape ready in some milliseconds, and holds a megabyte or two for it ever after. So
@@ -69,7 +69,7 @@ def plan_sorted(lengths: Int64Array, words: int = WORDS) -> list[tuple[Int64Arra
     return found
 
 
-def shapes(most: int, words: int = WORDS) -> Iterator[tuple[int, int]]:
+def shapes(most: int, words: int = RECTANGLE_WORDS) -> Iterator[tuple[int, int]]:
     """Yield B and T of all rectangles that `plan_sorted` makes of texts of at most `most` words."""
     length = 0
     while length < most:

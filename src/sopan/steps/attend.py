@@ -17,10 +17,10 @@ from typing import TypeAlias
 import keras
 from keras import ops
 
-from sopan.runtime.operations import LOWEST
+from sopan.runtime.operations import LOWEST_SCORE
 from sopan.types import Tensor
 
-Score: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+ScoreFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """How well each query fits each key: (…, Q, D) and (…, T, D) to (…, Q, T)."""
 
 
@@ -40,7 +40,7 @@ def attend(
     values: Tensor,
     mask: Tensor | None = None,
     *,
-    score: Score = scaled_dot,
+    score: ScoreFunction = scaled_dot,
     window: Tensor | None = None,
     drop: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
@@ -79,4 +79,4 @@ def _windowed(weights: Tensor, window: Tensor | None) -> Tensor:
 
 def lowest(like: Tensor) -> float:
     """Return the lowest finite number of a tensor's dtype, or nearly: a score that softmax turns into 0."""
-    return -6e4 if keras.backend.standardize_dtype(like.dtype) == "float16" else float(LOWEST)
+    return -6e4 if keras.backend.standardize_dtype(like.dtype) == "float16" else float(LOWEST_SCORE)

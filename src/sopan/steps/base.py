@@ -32,7 +32,7 @@ Settings: TypeAlias = dict[str, object]
 ValidationData: TypeAlias = tuple[Texts, npt.ArrayLike]
 """N texts and their (N,) labels."""
 
-AT_ONCE = 4096
+READ_AT_ONCE = 4096
 """How many texts are read at a time."""
 
 TEXT_RULES: Mapping[str, Rule] = {
@@ -122,7 +122,7 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
 
     @abstractmethod
     def read_some(self, texts: pa.LargeStringArray) -> StepOutput:
-        """Read n texts, at most `AT_ONCE`, and say what the step makes of each."""
+        """Read n texts, at most `READ_AT_ONCE`, and say what the step makes of each."""
 
     @abstractmethod
     def evidence(self, text: str) -> Evidence:
@@ -182,8 +182,8 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
     def read(self, X: Texts) -> StepOutput:
         """Read N texts, some at a time, so that memory does not grow with what lies between."""
         texts = as_texts(X)
-        starts = range(0, max(len(texts), 1), AT_ONCE)
-        parts = [self.read_some(texts.slice(start, AT_ONCE)) for start in starts]
+        starts = range(0, max(len(texts), 1), READ_AT_ONCE)
+        parts = [self.read_some(texts.slice(start, READ_AT_ONCE)) for start in starts]
         return StepOutput(*map(np.concatenate, zip(*parts, strict=True)))
 
     def logits(self, X: Texts) -> FloatArray:

@@ -29,7 +29,7 @@ from sopan.runtime.encoder_config import EncoderConfig
 from sopan.runtime.network import piece_intake, wordpiece_of
 from sopan.steps.base import Memo, Settings, ValidationData, check_labels
 from sopan.steps.bert_network import HEAD, PieceSummary, build_classifier, freeze, layer_rates
-from sopan.steps.bert_start import SCRATCH, Adaptation, Start, adapted, check_words, from_nothing
+from sopan.steps.bert_start import FROM_SCRATCH, Adaptation, Start, adapted, check_words, from_nothing
 from sopan.steps.integrated_gradients import network_evidence
 from sopan.steps.layers import computing_in, get_weights, set_weights
 from sopan.steps.network import NETWORK_RULES, NetworkStep, weighed_too
@@ -71,7 +71,7 @@ class Bert(NetworkStep):
 
     name: ClassVar[str] = "bert"
     variants: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "scratch": {"preset": SCRATCH},
+        "scratch": {"preset": FROM_SCRATCH},
         **{summary: {"summary": summary} for summary in get_args(PieceSummary)},
         **{long_texts: {"long_texts": long_texts} for long_texts in get_args(LongTexts)},
     }
@@ -154,10 +154,14 @@ class Bert(NetworkStep):
 
     def _start_key(self) -> tuple[object, ...]:
         own = ("width", "depth", "heads", "inner", "vocabulary", "max_length")
-        return (self.preset, *(getattr(self, name) for name in own if self.preset == SCRATCH), self.dropout)
+        return (
+            self.preset,
+            *(getattr(self, name) for name in own if self.preset == FROM_SCRATCH),
+            self.dropout,
+        )
 
     def _start(self, texts: pa.LargeStringArray, more: pa.LargeStringArray) -> Start:
-        if self.preset == SCRATCH:
+        if self.preset == FROM_SCRATCH:
             sizes = {name: getattr(self, name) for name in ("width", "depth", "heads", "inner", "max_length")}
             return from_nothing(texts, more, self.vocabulary, **sizes, dropout=self.dropout)
         from sopan.steps.presets import preset_bert  # noqa: PLC0415  # brings in what reads folders and hubs
@@ -197,7 +201,7 @@ class Bert(NetworkStep):
 
     def _frozen(self) -> int:
         """Return how many of the lowest layers do not learn."""
-        return int(self.preset != SCRATCH) if self.frozen_layers is None else self.frozen_layers
+        return int(self.preset != FROM_SCRATCH) if self.frozen_layers is None else self.frozen_layers
 
     def _assemble(self, weights: Arrays | None) -> None:
         """Make the network; without weights, random ones."""

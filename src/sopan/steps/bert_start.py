@@ -25,7 +25,7 @@ from sopan.training.language_modelling import Batches, PretrainingTask, train_la
 from sopan.training.recipe import LanguageRecipe, Monitor
 from sopan.types import Arrays, Encoded
 
-SCRATCH = "scratch"
+FROM_SCRATCH = "scratch"
 """Stands for a preset where there is none."""
 
 MOST_STEPS = 1000

@@ -27,8 +27,8 @@ from sopan.steps.base import Memo, Settings, Step, ValidationData, check_labels
 from sopan.steps.embedding import (
     VECTOR_RULES,
     CbowSettings,
+    EmbeddedWords,
     Pooling,
-    Words,
     bag,
     common_component,
     embed_words,
@@ -157,7 +157,7 @@ class CBOW(Step):
         settings = self.get_params(deep=False).items()
         return ("cbow", *((name, value) for name, value in settings if name not in pooling))
 
-    def _embed_words(self, texts: pa.LargeStringArray, unlabelled: pa.LargeStringArray) -> Words:
+    def _embed_words(self, texts: pa.LargeStringArray, unlabelled: pa.LargeStringArray) -> EmbeddedWords:
         settings = CbowSettings(
             dimension=self.dimension,
             window=self.window,

@@ -78,7 +78,7 @@ class CbowSettings:
     threads: int = 1
 
 
-class Words(NamedTuple):
+class EmbeddedWords(NamedTuple):
     """The words of a set of texts, with a vector each; what all trials of one tuning share.
 
     Args:
@@ -106,7 +106,7 @@ def embed_words(
     lowercase: bool,
     min_count: int | None,
     rng: np.random.Generator,
-) -> Words:
+) -> EmbeddedWords:
     """Encode all texts; load vectors for their words, or train them on these texts.
 
     Args:
@@ -134,7 +134,7 @@ def embed_words(
         table = train_word_vectors(encoded, counts, replace(settings, epochs=epochs), rng)
     bounds = encoded.offsets[: len(texts) + 1]
     own = Encoded(encoded.ids[: bounds[-1]], bounds)
-    return Words(vocabulary, table, counts, own, epochs)
+    return EmbeddedWords(vocabulary, table, counts, own, epochs)
 
 
 def sensible_epochs(n_words: int) -> int:

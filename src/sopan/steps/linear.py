@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from sopan.types import BoolArray, Float32Array, FloatArray, Labels
 
 ClassWeight: TypeAlias = Literal["balanced"] | None
-Features: TypeAlias = "sp.csr_array | sp.csr_matrix | npt.NDArray[np.floating]"
+FeatureMatrix: TypeAlias = "sp.csr_array | sp.csr_matrix | npt.NDArray[np.floating]"
 """N rows of V numbers, sparse or dense."""
 
 MAX_NEWTON_STEPS = 100
@@ -45,7 +45,7 @@ class LinearModel:
     weights: Float32Array
     bias: Float32Array
 
-    def logits(self, features: Features) -> FloatArray:
+    def logits(self, features: FeatureMatrix) -> FloatArray:
         """Score N rows of features (N, V): (N, C) float64, each row independent of its neighbours."""
         scores = np.asarray(features @ self.weights + self.bias, dtype=np.float64)  # (N, R)
         if scores.shape[1] == 1:
@@ -54,7 +54,7 @@ class LinearModel:
 
 
 def fit_logistic(
-    features: Features,
+    features: FeatureMatrix,
     labels: Labels,
     *,
     C: float,
@@ -148,7 +148,9 @@ def _sample_weight(labels: Labels, class_weight: ClassWeight) -> FloatArray | No
     return weights
 
 
-def _largest_gradient_at_zero(features: Features, labels: Labels, sample_weight: FloatArray | None) -> float:
+def _largest_gradient_at_zero(
+    features: FeatureMatrix, labels: Labels, sample_weight: FloatArray | None
+) -> float:
     """Return the largest absolute gradient of the mean loss where all weights are zero."""
     n, n_classes = len(labels), int(labels.max()) + 1
     residual = np.full((n, n_classes), 1.0 / n_classes)

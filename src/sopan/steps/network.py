@@ -25,7 +25,7 @@ from sopan.errors import ModelFolderError
 from sopan.options.language import Precision
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.runtime.network import Output, network_of
-from sopan.runtime.program import Program, compile_network, read_texts
+from sopan.runtime.program import Program, compile_network, run_program
 from sopan.steps.base import SEED, TEXT_RULES, Settings, Step, ValidationData
 from sopan.steps.layers import get_weights, set_weights
 from sopan.steps.linear import ClassWeight
@@ -166,7 +166,7 @@ class NetworkStep(Step):
             self._programs[output] = compile_network(network, (output,), precision=self.precision)
         program = self._programs[output]
         if program is not None:
-            return read_texts(program, clipped, width)
+            return run_program(program, clipped, width)
         if output not in self._forwards:
             self._forwards[output] = make_forward(self.network_, [output])
         return read_all(self._forwards[output], clipped, self.buckets_, width)

@@ -24,7 +24,7 @@ from sopan.errors import ConfigError, DataError
 from sopan.options.data import TokenRule
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.steps.base import Memo, Settings, ValidationData, check_labels
-from sopan.steps.embedding import VECTOR_RULES, CbowSettings, Words, embed_words
+from sopan.steps.embedding import VECTOR_RULES, CbowSettings, EmbeddedWords, embed_words
 from sopan.steps.integrated_gradients import network_evidence
 from sopan.steps.layers import Seeds, computing_in, get_weights
 from sopan.steps.network import NETWORK_RULES, NetworkStep, weighed_too
@@ -122,7 +122,7 @@ class NeuralStep(NetworkStep):
         names = ("embeddings", "vectors", "dimension", "min_count", "tokens", "lowercase", "deterministic")
         return ("words", *((name, getattr(self, name)) for name in (*names, "n_jobs", "random_state")))
 
-    def _words(self, texts: pa.LargeStringArray, unlabelled: pa.LargeStringArray) -> Words:
+    def _words(self, texts: pa.LargeStringArray, unlabelled: pa.LargeStringArray) -> EmbeddedWords:
         """Give every word a vector. Random ones are for the words of the labelled texts alone."""
         learns = self.embeddings == "cbow"
         threads = 1 if self.deterministic else self.n_jobs or cores()

@@ -18,7 +18,7 @@ from sopan.fit.served import Predictor, Served, load_served
 from sopan.runtime.graph import Graph
 from sopan.runtime.network import Network, network_of
 from sopan.runtime.numpy_operations import NumPyOperations
-from sopan.runtime.program import Program, compile_network, read_texts
+from sopan.runtime.program import Program, compile_network, run_program
 from sopan.storage.atomic import write_atomic
 from sopan.storage.manifest import MANIFEST
 from sopan.storage.strict_json import read_json
@@ -185,7 +185,7 @@ class ServedStep:
             return self._in_keras.transform(texts)
         windows = self.intake.windows(as_texts(texts))
         width = int(self.network.arrays["logits/kernel"].shape[0])
-        vectors = read_texts(self._vector_program, windows.clipped, width)
+        vectors = run_program(self._vector_program, windows.clipped, width)
         return np.asarray(windows.pooled(vectors), np.float32)
 
     def attention(self, text: str) -> list[Float32Array]:
