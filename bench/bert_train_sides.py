@@ -77,8 +77,7 @@ def products(lengths: Iterable[int], task: str) -> float:
 
 def sopan_fine_tune(path: str, n: int, precision: str) -> Work:
     """Make our classifier's steps as `train_classifier` does, on rectangles of like length."""
-    from sopan.steps.bert_network import build_classifier  # noqa: PLC0415
-    from sopan.steps.bert_start import Start  # noqa: PLC0415
+    from sopan.steps.bert_network import Start, build_classifier  # noqa: PLC0415
     from sopan.steps.layers import computing_in  # noqa: PLC0415
     from sopan.steps.presets import preset_bert  # noqa: PLC0415
     from sopan.text.batch import batches, bucket_lengths, plan, row_weights  # noqa: PLC0415
@@ -112,7 +111,7 @@ def sopan_masked(path: str, n: int, precision: str) -> Work:
     """Make the steps of `sopan pretrain`: rows without padding, blanks drawn while the step before runs."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
-    from sopan.steps.bert_start import Start  # noqa: PLC0415
+    from sopan.steps.bert_network import Start  # noqa: PLC0415
     from sopan.steps.language_model import LanguageModel  # noqa: PLC0415
     from sopan.steps.presets import preset_bert  # noqa: PLC0415
     from sopan.text.packing import PieceStore  # noqa: PLC0415

@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers, ops
 
 from sopan.steps.attend import attend
-from sopan.steps.base import Step, check_labels
+from sopan.steps.base import Step
 from sopan.steps.integrated_gradients import network_evidence
 from sopan.text.arrow import as_texts
 from sopan.text.batch import FIRST_WORD, clip
@@ -37,12 +37,9 @@ class SmallNetwork(Step):
         self.tokens = tokens
         self.lowercase = lowercase
 
-    def fit(self, X, y, **more):
-        self.classes_, _ = check_labels(len(X), y)
-        self.vocabulary_, _ = build_vocabulary(X, self.tokens, lowercase=self.lowercase)
-        self.temperature_ = 1.0
+    def learn(self, data):
+        self.vocabulary_, _ = build_vocabulary(data.texts, self.tokens, lowercase=self.lowercase)
         self.network_ = self._network(len(self.vocabulary_) + FIRST_WORD, len(self.classes_))
-        return self
 
     def _network(self, n_words, n_classes):
         def seeded(seed):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sopan.steps import STEPS, StepEntry
-from sopan.steps.base import Step, check_labels
+from sopan.steps.base import Step
 from sopan.text.arrow import as_texts
 from sopan.types import Evidence, StepOutput, StepState, Tokens
 
@@ -38,9 +38,8 @@ class NaiveBayes(Step):
         self.smoothing = smoothing
         self.spans = spans
 
-    def fit(self, X, y, *, unlabelled=None, validation=None, memo=None, monitor=None):
-        texts = as_texts(X).to_pylist()
-        self.classes_, index = check_labels(len(texts), y)
+    def learn(self, data):
+        texts, index = data.texts.to_pylist(), data.labels
         self.words_ = tuple(sorted({word for text in texts for word in text.split(" ")} - {""}))
         counts = np.full((len(self.classes_), len(self.words_)), float(self.smoothing))
         places = {word: place for place, word in enumerate(self.words_)}
@@ -50,8 +49,6 @@ class NaiveBayes(Step):
                     counts[label, places[word]] += times
         self.log_likelihood_ = np.log(counts / counts.sum(axis=1, keepdims=True))
         self.log_prior_ = np.log(np.bincount(index) / len(index))
-        self.temperature_ = 1.0
-        return self
 
     def _counts(self, X):
         places = {word: place for place, word in enumerate(self.words_)}

@@ -16,7 +16,7 @@ from sopan.lm.hugging_face import save_hugging_face
 from sopan.runtime.encoder_config import bert_config
 from sopan.steps import make_step
 from sopan.steps.base import Memo
-from sopan.steps.bert_start import Adaptation, Start, adapted
+from sopan.steps.bert_network import Adaptation, Start, adapted
 from sopan.steps.language_model import LanguageModel
 from sopan.text.arrow import as_texts
 from sopan.text.packing import Rows

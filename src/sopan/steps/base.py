@@ -10,7 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from numbers import Integral
-from typing import ClassVar, Self, TypeAlias, TypeVar, cast, get_args
+from typing import ClassVar, NamedTuple, Self, TypeAlias, TypeVar, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,24 @@ class Memo:
         return fresh
 
 
+class TrainingData(NamedTuple):
+    """What a step learns from; see `Step.fit`.
+
+    Args:
+        texts: N labelled texts.
+        labels: (N,) int64, indices into the classes.
+        unlabelled: further texts, maybe none.
+        validation, memo, monitor: as given.
+    """
+
+    texts: pa.LargeStringArray
+    labels: Int64Array
+    unlabelled: pa.LargeStringArray
+    validation: ValidationData | None
+    memo: Memo
+    monitor: Monitor | None
+
+
 class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]  # untyped bases
     """Texts in, calibrated class probabilities out.
 
@@ -95,28 +113,11 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
     # ---- written by each step ------------------------------------------------------------
 
     @abstractmethod
-    def fit(
-        self,
-        X: Texts,
-        y: npt.ArrayLike,
-        *,
-        unlabelled: Texts | None = None,
-        validation: ValidationData | None = None,
-        memo: Memo | None = None,
-        monitor: Monitor | None = None,
-    ) -> Self:
-        """Learn from N texts and their labels.
-
-        Args:
-            X: N texts.
-            y: (N,) labels, of any sortable kind.
-            unlabelled: further texts without labels; a step that cannot use them ignores them.
-            validation: texts and labels to stop training by; a step without epochs ignores them.
-            memo: passed by the tuner; features that depend on X alone may be kept in it.
-            monitor: who watches the training, and where it is kept to go on from later.
+    def learn(self, data: TrainingData) -> None:
+        """Learn from labelled texts, of two or more classes; `classes_` and the settings are checked already.
 
         Raises:
-            DataError: one class only, no words, or lengths that differ.
+            DataError: the texts have no words.
             ConfigError: a setting that cannot work.
         """
 
@@ -171,8 +172,39 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
             raise ConfigError(f"{cls.name} has no variant {variant!r}", next_step=f"variants: {known}")
         return dict(cls.variants[variant])
 
+    def fit(
+        self,
+        X: Texts,
+        y: npt.ArrayLike,
+        *,
+        unlabelled: Texts | None = None,
+        validation: ValidationData | None = None,
+        memo: Memo | None = None,
+        monitor: Monitor | None = None,
+    ) -> Self:
+        """Learn from N texts and their labels.
+
+        Args:
+            X: N texts.
+            y: (N,) labels, of any sortable kind.
+            unlabelled: further texts without labels; a step that cannot use them ignores them.
+            validation: texts and labels to stop training by; a step without epochs ignores them.
+            memo: passed by the tuner; features that depend on X alone may be kept in it.
+            monitor: who watches the training, and where it is kept to go on from later.
+
+        Raises:
+            DataError: one class only, no words, or lengths that differ.
+            ConfigError: a setting that cannot work.
+        """
+        texts, more = as_texts(X), as_texts([] if unlabelled is None else unlabelled)
+        classes, labels = check_labels(len(texts), y)
+        self.check_settings()
+        self.classes_, self.temperature_ = classes, 1.0
+        self.learn(TrainingData(texts, labels, more, validation, memo or Memo(), monitor))
+        return self
+
     def check_settings(self) -> None:
-        """Refuse the first setting that breaks its rule.
+        """Refuse the first setting that breaks its rule, or settings that do not go together.
 
         Raises:
             ConfigError: naming the setting, its value and the nearest that can work.

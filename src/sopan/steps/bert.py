@@ -16,9 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
-from typing import ClassVar, Self, get_args
+from typing import ClassVar, get_args
 
-import numpy.typing as npt
 import pyarrow as pa
 from keras import ops
 from sklearn.utils.validation import check_is_fitted
@@ -27,13 +26,23 @@ from sopan.errors import ConfigError, DataError
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.runtime.encoder_config import EncoderConfig
 from sopan.runtime.network import piece_intake, wordpiece_of
-from sopan.steps.base import Memo, Settings, ValidationData, check_labels
-from sopan.steps.bert_network import HEAD, PieceSummary, build_classifier, freeze, layer_rates
-from sopan.steps.bert_start import FROM_SCRATCH, Adaptation, Start, adapted, check_words, from_nothing
+from sopan.steps.base import Settings, TrainingData
+from sopan.steps.bert_network import (
+    FROM_SCRATCH,
+    HEAD,
+    Adaptation,
+    PieceSummary,
+    Start,
+    adapted,
+    build_classifier,
+    check_words,
+    freeze,
+    from_nothing,
+    layer_rates,
+)
 from sopan.steps.integrated_gradients import network_evidence
 from sopan.steps.layers import computing_in, get_weights, set_weights
 from sopan.steps.network import NETWORK_RULES, NetworkStep, weighed_too
-from sopan.text.arrow import Texts, as_texts
 from sopan.text.intake import LongTexts, PieceIntake, Pool
 from sopan.text.vectors import WordVectors
 from sopan.training.quiet import quiet
@@ -59,7 +68,7 @@ class Bert(NetworkStep):
         warm_up: share of all steps in which the rate rises.
         adapt_steps: steps of filling blanks in the texts at hand, `unlabelled` ones included, before any
             label is seen. None: where there are unlabelled texts and the preset can fill blanks, once through
-            all texts, or `sopan.steps.bert_start.MOST_STEPS`.
+            all texts, or `sopan.steps.bert_network.MOST_STEPS`.
         adapt_seconds: about the most that this may take. What a clock decides is not the same twice.
         adapt_rate: the learning rate of it.
         width, depth, heads, inner, vocabulary: of a model from scratch: sizes of its encoder, and pieces.
@@ -121,36 +130,21 @@ class Bert(NetworkStep):
 
     # ---- learning ------------------------------------------------------------------------
 
-    def fit(
-        self,
-        X: Texts,
-        y: npt.ArrayLike,
-        *,
-        unlabelled: Texts | None = None,
-        validation: ValidationData | None = None,
-        memo: Memo | None = None,
-        monitor: Monitor | None = None,
-    ) -> Self:
-        """Take a language model, let it read the texts, then teach it the labels; see `Step.fit`."""
-        texts = as_texts(X)
-        classes, labels = check_labels(len(texts), y)
-        self.check_settings()
-        memo, more = memo or Memo(), as_texts([] if unlabelled is None else unlabelled)
-        key = self._start_key()
-        start = memo.recall(("start", *key), lambda: self._start(texts, more))
-        self.classes_, self.temperature_ = classes, 1.0
+    def learn(self, data: TrainingData) -> None:
+        """Take a language model, let it read the texts, then teach it the labels."""
+        memo, key = data.memo, self._start_key()
+        start = memo.recall(("start", *key), lambda: self._start(data))
         self.wordpiece_, self.config_ = start.wordpiece, start.config
         self._check()
-        encoded = memo.recall(("pieces", *key), lambda: self.wordpiece_.encode(texts))
+        encoded = memo.recall(("pieces", *key), lambda: self.wordpiece_.encode(data.texts))
         check_words(self.wordpiece_, encoded)
-        if monitor is None or monitor.checkpoint is None or monitor.checkpoint.read() is None:
-            start = self._adapted(start, texts, more, memo, monitor)
+        if data.monitor is None or data.monitor.checkpoint is None or data.monitor.checkpoint.read() is None:
+            start = self._adapted(start, data)
         windows = self.intake.cut(encoded)
         self._set_buckets(windows, self.config_.places)
         self._assemble(start.weights)
         freeze(self.network_, self._frozen())
-        self._train(windows, labels, validation, monitor)
-        return self
+        self._train(windows, data)
 
     def _start_key(self) -> tuple[object, ...]:
         own = ("width", "depth", "heads", "inner", "vocabulary", "max_length")
@@ -160,31 +154,25 @@ class Bert(NetworkStep):
             self.dropout,
         )
 
-    def _start(self, texts: pa.LargeStringArray, more: pa.LargeStringArray) -> Start:
+    def _start(self, data: TrainingData) -> Start:
         if self.preset == FROM_SCRATCH:
             sizes = {name: getattr(self, name) for name in ("width", "depth", "heads", "inner", "max_length")}
-            return from_nothing(texts, more, self.vocabulary, **sizes, dropout=self.dropout)
+            return from_nothing(data.texts, data.unlabelled, self.vocabulary, **sizes, dropout=self.dropout)
         from sopan.steps.presets import preset_bert  # noqa: PLC0415  # brings in what reads folders and hubs
 
         return Start.of(preset_bert(self.preset), self.dropout)
 
-    def _adapted(
-        self,
-        start: Start,
-        texts: pa.LargeStringArray,
-        more: pa.LargeStringArray,
-        memo: Memo,
-        monitor: Monitor | None,
-    ) -> Start:
+    def _adapted(self, start: Start, data: TrainingData) -> Start:
         """Return the start after it has filled blanks in the texts, if it is to."""
-        if self.adapt_steps == 0 or (self.adapt_steps is None and not (len(more) and start.fills_blanks)):
+        if self.adapt_steps == 0 or (
+            self.adapt_steps is None and not (len(data.unlabelled) and start.fills_blanks)
+        ):
             return start
         limits = (self.adapt_steps, self.adapt_seconds)
         how = Adaptation(*limits, self.adapt_rate, self.precision, self.random_state)
-        read = pa.concat_arrays([texts, more])
-        return memo.recall(
-            ("adapted", *self._start_key(), how), lambda: adapted(start, read, how, monitor or Monitor())
-        )
+        texts, monitor = pa.concat_arrays([data.texts, data.unlabelled]), data.monitor or Monitor()
+        key = ("adapted", *self._start_key(), how)
+        return data.memo.recall(key, lambda: adapted(start, texts, how, monitor))
 
     def _check(self) -> None:
         """Refuse settings that do not go with the preset."""

@@ -1,23 +1,40 @@
-"""A BERT that tells classes apart: the encoder of a language model, a summary of what it read, and logits.
+"""From a language model to a classifier: what `bert` starts from, and what it is made of.
 
+    preset -> Start, or texts -> WordPiece -> Start, without weights
+    Start -> blanks in the texts, labels unseen -> Start
     ids (B, T) -> piece vectors -> encoder -> hidden (B, T, width)
     `cls`: pooler over the first piece, as BERT's; `mean`: mean of the pieces -> vector (B, width) -> logits
 
-Sources: J. Devlin et al., "BERT" (2019), section 4; for rates that differ from layer to layer J. Howard and
-S. Ruder, "Universal Language Model Fine-tuning for Text Classification" (2018), section 3.2.
+Sources: J. Devlin et al., "BERT" (2019), section 4; S. Gururangan et al., "Don't Stop Pretraining" (2020);
+for rates that differ from layer to layer J. Howard and S. Ruder, "Universal Language Model Fine-tuning for
+Text Classification" (2018), section 3.2.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Self
 
 import keras
+import numpy as np
+import pyarrow as pa
 from keras import ops
 
-from sopan.runtime.encoder_config import EncoderConfig
+from sopan.errors import DataError
+from sopan.options.language import Precision
+from sopan.runtime.encoder_config import EncoderConfig, bert_config
+from sopan.steps.bert_folder import BertFolder
 from sopan.steps.encoder import embedding_initializer, encode
 from sopan.steps.heads import kernel_initializer, split_seed
+from sopan.steps.language_model import LanguageModel
 from sopan.steps.layers import summarise
+from sopan.text.batch import MULTIPLE
+from sopan.text.packing import PieceStore
+from sopan.text.wordpiece import SPECIALS, WordPiece
+from sopan.training.language_modelling import Batches, PretrainingTask, train_language_model
+from sopan.training.recipe import LanguageRecipe, Monitor
+from sopan.types import Arrays, Encoded
 
 PieceSummary = Literal["cls", "mean"]
 
@@ -25,9 +42,149 @@ HEAD = ("pooler/", "logits/")
 """Beginnings of the paths of weights that a language model need not have."""
 EMBEDDINGS = ("words/", "positions/", "segment_vectors/", "input_norm/", "project/")
 """Beginnings of the paths of the lowest layer."""
+FROM_SCRATCH = "scratch"
+"""Stands for a preset where there is none."""
+
+MOST_STEPS = 1000
+"""Unless told otherwise, no more steps than this are made on unlabelled texts."""
+ROWS, LENGTH = 16, 256
+"""Of a batch of blanks, at most."""
+PROBE = 4
+"""So many steps tell how long one takes."""
 
 
-# ---- Functional model ------------------------------------------------------------------------
+# ---- What it starts from ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A language model as a classifier takes it up.
+
+    Args:
+        config: of the encoder.
+        wordpiece: cuts texts.
+        weights: by path; None: random ones.
+        fills_blanks: whether its head for that has been trained.
+    """
+
+    config: EncoderConfig
+    wordpiece: WordPiece
+    weights: Arrays | None
+    fills_blanks: bool
+
+    @classmethod
+    def of(cls, preset: BertFolder, dropout: float) -> Self:
+        """Take what a folder holds, with a share of dropout of one's own."""
+        config = replace(preset.config, dropout=dropout, attention_dropout=dropout)
+        wordpiece = WordPiece.of(preset.wordpiece.pieces, **preset.wordpiece.settings)
+        return cls(config, wordpiece, preset.weights, "predict" not in preset.missing_heads)
+
+
+def from_nothing(
+    texts: pa.LargeStringArray,
+    more: pa.LargeStringArray,
+    vocabulary: int,
+    *,
+    max_length: int,
+    dropout: float,
+    **sizes: int,
+) -> Start:
+    """Return a start without weights, with pieces found in N texts and in more without labels.
+
+    Args:
+        texts, more: what the pieces are found in.
+        vocabulary: V, at most.
+        max_length: of a window.
+        dropout: everywhere.
+        **sizes: `width`, `depth`, `heads` and `inner` of the encoder.
+    """
+    wordpiece = WordPiece.train((text.as_py() for part in (texts, more) for text in part), vocabulary)
+    places = -(-max_length // MULTIPLE) * MULTIPLE
+    config = bert_config(**sizes, max_length=places, dropout=dropout, attention_dropout=dropout)
+    return Start(config, wordpiece, None, fills_blanks=False)
+
+
+def check_words(wordpiece: WordPiece, encoded: Encoded) -> None:
+    """Hold that N texts have a word: a piece with a letter or a digit.
+
+    Raises:
+        DataError: they have none.
+    """
+    known = [piece not in SPECIALS and any(map(str.isalnum, piece)) for piece in wordpiece.pieces]
+    if not np.array(known, bool)[encoded.ids].any():
+        raise DataError(
+            "the training texts have no words", next_step="check that the text column is the right one"
+        )
+
+
+# ---- Reading the texts at hand -----------------------------------------------------------------
+
+
+class Adaptation(NamedTuple):
+    """How a language model reads the texts at hand; see the settings of `Bert` that begin with `adapt`.
+
+    Args:
+        steps: None: once through all, `MOST_STEPS` at most.
+        seconds: None: as long as it takes.
+        rate: the learning rate.
+        precision: what is computed in.
+        seed: of order, blanks and dropout.
+    """
+
+    steps: int | None
+    seconds: float | None
+    rate: float
+    precision: Precision
+    seed: int
+
+
+def adapted(start: Start, texts: pa.LargeStringArray, how: Adaptation, monitor: Monitor) -> Start:
+    """Let a start fill blanks in N texts, or predict them if it is causal; return what it became.
+
+    Raises:
+        DataError: steps were asked for, and the texts do not fill a batch.
+        DivergedError: the loss was no longer a number.
+    """
+    wordpiece = start.wordpiece
+    encoded = wordpiece.encode(texts)
+    store = PieceStore(encoded.ids, encoded.offsets)
+    length = min(LENGTH, start.config.max_length)
+    rows = max(1, min(ROWS, len(store.ids) // (2 * length)))
+    task = PretrainingTask(causal=start.config.causal, length=length, rows=rows)
+    try:
+        batches = Batches(store, wordpiece, task, how.seed)
+    except DataError:
+        if how.steps is None:
+            return start  # so little text teaches nothing
+        raise
+    model = LanguageModel.make(start.config, wordpiece, seed=how.seed, precision=how.precision)
+    first = {**model.weights(), **(start.weights or {})}
+    model.set_weights(first)
+    steps = min(MOST_STEPS, batches.batches_an_epoch) if how.steps is None else how.steps
+    if how.seconds is not None:
+        steps = min(steps, max(1, math.floor(how.seconds / _seconds_a_step(model, batches, how))))
+        model.set_weights(first)
+    _learn(model, batches, how, steps, Monitor(on_progress=monitor.on_progress))
+    return replace(start, weights={**(start.weights or {}), **model.weights()}, fills_blanks=True)
+
+
+def _learn(
+    model: LanguageModel, batches: Batches, how: Adaptation, steps: int, monitor: Monitor, every: int = 100
+) -> list[float]:
+    """Make so many steps; return the seconds spent at each evaluation."""
+    warm_up = max(1, steps // 10)
+    recipe = LanguageRecipe(steps, how.rate, warm_up=warm_up, decay=0.9, judge_every=every)
+    found = train_language_model(model.network, batches, recipe, monitor=monitor)
+    return [each.seconds for each in found]
+
+
+def _seconds_a_step(model: LanguageModel, batches: Batches, how: Adaptation) -> float:
+    """Try how long a step takes, compiling left out."""
+    spent = _learn(model, batches, how, PROBE, Monitor(), every=1)
+    return max(1e-6, (spent[-1] - spent[0]) / (PROBE - 1))
+
+
+# ---- The classifier --------------------------------------------------------------------------
 
 
 def build_classifier(

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import ClassVar, NamedTuple, Self, get_args
+from typing import ClassVar, NamedTuple, get_args
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
@@ -22,14 +21,13 @@ from sklearn.utils.validation import check_is_fitted
 from sopan.errors import ConfigError, DataError
 from sopan.options.data import TokenRule
 from sopan.options.rules import Between, OneOf, Rule, Span
-from sopan.steps.base import TEXT_RULES, Memo, Settings, Step, ValidationData, check_labels
+from sopan.steps.base import TEXT_RULES, Memo, Settings, Step, TrainingData
 from sopan.steps.evidence import bag_evidence
 from sopan.steps.feature_weights import FEW_TEXTS, Tf, class_log_count_ratio, weigh
 from sopan.steps.linear import ClassWeight, LinearModel, fit_one_vs_rest
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.labels import UNEVEN, imbalance
 from sopan.text.ngrams import Analyzer, NgramCounter, count_ngrams
-from sopan.training.recipe import Monitor
 from sopan.types import Evidence, Float32Array, Int64Array, StepOutput, StepState
 
 _WORDS = {"ngrams": (1, 2), "characters": None}
@@ -100,38 +98,27 @@ class BagOfWords(Step):
 
     # ---- learning ------------------------------------------------------------------------
 
-    def fit(
-        self,
-        X: Texts,
-        y: npt.ArrayLike,
-        *,
-        unlabelled: Texts | None = None,
-        validation: ValidationData | None = None,
-        memo: Memo | None = None,
-        monitor: Monitor | None = None,
-    ) -> Self:
-        """Find the features of N texts and learn what they say of the classes; see `Step.fit`.
-
-        `unlabelled` is ignored: words without a label's company teach this step nothing.
-        """
-        texts = as_texts(X)
-        classes, labels = check_labels(len(texts), y)
-        self.check_settings()
+    def check_settings(self) -> None:
+        """Refuse settings that cannot work."""
+        super().check_settings()
         if self.ngrams is None and self.characters is None:
             raise ConfigError("a bag without n-grams and characters is empty", next_step="try ngrams=(1, 2)")
-        memo = memo or Memo()
-        learnt = [self._recall_block(texts, *span, memo) for span in self._spans()]
+
+    def learn(self, data: TrainingData) -> None:
+        """Find the features of N texts and learn what they say of the classes.
+
+        Texts without labels are ignored: words without a label's company teach this step nothing.
+        """
+        learnt = [self._recall_block(data.texts, *span, data.memo) for span in self._spans()]
         features = self._side_by_side([features for _, features in learnt])
-        self.classes_, self.temperature_ = classes, 1.0
         self.blocks_ = tuple(block for block, _ in learnt)
         self.model_ = fit_one_vs_rest(
             features,
-            labels,
+            data.labels,
             C=self.C,
             class_weight=self.class_weight,
             scale=lambda members: np.abs(class_log_count_ratio(features, members)) ** self.nb,
         )
-        return self
 
     def _spans(self) -> list[tuple[Analyzer, tuple[int, int]]]:
         """Return the kinds of features that were asked for, each with its lengths."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import ClassVar, Self, get_args
+from typing import ClassVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from sopan.errors import DataError
 from sopan.options.data import TokenRule
 from sopan.options.rules import Between, OneOf, Rule
-from sopan.steps.base import Memo, Settings, Step, ValidationData, check_labels
+from sopan.steps.base import Settings, Step, TrainingData
 from sopan.steps.embedding import (
     VECTOR_RULES,
     CbowSettings,
@@ -43,7 +43,6 @@ from sopan.text.arrow import Texts, as_texts, cores
 from sopan.text.labels import UNEVEN, imbalance
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
-from sopan.training.recipe import Monitor
 from sopan.types import Evidence, Float32Array, Int64Array, StepOutput, StepState
 
 
@@ -122,34 +121,19 @@ class CBOW(Step):
 
     # ---- learning ------------------------------------------------------------------------
 
-    def fit(
-        self,
-        X: Texts,
-        y: npt.ArrayLike,
-        *,
-        unlabelled: Texts | None = None,
-        validation: ValidationData | None = None,
-        memo: Memo | None = None,
-        monitor: Monitor | None = None,
-    ) -> Self:
-        """Learn word vectors from all texts, then to tell the labelled ones' classes; see `Step.fit`."""
-        texts = as_texts(X)
-        classes, labels = check_labels(len(texts), y)
-        self.check_settings()
-        more = as_texts([] if unlabelled is None else unlabelled)
-        words = (memo or Memo()).recall(self._embedding_key(), lambda: self._embed_words(texts, more))
-        self.classes_, self.temperature_ = classes, 1.0
+    def learn(self, data: TrainingData) -> None:
+        """Learn word vectors from all texts, then to tell the labelled ones' classes."""
+        words = data.memo.recall(self._embedding_key(), lambda: self._embed(data.texts, data.unlabelled))
         self.vocabulary_, self.vectors_, self.epochs_ = words.vocabulary, words.vectors, words.epochs
         counts = bag(words.encoded, len(self.vocabulary_), distinct=self.distinct)
-        self.weights_ = self._weigh(counts, words.counts, labels)
+        self.weights_ = self._weigh(counts, words.counts, data.labels)
         pooled = pool(counts, self.weights_, self.vectors_)
         self.common_ = np.zeros(self.vectors_.shape[1], np.float32)
         if self.pooling == "sif":
             self.common_ = common_component(pooled)
         pooled = without_component(pooled, self.common_)
         self.center_ = pooled.mean(axis=0)
-        self.model_ = fit_standardised(pooled, labels, C=self.C, class_weight=self.class_weight)
-        return self
+        self.model_ = fit_standardised(pooled, data.labels, C=self.C, class_weight=self.class_weight)
 
     def _embedding_key(self) -> tuple[object, ...]:
         """Name all that the word vectors depend on but for the texts."""
@@ -157,7 +141,7 @@ class CBOW(Step):
         settings = self.get_params(deep=False).items()
         return ("cbow", *((name, value) for name, value in settings if name not in pooling))
 
-    def _embed_words(self, texts: pa.LargeStringArray, unlabelled: pa.LargeStringArray) -> EmbeddedWords:
+    def _embed(self, texts: pa.LargeStringArray, unlabelled: pa.LargeStringArray) -> EmbeddedWords:
         settings = CbowSettings(
             dimension=self.dimension,
             window=self.window,

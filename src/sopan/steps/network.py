@@ -26,7 +26,7 @@ from sopan.options.language import Precision
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.runtime.network import Output, network_of
 from sopan.runtime.program import Program, compile_network, run_program
-from sopan.steps.base import SEED, TEXT_RULES, Settings, Step, ValidationData
+from sopan.steps.base import SEED, TEXT_RULES, Settings, Step, TrainingData, ValidationData
 from sopan.steps.layers import get_weights, set_weights
 from sopan.steps.linear import ClassWeight
 from sopan.text.arrow import Texts, as_texts
@@ -35,7 +35,7 @@ from sopan.text.intake import Intake, Windows, read_through
 from sopan.text.labels import IMBALANCED, imbalance
 from sopan.training.backend import Forward, make_forward, read_all
 from sopan.training.classification import Examples, Validation, scorer, train_classifier
-from sopan.training.recipe import Monitor, Recipe, TrainingReport
+from sopan.training.recipe import Recipe, TrainingReport
 from sopan.types import Arrays, Float32Array, FloatArray, Int64Array, StepOutput, StepState
 
 
@@ -106,23 +106,17 @@ class NetworkStep(Step):
         lengths = bucket_lengths(windows.clipped.lengths, self.max_length)
         self.buckets_ = tuple(sorted({min(length, most or length) for length in lengths}))
 
-    def _train(
-        self,
-        windows: Windows,
-        labels: Int64Array,
-        validation: ValidationData | None,
-        monitor: Monitor | None,
-    ) -> None:
+    def _train(self, windows: Windows, data: TrainingData) -> None:
         """Train the network on windows, each with its text's label; those of a text share its weight."""
-        weights = np.asarray(self._weights(labels) / windows.counts, np.float32)
+        weights = np.asarray(self._weights(data.labels) / windows.counts, np.float32)
         self.trained_ = train_classifier(
             self.network_,
-            Examples(windows.clipped, labels[windows.of], weights[windows.of]),
+            Examples(windows.clipped, data.labels[windows.of], weights[windows.of]),
             self.recipe(),
             self.buckets_,
             seed=self.random_state,
-            validation=None if validation is None else self._judge(validation),
-            monitor=monitor,
+            validation=None if data.validation is None else self._judge(data.validation),
+            monitor=data.monitor,
         )
         self._programs = {}  # of other weights
 

@@ -12,29 +12,28 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Literal, Self, get_args
+from typing import Literal, get_args
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, DataError
 from sopan.options.data import TokenRule
 from sopan.options.rules import Between, OneOf, Rule
-from sopan.steps.base import Memo, Settings, ValidationData, check_labels
+from sopan.steps.base import Settings, TrainingData
 from sopan.steps.embedding import VECTOR_RULES, CbowSettings, EmbeddedWords, embed_words
 from sopan.steps.integrated_gradients import network_evidence
 from sopan.steps.layers import Seeds, computing_in, get_weights
 from sopan.steps.network import NETWORK_RULES, NetworkStep, weighed_too
-from sopan.text.arrow import Texts, as_texts, cores
+from sopan.text.arrow import cores
 from sopan.text.batch import FIRST_WORD, clip
 from sopan.text.intake import Windows, WordIntake
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
 from sopan.training.quiet import quiet
-from sopan.training.recipe import Monitor, Recipe
+from sopan.training.recipe import Recipe
 from sopan.types import Evidence, Float32Array, Int64Array, StepState
 
 Embeddings = Literal["cbow", "random"]
@@ -88,35 +87,21 @@ class NeuralStep(NetworkStep):
 
     # ---- learning ------------------------------------------------------------------------
 
-    def fit(
-        self,
-        X: Texts,
-        y: npt.ArrayLike,
-        *,
-        unlabelled: Texts | None = None,
-        validation: ValidationData | None = None,
-        memo: Memo | None = None,
-        monitor: Monitor | None = None,
-    ) -> Self:
-        """Learn word vectors from all texts, then the network from the labelled ones; see `Step.fit`."""
-        texts = as_texts(X)
-        classes, labels = check_labels(len(texts), y)
-        self.check_settings()
+    def check_settings(self) -> None:
+        """Refuse settings that cannot work; a step whose own must go together adds to this."""
+        super().check_settings()
         if self.embeddings == "random" and self.vectors is not None:
             raise ConfigError("vectors are named, and random ones asked for", next_step='embeddings="cbow"')
-        self.check()
-        more = as_texts([] if unlabelled is None else unlabelled)
-        words = (memo or Memo()).recall(self._embedding_key(), lambda: self._words(texts, more))
-        self.classes_, self.temperature_, self.vocabulary_ = classes, 1.0, words.vocabulary
+
+    def learn(self, data: TrainingData) -> None:
+        """Learn word vectors from all texts, then the network from the labelled ones."""
+        words = data.memo.recall(self._embedding_key(), lambda: self._words(data.texts, data.unlabelled))
+        self.vocabulary_ = words.vocabulary
         windows = Windows.whole(clip(words.encoded, len(words.vocabulary), self.max_length))
         self._set_buckets(windows)
         unit = max(float(words.vectors.std()), 1e-12)
         self._assemble(words.vectors / unit, learn=self._learns_vectors(int(words.counts.sum())))
-        self._train(windows, labels, validation, monitor)
-        return self
-
-    def check(self) -> None:
-        """Refuse settings that do not go together; a step with such settings overrides this."""
+        self._train(windows, data)
 
     def _embedding_key(self) -> tuple[object, ...]:
         names = ("embeddings", "vectors", "dimension", "min_count", "tokens", "lowercase", "deterministic")

@@ -61,8 +61,9 @@ class SelfAttention(NeuralStep):
         "summary": OneOf(tuple(name for name in get_args(Summary) if name != "cls")),
     }
 
-    def check(self) -> None:
-        """See `NeuralStep.check`."""
+    def check_settings(self) -> None:
+        """Refuse settings that cannot work."""
+        super().check_settings()
         check_heads(self.width, self.heads)
 
     def body(self, dimension: int, n_classes: int, seeds: Seeds) -> keras.Model:

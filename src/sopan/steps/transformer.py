@@ -106,8 +106,9 @@ class Transformer(NeuralStep):
         "attention_dropout": Between(Real, 0, 0.95),
     }
 
-    def check(self) -> None:
-        """See `NeuralStep.check`."""
+    def check_settings(self) -> None:
+        """Refuse settings that cannot work."""
+        super().check_settings()
         transformer_config(vars(self))  # refuses what does not go together
 
     def body(self, dimension: int, n_classes: int, seeds: Seeds) -> keras.Model:
