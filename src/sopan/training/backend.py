@@ -10,20 +10,19 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported: it logs while loading
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import keras
 import numpy as np
 
 from sopan.text.batch import Clipped, batches, plan
 from sopan.training.devices import make_shares
-from sopan.types import FloatArray
+from sopan.types import FloatArray, Tensor
 
-Tensor: TypeAlias = Any
-"""A tensor of the backend, or a NumPy array in its place."""
-Arrays: TypeAlias = tuple[Tensor, ...]
-Loss: TypeAlias = Callable[[Any, Arrays], Tensor]
+Tensors: TypeAlias = Sequence[Tensor]
+"""Of the backend, or NumPy arrays in their place."""
+Loss: TypeAlias = Callable[[Mapping[str, Tensor], Tensors], Tensor]
 """From a network's outputs and a batch's targets to one number, in `keras.ops`."""
 Forward: TypeAlias = Callable[..., tuple[np.ndarray, ...]]
 """From NumPy inputs to some outputs of a network, as NumPy arrays."""
@@ -38,7 +37,7 @@ class Stepper(NamedTuple):
         renew: takes the network's and the optimiser's variables up again after they were set from outside.
     """
 
-    step: Callable[[Arrays, Arrays], float]
+    step: Callable[[Tensors, Tensors], float]
     settle: Callable[[], None]
     renew: Callable[[], None]
 
@@ -54,9 +53,7 @@ def make_stepper(
     """Return how this backend learns from one batch: compiled where the backend compiles.
 
     Args:
-        network: learns.
-        loss: is made small.
-        optimizer: makes it so.
+        network, loss, optimizer: what learns, what is made small, and how.
         xla: on TensorFlow, compile by XLA, once for each shape of a batch. JAX always does, PyTorch never.
         shared: on JAX, share batches out among all devices: see `sopan.training.devices.Shares`.
     """
@@ -76,7 +73,20 @@ def make_forward(network: keras.Model, outputs: Sequence[str]) -> Forward:
         network: gives a dict of tensors.
         outputs: which of them; what only the others need is not computed where the backend compiles.
     """
-    run = _FORWARDS[keras.backend.backend()](network, tuple(outputs))
+
+    def call(inputs: Tensors) -> list[Tensor]:
+        found = network(list(inputs), training=False)
+        return [found[name] for name in outputs]
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        run = _traced(call)
+    elif backend == "jax":
+        run = _jax_forward(network, outputs)
+    else:
+        import torch  # noqa: PLC0415
+
+        run = torch.no_grad()(call)
 
     def forward(*inputs: np.ndarray) -> tuple[np.ndarray, ...]:
         return tuple(keras.ops.convert_to_numpy(value) for value in run(inputs))
@@ -101,7 +111,7 @@ def _traced(function: Callable[..., Tensor], xla: bool | None = None) -> Callabl
 
     compiled: list[Callable[..., Tensor]] = []
 
-    def run(*groups: Arrays) -> Tensor:
+    def run(*groups: Tensors) -> Tensor:
         if not compiled:
             shapes = [
                 tuple(tf.TensorSpec([None] * np.ndim(array), np.asarray(array).dtype) for array in group)
@@ -118,7 +128,7 @@ def _tensorflow_stepper(
 ) -> Stepper:
     import tensorflow as tf  # noqa: PLC0415
 
-    def step(inputs: Arrays, targets: Arrays) -> Tensor:
+    def step(inputs: Tensors, targets: Tensors) -> Tensor:
         with tf.GradientTape() as tape:
             value = loss(network(list(inputs), training=True), targets)
         variables = network.trainable_variables
@@ -129,17 +139,8 @@ def _tensorflow_stepper(
     return Stepper(lambda inputs, targets: float(compiled(inputs, targets)), lambda: None, lambda: None)
 
 
-def _tensorflow_forward(network: keras.Model, outputs: tuple[str, ...]) -> Callable[[Arrays], Arrays]:
-    def forward(inputs: Arrays) -> Arrays:
-        found = network(list(inputs), training=False)
-        return tuple(found[name] for name in outputs)
-
-    return _traced(forward)
-
-
 # ---- JAX: the variables travel through a pure function, and come home when asked -------------------------
 
-Tensors: TypeAlias = Sequence[Tensor]
 State: TypeAlias = tuple[Tensors, ...]
 """Of the weights that learn, of the network's other variables, of the optimiser's."""
 
@@ -152,11 +153,13 @@ def _jax_stepper(
     shares = make_shares() if shared else None
     on_each = None if shares is None else shares.on_each
 
-    def value_of(trained: Tensors, fixed: Tensors, inputs: Arrays, targets: Arrays) -> tuple[Tensor, Tensors]:
+    def value_of(
+        trained: Tensors, fixed: Tensors, inputs: Tensors, targets: Tensors
+    ) -> tuple[Tensor, Tensors]:
         found, fixed = network.stateless_call(trained, fixed, list(inputs), training=True)
         return loss(found, targets), fixed
 
-    def step(state: State, inputs: Arrays, targets: Arrays) -> tuple[Tensor, State]:
+    def step(state: State, inputs: Tensors, targets: Tensors) -> tuple[Tensor, State]:
         trained, fixed, memory = state
         (value, fixed), gradients = jax.value_and_grad(value_of, has_aux=True)(
             trained, fixed, inputs, targets
@@ -178,7 +181,7 @@ def _jax_stepper(
                 # A copy, on one device: the next step gives the state's memory away.
                 variable.assign(jax.numpy.array(value.addressable_data(0)))
 
-    def run(inputs: Arrays, targets: Arrays) -> float:
+    def run(inputs: Tensors, targets: Tensors) -> float:
         if shares is not None:
             inputs, targets = shares.batch(inputs), shares.batch(targets)
         value, state[0] = compiled(state[0], inputs, targets)
@@ -188,20 +191,17 @@ def _jax_stepper(
     return Stepper(run, settle, renew)
 
 
-def _jax_forward(network: keras.Model, outputs: tuple[str, ...]) -> Callable[[Arrays], Arrays]:
+def _jax_forward(network: keras.Model, outputs: Sequence[str]) -> Callable[..., Tensor]:
     import jax  # noqa: PLC0415
 
-    def forward(trained: Tensors, fixed: Tensors, inputs: Arrays) -> Arrays:
+    @jax.jit  # type: ignore[untyped-decorator]
+    def forward(trained: Tensors, fixed: Tensors, inputs: Tensors) -> list[Tensor]:
         found, _ = network.stateless_call(trained, fixed, list(inputs), training=False)
-        return tuple(found[name] for name in outputs)
+        return [found[name] for name in outputs]
 
-    compiled = jax.jit(forward)
-
-    def run(inputs: Arrays) -> Arrays:
+    def run(inputs: Tensors) -> Tensor:
         groups = (network.trainable_variables, network.non_trainable_variables)
-        values = [[variable.value for variable in group] for group in groups]
-        found: Arrays = compiled(*values, inputs)
-        return found
+        return forward(*([variable.value for variable in group] for group in groups), inputs)
 
     return run
 
@@ -212,7 +212,7 @@ def _jax_forward(network: keras.Model, outputs: tuple[str, ...]) -> Callable[[Ar
 def _torch_stepper(network: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer) -> Stepper:
     import torch  # noqa: PLC0415
 
-    def run(inputs: Arrays, targets: Arrays) -> float:
+    def run(inputs: Tensors, targets: Tensors) -> float:
         network.zero_grad()
         tensors = tuple(map(keras.ops.convert_to_tensor, targets))  # torch leaves products with NumPy to it
         value = loss(network(list(inputs), training=True), tensors)
@@ -223,21 +223,3 @@ def _torch_stepper(network: keras.Model, loss: Loss, optimizer: keras.optimizers
         return float(value.detach())
 
     return Stepper(run, lambda: None, lambda: None)
-
-
-def _torch_forward(network: keras.Model, outputs: tuple[str, ...]) -> Callable[[Arrays], Arrays]:
-    import torch  # noqa: PLC0415
-
-    def run(inputs: Arrays) -> Arrays:
-        with torch.no_grad():
-            found = network(list(inputs), training=False)
-        return tuple(found[name] for name in outputs)
-
-    return run
-
-
-_FORWARDS: dict[str, Callable[..., Callable[[Arrays], Arrays]]] = {
-    "tensorflow": _tensorflow_forward,
-    "jax": _jax_forward,
-    "torch": _torch_forward,
-}

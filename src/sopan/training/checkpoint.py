@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from sopan.errors import ModelFolderError
 from sopan.storage.atomic import replacing_file
 from sopan.storage.strict_json import parse_object
 from sopan.storage.tensors import read_tensors, write_tensors
+from sopan.types import Arrays
 
 POSITION, DIGEST = "position.json", "sha256"
 
@@ -31,7 +30,7 @@ class Snapshot(NamedTuple):
         position: where it was, and what it had found, as JSON values.
     """
 
-    arrays: Mapping[str, npt.NDArray[Any]]
+    arrays: Arrays
     position: dict[str, Any]
 
 
@@ -79,7 +78,7 @@ class CheckpointFile:
             write_tensors(arrays, new)
 
 
-def _digest(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+def _digest(arrays: Arrays) -> bytes:
     digest = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])

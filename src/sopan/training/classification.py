@@ -8,7 +8,7 @@ The best epoch is kept, and training stops when no epoch gets better.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 import keras
@@ -19,11 +19,11 @@ from sklearn.metrics import f1_score
 
 from sopan.text.batch import Batch, Clipped, batches, drop_words, padding_share, plan, row_weights
 from sopan.text.labels import IMBALANCED, imbalance
-from sopan.training.backend import Arrays, Loss, Tensor, make_forward, read_all
+from sopan.training.backend import Loss, Tensors, make_forward, read_all
 from sopan.training.loop import Position, Task, TrainingBatch, train_network
 from sopan.training.optimizer import WarmUpDecay, adamw
 from sopan.training.recipe import DivergedError, Epoch, Monitor, Recipe, TrainingReport
-from sopan.types import Float32Array, FloatArray, Int64Array
+from sopan.types import Float32Array, FloatArray, Int64Array, Tensor
 
 Score: TypeAlias = Callable[[FloatArray], tuple[float, float]]
 """From validation logits (N, C) to a score to maximise and the log-loss that decides between equals."""
@@ -51,7 +51,7 @@ def cross_entropy(label_smoothing: float) -> Loss:
     The targets are class indices (B,) int32 and weights (B,) float32.
     """
 
-    def loss(outputs: dict[str, Tensor], targets: Arrays) -> Tensor:
+    def loss(outputs: Mapping[str, Tensor], targets: Tensors) -> Tensor:
         labels, weights = targets
         logits = ops.cast(outputs["logits"], "float32")
         truth = ops.one_hot(labels, logits.shape[-1])

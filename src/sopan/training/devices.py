@@ -7,7 +7,6 @@ of it and adds the devices' gradients up. Keras' own sharing on TensorFlow is no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import numpy as np
@@ -65,7 +64,7 @@ class Shares:
         devices: of JAX.
     """
 
-    def __init__(self, devices: Sequence[Any]):
+    def __init__(self, devices: Sequence[object]):
         from jax.sharding import Mesh, NamedSharding, PartitionSpec  # noqa: PLC0415
 
         mesh = Mesh(np.array(devices), ("rows",))
@@ -73,15 +72,15 @@ class Shares:
         self.on_each = NamedSharding(mesh, PartitionSpec())
         self.by_rows = NamedSharding(mesh, PartitionSpec("rows"))
 
-    def batch(self, arrays: Sequence[np.ndarray]) -> tuple[Any, ...]:
+    def batch(self, arrays: Sequence[np.ndarray]) -> list[object]:
         """Share arrays out by their first axis, filled up with zeros until it divides.
 
-        In a batch of a language model zeros ask for nothing: their weight is 0 too. Places in B · T stay
+        In a batch of a language model zeros count for nothing: their weight is 0 too. Places in B · T stay
         right, as they count through the whole batch wherever its rows lie.
         """
         import jax  # noqa: PLC0415
 
-        return tuple(jax.device_put(self._filled(np.asarray(array)), self.by_rows) for array in arrays)
+        return [jax.device_put(self._filled(np.asarray(array)), self.by_rows) for array in arrays]
 
     def _filled(self, array: np.ndarray) -> np.ndarray:
         missing = -len(array) % self.count
@@ -94,7 +93,7 @@ def make_shares() -> Shares | None:
     return Shares(devices) if len(devices) > 1 else None
 
 
-def _jax_devices() -> list[Any]:
+def _jax_devices() -> list[object]:
     """Return the devices that JAX would use; none on another backend."""
     if keras.backend.backend() != "jax":
         return []

@@ -19,13 +19,13 @@ from sopan.options.language import PairTask
 from sopan.text.objectives import Pairs, make_pairs, mask_pieces, next_pieces
 from sopan.text.packing import PieceStore, Rows, Sequences, cut_sequences, fill_rows, pack_rows
 from sopan.text.wordpiece import CLS, MASK, SEP, SPECIALS, WordPiece
-from sopan.training.backend import Arrays, Tensor
+from sopan.training.backend import Tensors
 from sopan.training.loop import Position, Task, TrainingBatch, train_network
 from sopan.training.optimizer import make_optimizer
 from sopan.training.recipe import Evaluation, LanguageRecipe, Monitor
-from sopan.types import Int32Array
+from sopan.types import Int32Array, Tensor
 
-Draw: TypeAlias = Callable[[int], tuple[Arrays, Arrays]]
+Draw: TypeAlias = Callable[[int], tuple[Tensors, Tensors]]
 """From a batch's number to its inputs and targets: the same number, the same batch."""
 Judge: TypeAlias = Callable[[], dict[str, float]]
 """Measures the network on held-out text."""
@@ -148,7 +148,7 @@ class Batches:
         drawn[:, 0] = 0
         return np.take_along_axis(drawn, blocks, axis=1)
 
-    def __call__(self, batch: int) -> tuple[Arrays, Arrays]:
+    def __call__(self, batch: int) -> tuple[Tensors, Tensors]:
         """Return inputs and targets of a batch, as `build_language_model` and `language_loss` take them."""
         rows, pairs = self.rows(batch)
         if self.task.causal:
@@ -163,8 +163,8 @@ class Batches:
                 continues=self.continues,
                 mask=self.marks[MASK],
             )
-        inputs: Arrays = (blanks.ids, rows.blocks, rows.places, rows.segments, blanks.at)
-        targets: Arrays = (blanks.truth, blanks.weights)
+        inputs: Tensors = (blanks.ids, rows.blocks, rows.places, rows.segments, blanks.at)
+        targets: Tensors = (blanks.truth, blanks.weights)
         if pairs is None:
             return inputs, targets
         return (*inputs, pairs.firsts), (*targets, pairs.truth, pairs.weights)
@@ -173,7 +173,7 @@ class Batches:
 # ---- The loss ----------------------------------------------------------------------------------
 
 
-def language_loss(outputs: Mapping[str, Tensor], targets: Arrays) -> Tensor:
+def language_loss(outputs: Mapping[str, Tensor], targets: Tensors) -> Tensor:
     """Return the weighted mean cross-entropy of the predicted pieces, as a loss of `make_stepper`.
 
     The targets are truth (P,) int32 and weights (P,) float32; with pairs, also which order (S,) int32 is true

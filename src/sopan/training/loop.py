@@ -23,7 +23,7 @@ import numpy as np
 from keras import ops
 
 from sopan.errors import ConfigError
-from sopan.training.backend import Arrays, Loss, Stepper, make_stepper
+from sopan.training.backend import Loss, Stepper, Tensors, make_stepper
 from sopan.training.checkpoint import Snapshot
 from sopan.training.recipe import DivergedError, Evaluation, Monitor, TrainingProgress
 
@@ -44,8 +44,8 @@ class TrainingBatch(NamedTuple):
         words: how many it has, for the record.
     """
 
-    inputs: Arrays
-    targets: Arrays
+    inputs: Tensors
+    targets: Tensors
     words: int
 
 

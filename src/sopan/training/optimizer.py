@@ -9,8 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from sopan.training.backend import Tensor
 from sopan.training.recipe import Decay, LanguageRecipe
+from sopan.types import Tensor
 
 NEVER_DECAYED = ("bias", "gamma", "beta", "embeddings")
 """Weights whose names hold one of these are not drawn to 0: biases, layer norms' and word vectors."""
