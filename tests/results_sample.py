@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sopan.comparison.results import Results, StepScores, checked
-from sopan.comparison.verdict import compare_pairs, explain, recommend
+from sopan.comparison.verdict import compare_pairs, recommend, verdict_sentences
 from sopan.fit.metrics import measure
 
 LADDER = {
@@ -82,7 +82,7 @@ def sample_json(
         "steps": measured,
         "pairs": [pair.as_json() for pair in pairs],
         "recommendation": recommendation.as_json(),
-        "verdict": list(explain(pairs, scores, n_test, recommendation)),
+        "verdict": list(verdict_sentences(pairs, scores, n_test, recommendation)),
         "learning_curve": _learning_curve(measured, 3 * n_test) if learning_curve else None,
         "disagreements": _disagreements(labels, probabilities, classes),
         "label_errors": _label_errors(labels, classes, rng),

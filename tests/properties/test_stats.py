@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from results_sample import sample_results
 
-from sopan.comparison.verdict import compare_pairs, explain, recommend
+from sopan.comparison.verdict import compare_pairs, recommend, verdict_sentences
 from sopan.fit.intervals import accuracy_interval, difference_interval, holm, macro_f1_interval, mcnemar
 from sopan.fit.metrics import COLDEST, HOTTEST, fit_temperature, macro_f1, measure
 from sopan.types import softmax
@@ -134,7 +134,7 @@ def test_a_verdict_claims_no_more_than_its_interval(k: int, n: int, seed: int, m
     if chosen != best:
         (pair,) = [p for p in pairs if {p.a, p.b} == {chosen, best}]
         assert (pair.ci[0] if pair.a == chosen else -pair.ci[1]) > -margin
-    sentences = explain(pairs, steps, n, recommendation)
+    sentences = verdict_sentences(pairs, steps, n, recommendation)
     assert all(sentence.endswith(".") and "nan" not in sentence for sentence in sentences)
     if not any(pair.verdict.endswith("better") for pair in pairs):
         assert not any(" is better" in sentence for sentence in sentences)

@@ -12,7 +12,7 @@ import pytest
 from results_sample import sample_results
 
 from sopan.comparison.results import Pair, Recommendation, StepScores
-from sopan.comparison.verdict import compare_pairs, explain, recommend
+from sopan.comparison.verdict import compare_pairs, recommend, verdict_sentences
 from sopan.errors import DataError
 
 MARGIN = 0.005
@@ -52,7 +52,7 @@ def judged(
     steps = steps_of(correct, **speed)
     recommendation = recommend(steps, pairs, margin)
     n = len(next(iter(correct.values())))
-    return pairs, recommendation, list(explain(pairs, steps, n, recommendation))
+    return pairs, recommendation, list(verdict_sentences(pairs, steps, n, recommendation))
 
 
 def six_steps(n: int, best: float = 0.92) -> dict[str, np.ndarray]:

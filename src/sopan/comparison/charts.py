@@ -55,7 +55,7 @@ def tradeoff(
     ]
     front = layout.pareto_front([(row["cost"], row["accuracy"]) for row in rows])
     x_range = (min(row["cost"] for row in rows) / 2, max(row["cost"] for row in rows) * 2)
-    y_range = layout.padded([row[end] for row in rows for end in ("low", "high")])
+    y_range = layout.padded_range([row[end] for row in rows for end in ("low", "high")])
     x = alt.X(
         "cost:Q", title=cost_name, axis=alt.Axis(values=layout.log_ticks(*x_range), grid=False, format=",~g")
     )
@@ -175,7 +175,7 @@ def learning_curves(points: Sequence[LearningPoint], marks: Mapping[str, Mark]) 
         for point in points
     ]
     sizes = sorted({row["train"] for row in rows})
-    y_range = layout.padded([row[end] for row in rows for end in ("low", "high")])
+    y_range = layout.padded_range([row[end] for row in rows for end in ("low", "high")])
     axis = alt.Axis(values=layout.apart(sizes, width), format=",", grid=False)
     x = alt.X("train:Q", title="training texts", axis=axis)
     x = x.scale(type="log", domain=[sizes[0] / 1.1, sizes[-1] * 1.1], nice=False)

@@ -31,7 +31,7 @@ from sopan.comparison.results import (
     model_folder,
 )
 from sopan.comparison.terminal import summary_html
-from sopan.comparison.verdict import compare_pairs, explain, recommend
+from sopan.comparison.verdict import compare_pairs, recommend, verdict_sentences
 from sopan.errors import MissingExtraError, needs_extra
 from sopan.fit.artifact import load_model
 from sopan.fit.tune import tuning_metric
@@ -59,7 +59,7 @@ LIBRARIES = (
 )
 
 
-def summarise(data: CleanData) -> DataSummary:
+def summarise_data(data: CleanData) -> DataSummary:
     """Say what steps are trained and measured on."""
     corpus, split = data.corpus, data.split
     return DataSummary(
@@ -76,7 +76,7 @@ def summarise(data: CleanData) -> DataSummary:
     )
 
 
-def weigh(
+def weigh_outcomes(
     options: CompareOptions,
     data: CleanData,
     summary: DataSummary,
@@ -115,7 +115,7 @@ def weigh(
         steps=steps,
         pairs=pairs,
         recommendation=recommendation,
-        verdict=explain(pairs, steps, len(tested), recommendation) + unchecked,
+        verdict=verdict_sentences(pairs, steps, len(tested), recommendation) + unchecked,
         learning_curve=curve or None,
         disagreements=disagreements(tested, rows, outcomes),
         label_errors=label_errors,

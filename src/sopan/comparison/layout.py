@@ -142,7 +142,7 @@ class Axis:
     @classmethod
     def over(cls, values: Sequence[float], width: int, most_ticks: int = 5) -> Axis:
         """Make the axis that shows all of `values`, a little room at both ends."""
-        low, high = padded(values)
+        low, high = padded_range(values)
         unit = _round_step((high - low) / most_ticks)
         round_values = (
             round(k * unit, 10) for k in range(math.floor(low / unit), math.ceil(high / unit) + 1)
@@ -167,7 +167,7 @@ def _round_step(at_least: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= at_least * (1 - 1e-9))
 
 
-def padded(values: Sequence[float]) -> tuple[float, float]:
+def padded_range(values: Sequence[float]) -> tuple[float, float]:
     """Return a domain that shows all values, with a little room at both ends."""
     low, high = min(values), max(values)
     room = 0.06 * (high - low) if high - low > ONE_VALUE else 0.01

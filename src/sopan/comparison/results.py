@@ -1,6 +1,6 @@
 """What a comparison found: the one value that results.json, the leaderboard, the report and the server show.
 
-It is built once, from below: a worker measures `StepScores`, `weigh` compares them, and `Results` holds all.
+It is built once, from below: a worker measures `StepScores`, `weigh_outcomes` compares them for `Results`.
 The JSON Schema of results.json is derived from these types, and what is read back is checked against them.
 """
 

@@ -1,6 +1,6 @@
 """What the comparison says in plain words, and nothing that its intervals do not show.
 
-`compare_pairs` tests every pair of steps, `recommend` picks a step, `explain` tells a reader why.
+`compare_pairs` tests every pair of steps, `recommend` picks a step, `verdict_sentences` tells a reader why.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _reason(
 # ---- telling ---------------------------------------------------------------------------------
 
 
-def explain(
+def verdict_sentences(
     pairs: Sequence[Pair], steps: Sequence[StepScores], n_test: int, recommendation: Recommendation
 ) -> tuple[str, ...]:
     """Tell the outcome in plain sentences: the pairs, what was unseen, the choice, and what was cut short.

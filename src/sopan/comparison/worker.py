@@ -25,7 +25,7 @@ from sopan.fit.artifact import save_model
 from sopan.fit.costs import latency_ms, peak_rss_mb
 from sopan.fit.metrics import measure
 from sopan.fit.predict import score_prediction
-from sopan.fit.scores import ModelMetrics, Scores
+from sopan.fit.scores import ModelMetrics, PredictionScores
 from sopan.fit.tune import Budget, Tuned, tune
 from sopan.steps import STEPS, make_step, step_class
 from sopan.steps.base import Step
@@ -137,7 +137,7 @@ def _seeds(step: str, estimator: Step, metrics: ModelMetrics, job: Job) -> Itera
     """Train the chosen settings with further seeds: how much does the outcome owe to luck?"""
     first, test = job.options.seed, job.test
     for seed in range(first, first + job.options.seeds):
-        scores: Scores = metrics
+        scores: PredictionScores = metrics
         if seed != first:
             _say(stage=f"seed {seed}")
             seeded = {"random_state": seed} if "random_state" in estimator.get_params() else {}

@@ -14,14 +14,14 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from sopan.errors import DataError
-from sopan.fit.scores import ClassScores, ReliabilityBin, Scores
+from sopan.fit.scores import ClassScores, PredictionScores, ReliabilityBin
 from sopan.types import FloatArray, Int64Array, Labels
 
 BINS = 15
 """Equal-width bins of confidence, as in Guo et al. 2017."""
 
 
-def measure(probabilities: FloatArray, labels: Labels, classes: Sequence[object]) -> Scores:
+def measure(probabilities: FloatArray, labels: Labels, classes: Sequence[object]) -> PredictionScores:
     """Score the predictions for N texts.
 
     A class without a test text has precision, recall and F1 of 0 and a support of 0, and leaves
@@ -38,7 +38,7 @@ def measure(probabilities: FloatArray, labels: Labels, classes: Sequence[object]
     _check(probabilities, labels, classes)
     confusion = count_confusion(labels, probabilities.argmax(axis=1), len(classes))
     reliability = reliability_bins(probabilities, labels)
-    return Scores(
+    return PredictionScores(
         accuracy=float(confusion.trace() / len(labels)),
         macro_f1=macro_f1(confusion),
         log_loss=log_loss(probabilities, labels),

@@ -36,7 +36,7 @@ class ReliabilityBin(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scores(Record):
+class PredictionScores(Record):
     """How good predictions are.
 
     Args:
@@ -60,7 +60,7 @@ class Scores(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationScores(Scores):
+class EvaluationScores(PredictionScores):
     """How good predictions are, with 95% intervals; texts that were cut short, or had no known word."""
 
     accuracy_ci: Interval

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sopan.comparison.comparison import Comparison, summarise, weigh
+from sopan.comparison.comparison import Comparison, summarise_data, weigh_outcomes
 from sopan.comparison.evidence import predictions_table
 from sopan.comparison.jobs import Workers
 from sopan.fit.tune import Budget
@@ -41,10 +41,10 @@ def compare(options: CompareOptions) -> Comparison:
     with Workers(steps) as workers:
         data = tuning_data(options)
         with folder_lock(folder):
-            started, summary = datetime.now(UTC), summarise(data)
+            started, summary = datetime.now(UTC), summarise_data(data)
             outcomes = workers.run(options, data, summary)
             options.progress("compare", {"stage": "intervals, paired tests, verdict"})
-            found = Comparison(weigh(options, data, summary, outcomes, command, started), folder)
+            found = Comparison(weigh_outcomes(options, data, summary, outcomes, command, started), folder)
             config = options.as_json()
             config["data"] = {"given": config["data"], **asdict(data.corpus.source)}
             found.write(predictions_table(*data.tested(), outcomes), config)
