@@ -169,7 +169,7 @@ class Attention(NeuralStep):
     }
 
     def body(self, dimension: int, n_classes: int, seeds: Seeds) -> keras.Model:
-        """See `NeuralStep.body`."""
+        """Assemble the GRU, the reader and the logits."""
         vectors = keras.Input((None, dimension), name="vectors")
         mask = keras.Input((None,), dtype="bool", name="mask")
         x = keras.layers.Dropout(self.dropout, seed=next(seeds), name="drop_in")(vectors)

@@ -206,7 +206,7 @@ class Bert(NetworkStep):
         self._set_network(network)
 
     def recipe(self) -> Recipe:
-        """See `NetworkStep.recipe`."""
+        """Say how the network is fine-tuned."""
         return Recipe(
             learning_rate=self.learning_rate,
             epochs=self.epochs,
@@ -228,7 +228,7 @@ class Bert(NetworkStep):
         return piece_intake(self.wordpiece_, self.config_, vars(self))
 
     def evidence(self, text: str) -> Evidence:
-        """See `Step.evidence`: integrated gradients over the pieces, and the attention between words."""
+        """Explain by integrated gradients over the pieces, and show the attention between words."""
         check_is_fitted(self, "network_")
         return network_evidence(self, text, lowercase=self.wordpiece_.rules.lowercase)
 

@@ -172,13 +172,13 @@ class BagOfWords(Step):
         return sp.csr_array(sp.hstack([words, characters * np.float32(self.character_weight)], format="csr"))
 
     def read_some(self, texts: pa.LargeStringArray) -> StepOutput:
-        """See `Step.read_some`; nothing is truncated, and a text without known words gets the bias alone."""
+        """Score n texts; nothing is truncated, and a text without known words gets the bias alone."""
         features = self.transform(texts)
         whole = np.zeros(len(texts), bool)
         return StepOutput(self.model_.logits(features), whole, np.diff(features.indptr) == 0)
 
     def evidence(self, text: str) -> Evidence:
-        """See `Step.evidence`; exact, from the coefficients. The base is the bias."""
+        """Explain one text exactly, from the coefficients; the base is the bias."""
         counters = [block.counter for block in self.blocks_]
         return bag_evidence(text, counters, self.transform([text]), self.model_)
 

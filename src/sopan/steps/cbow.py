@@ -185,14 +185,14 @@ class CBOW(Step):
         return WordVectors(self.vocabulary_.words, self.vectors_)
 
     def read_some(self, texts: pa.LargeStringArray) -> StepOutput:
-        """See `Step.read_some`; a text without known words scores like the average text."""
+        """Score n texts; one without known words scores like the average text."""
         counts = self._bag(texts)
         unknown = np.diff(counts.indptr) == 0
         vectors = np.where(unknown[:, None], self.center_, self._pool(counts))
         return StepOutput(self.model_.logits(vectors), np.zeros(len(texts), bool), unknown)
 
     def evidence(self, text: str) -> Evidence:
-        """See `Step.evidence`; exact. The base is what a text without known words scores: the average text.
+        """Explain one text exactly; the base is what a text without known words scores: the average text.
 
         The mean moves from there by each word's share of it: Σ share(w) · (vector(w) − average), whose parts
         go through the classifier one by one. The common component is taken out of every vector first.

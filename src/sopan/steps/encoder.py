@@ -163,7 +163,7 @@ class EncoderBlock(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
             layer.build(input_shape)
 
     def call(self, x: Tensor, mask: Tensor, training: bool | None = None) -> tuple[Tensor, Tensor]:
-        """Let the words of a text read one another, then think each for itself.
+        """Apply self-attention, then the feed-forward to each word by itself.
 
         Args:
             x: (B, T, D) float.

@@ -132,7 +132,7 @@ class NetworkStep(Step):
         return windows.clipped, lambda logits: score(windows.pooled(logits, self.intake.pool))
 
     def training(self) -> TrainingReport | None:
-        """See `Step.training`; a saved model no longer knows."""
+        """Tell how training went; a saved model no longer knows."""
         return getattr(self, "trained_", None)
 
     # ---- using ---------------------------------------------------------------------------
@@ -144,13 +144,13 @@ class NetworkStep(Step):
         return windows.pooled(self._read("vector", windows.clipped, width)).astype(np.float32)
 
     def read_some(self, texts: pa.LargeStringArray) -> StepOutput:
-        """See `Step.read_some`."""
+        """Score n texts by the runtime of this process."""
         check_is_fitted(self, "network_")
         classes = len(self.classes_)
         return read_through(self.intake, texts, lambda clipped: self._read("logits", clipped, classes))
 
     def read(self, X: Texts) -> StepOutput:
-        """See `Step.read`; texts are cut while the network reads, however many there are."""
+        """Score N texts; they are cut while the network reads, however many there are."""
         return self.read_some(as_texts(X))
 
     def _read(self, output: Output, clipped: Clipped, width: int) -> FloatArray:

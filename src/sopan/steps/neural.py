@@ -148,7 +148,7 @@ class NeuralStep(NetworkStep):
         self._set_network(keras.Model([ids, mask], outputs, name=self.name))
 
     def recipe(self) -> Recipe:
-        """See `NetworkStep.recipe`."""
+        """Say how the network is trained."""
         return Recipe(
             learning_rate=self.learning_rate,
             epochs=self.epochs,
@@ -167,7 +167,7 @@ class NeuralStep(NetworkStep):
         return WordIntake(self.vocabulary_, self.max_length)
 
     def evidence(self, text: str) -> Evidence:
-        """See `Step.evidence`: integrated gradients over the word vectors, and the attention weights."""
+        """Explain by integrated gradients over the word vectors, and show the attention weights."""
         check_is_fitted(self, "network_")
         return network_evidence(self, text)
 

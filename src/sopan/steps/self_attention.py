@@ -67,7 +67,7 @@ class SelfAttention(NeuralStep):
         check_heads(self.width, self.heads)
 
     def body(self, dimension: int, n_classes: int, seeds: Seeds) -> keras.Model:
-        """See `NeuralStep.body`."""
+        """Assemble the heads, the summary and the logits."""
         vectors = keras.Input((None, dimension), name="vectors")
         mask = keras.Input((None,), dtype="bool", name="mask")
         x = keras.layers.Dropout(self.dropout, seed=next(seeds), name="drop_in")(vectors)

@@ -112,7 +112,7 @@ class Transformer(NeuralStep):
         transformer_config(vars(self))  # refuses what does not go together
 
     def body(self, dimension: int, n_classes: int, seeds: Seeds) -> keras.Model:
-        """See `NeuralStep.body`."""
+        """Assemble the encoder, the summary and the logits."""
         vectors = keras.Input((None, dimension), name="vectors")
         mask = keras.Input((None,), dtype="bool", name="mask")
         x, seen = keras.layers.Dropout(self.dropout, seed=next(seeds), name="drop_in")(vectors), mask
