@@ -161,7 +161,7 @@ GOOD = ("pretrain", "corpus.csv", "--steps", "2")
         ((*GOOD, "--precision", "float8"), "precision='float8'"),
         ((*GOOD, "--mask-rate", "0"), "mask_rate=0"),
         ((*GOOD, "--mask-rate", "1"), "mask_rate=1"),
-        ((*GOOD, "--objective", "causal", "--pairs", "next"), "not asked about pairs"),
+        ((*GOOD, "--objective", "causal", "--pairs", "next"), "does not learn about pairs"),
         ((*GOOD, "--width", "17", "--heads", "4"), "heads"),
         ((*GOOD, "--length", "64", "--max-length", "32"), "raise max_length"),
         ((*GOOD, "--length", "64", "--max-length", "96", "--shift", "33"), "reach 97 places"),

@@ -8,7 +8,7 @@ from small_language import trained, untrained
 
 from sopan.errors import ConfigError, DataError
 from sopan.lm.contextual import find_contextual_neighbors, layer_states, word_in_context
-from sopan.lm.inference import Window, fill_rectangle, framed, windows
+from sopan.lm.inference import Window, fill_rectangle, overlapping_windows, with_marks
 
 TEXTS = [
     "the dog barks . a good film is fine .",
@@ -19,7 +19,7 @@ TEXTS = [
 
 def hidden(model, text):
     """Hidden states (P, D) of a text's pieces."""
-    ids = framed(model, model.wordpiece.cut(text).ids)
+    ids = with_marks(model, model.wordpiece.cut(text).ids)
     return model.hidden(fill_rectangle([ids], 1, len(ids)))[0, 1:-1]
 
 
@@ -27,25 +27,27 @@ def cosine(a, b):
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
+def vector_of(model, word, text):
+    return word_in_context(model, word, text, layer_states(model))[0]
+
+
 def test_a_words_vector_is_the_mean_of_its_pieces():
     model, text = untrained(), "A film: the NightOwl hoots."
     states = hidden(model, text)
-    np.testing.assert_allclose(word_in_context(model, "nightowl", text), states[4:6].mean(axis=0), atol=1e-5)
-    np.testing.assert_allclose(word_in_context(model, "film", text), states[1], atol=1e-5)
-    np.testing.assert_allclose(
-        word_in_context(model, "the nightowl", text), states[3:6].mean(axis=0), atol=1e-5
-    )
+    np.testing.assert_allclose(vector_of(model, "nightowl", text), states[4:6].mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(vector_of(model, "film", text), states[1], atol=1e-5)
+    np.testing.assert_allclose(vector_of(model, "the nightowl", text), states[3:6].mean(axis=0), atol=1e-5)
 
 
 def test_the_same_word_differs_by_its_context():
     model = untrained()
-    one, other = (word_in_context(model, "cat", text) for text in ("the cat purrs .", "a cat is dull"))
+    one, other = (vector_of(model, "cat", text) for text in ("the cat purrs .", "a cat is dull"))
     assert cosine(one, other) < 0.999
 
 
 def test_neighbours_are_those_that_all_cosines_say():
     model = untrained()
-    query = word_in_context(model, "cat", "the cat purrs .")
+    query = vector_of(model, "cat", "the cat purrs .")
     expected = []
     for row, text in enumerate(TEXTS):
         pieces = model.wordpiece.cut(text)
@@ -100,7 +102,7 @@ def test_words_of_long_texts_are_read_in_windows():
     found = find_contextual_neighbors(model, "nightowl", text, [(7, "the cow moos . " * 30 + text)], top=1)
     assert found[0].row == 7
     assert found[0].cosine > 0.5
-    assert np.isfinite(word_in_context(model, "nightowl", text)).all()
+    assert np.isfinite(vector_of(model, "nightowl", text)).all()
 
 
 def test_long_sentences_are_shown_in_part():
@@ -111,7 +113,7 @@ def test_long_sentences_are_shown_in_part():
 
 def test_layers_lead_from_the_words_to_the_last():
     model = untrained()
-    ids = framed(model, model.wordpiece.cut("the cat purrs .").ids)
+    ids = with_marks(model, model.wordpiece.cut("the cat purrs .").ids)
     rows = fill_rectangle([ids], 1, len(ids))
     lowest, middle, last = (layer_states(model, layer)(rows) for layer in (0, 1, 2))
     np.testing.assert_array_equal(last, model.hidden(rows))
@@ -132,7 +134,7 @@ def test_layers_lead_from_the_words_to_the_last():
 )
 def test_a_word_that_does_not_stand_in_the_text_is_refused(word, text):
     with pytest.raises(DataError, match="does not stand in the text"):
-        word_in_context(untrained(), word, text)
+        vector_of(untrained(), word, text)
 
 
 def test_no_words_to_compare_with():
@@ -142,12 +144,12 @@ def test_no_words_to_compare_with():
 
 
 def test_windows_cover_a_text_once():
-    assert windows(0, 8, 2) == []
-    assert windows(8, 8, 2) == [Window(0, 8, 0, 8)]
+    assert overlapping_windows(0, 8, 2) == []
+    assert overlapping_windows(8, 8, 2) == [Window(0, 8, 0, 8)]
     for length in range(1, 60):
         for room in (1, 2, 3, 8, 9):
             for before in {0, room // 4, room // 2}:
-                found = windows(length, room, before)
+                found = overlapping_windows(length, room, before)
                 answered = [place for one in found for place in range(one.first, one.last)]
                 assert answered == list(range(length))
                 assert all(one.start <= one.first <= one.last <= one.stop <= length for one in found)

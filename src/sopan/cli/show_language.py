@@ -17,7 +17,7 @@ from sopan.text.display import escape_for_display
 if TYPE_CHECKING:
     from sopan.lm.fill import Filled
     from sopan.lm.generate import Generated
-    from sopan.lm.score import Score, ScoredWord
+    from sopan.lm.score import ScoredWord, TextScore
     from sopan.options.base import Options
     from sopan.options.language import AdaptOptions, PretrainOptions, ScoreOptions
     from sopan.usecases.adapting import Adapted, Objectives
@@ -116,7 +116,7 @@ def scores(found: Iterator[ScoredText], options: ScoreOptions) -> None:
         )
 
 
-def _score(found: Score) -> None:
+def _score(found: TextScore) -> None:
     """Print the coloured text, its most surprising words, and the totals."""
     out.print(by_surprise(found.text, found.words))
     if not found.words:

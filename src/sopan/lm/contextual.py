@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from sopan.errors import ConfigError, DataError
-from sopan.lm.inference import LENGTHS, Window, fill_rectangle, framed, windows
+from sopan.lm.inference import LENGTHS, Window, fill_rectangle, overlapping_windows, with_marks
 from sopan.steps.language_model import LanguageModel
 from sopan.text.batch import plan
 from sopan.text.packing import Rows
@@ -26,7 +26,7 @@ from sopan.training.backend import make_forward
 from sopan.types import Float32Array, Int64Array
 
 TEXTS_AT_ONCE = 256
-"""Texts whose words are looked at together."""
+"""Texts whose words are read together."""
 SENTENCE_END = re.compile(r"[.!?।॥。！？][\"'”’)\]]*(?=\s)|[。！？]|\n")
 """Where a sentence ends, near enough to show one."""
 MOST_SHOWN = 300
@@ -42,7 +42,7 @@ class Neighbor:
 
     Args:
         word: as it was written.
-        cosine: with the word that was asked for, in its own context.
+        cosine: with the given word in its own context.
         sentence: that it stands in.
         start, end: of the word, in characters of the sentence.
         row: of its text, from 0.
@@ -91,16 +91,6 @@ def layer_states(model: LanguageModel, layer: int | None = None) -> States:
     return lambda rows: forward(*rows)[0].astype(np.float32)
 
 
-def word_in_context(model: LanguageModel, word: str, text: str, *, layer: int | None = None) -> Float32Array:
-    """Return the vector (D,) of a word where it first stands in a text.
-
-    Raises:
-        ConfigError: there is no such layer.
-        DataError: the word does not stand in the text, as the model cuts both.
-    """
-    return _query(model, word, text, layer_states(model, layer))[0]
-
-
 def find_contextual_neighbors(
     model: LanguageModel,
     word: str,
@@ -116,17 +106,17 @@ def find_contextual_neighbors(
         model: masked or causal.
         word: one word, or words that stand together.
         text: where it stands; its first place counts.
-        texts: row and text, read once, a few at a time. Words with a letter or digit are looked at, but the
-            one that was asked for in the very sentence; what stands in equal sentences comes once.
+        texts: row and text, read once, a few at a time. Words with a letter or digit count, but the
+            given one in the very sentence; what stands in equal sentences comes once.
         top: how many.
         layer: see `layer_states`.
 
     Raises:
         ConfigError: there is no such layer.
-        DataError: the word does not stand in the text, or there are no words to look at.
+        DataError: the word does not stand in the text, or the texts have no words.
     """
     states = layer_states(model, layer)
-    vector, start, end = _query(model, word, text, states)
+    vector, start, end = word_in_context(model, word, text, states)
     direction = vector / max(float(np.linalg.norm(vector)), 1e-12)
     own = _placed(text, start, end)
     best: dict[tuple[str, int, int], Neighbor] = {}
@@ -162,8 +152,14 @@ def _placed(text: str, start: int, end: int) -> tuple[str, int, int]:
     return sentence.strip(), start - before - indent, end - before - indent
 
 
-def _query(model: LanguageModel, word: str, text: str, states: States) -> tuple[Float32Array, int, int]:
-    """Find a word in a text: its vector (D,), and its place in characters."""
+def word_in_context(
+    model: LanguageModel, word: str, text: str, states: States
+) -> tuple[Float32Array, int, int]:
+    """Return the vector (D,) of a word where it first stands in a text, its start and its end in characters.
+
+    Raises:
+        DataError: the word does not stand in the text, as the model cuts both.
+    """
     wanted, pieces = model.wordpiece.cut(word).ids, model.wordpiece.cut(text)
     size = len(wanted)
     bounds = {0, len(pieces.ids), *(np.flatnonzero(np.diff(pieces.words)) + 1).tolist()}
@@ -172,7 +168,7 @@ def _query(model: LanguageModel, word: str, text: str, states: States) -> tuple[
         if size and last in bounds and np.array_equal(pieces.ids[first:last], wanted):
             room = model.config.max_length - MARKS
             begin = max(0, min((first + last - room) // 2, len(pieces.ids) - room))
-            ids = framed(model, pieces.ids[begin : begin + room])
+            ids = with_marks(model, pieces.ids[begin : begin + room])
             found = states(fill_rectangle([ids], 1, len(ids)))[0]
             vector = found[1 + first - begin : 1 + min(last - begin, room)].mean(axis=0)
             return vector, int(pieces.starts[first]), int(pieces.ends[last - 1])
@@ -200,12 +196,12 @@ def _read_group(
     room = model.config.max_length - MARKS
     parts: list[tuple[int, Window]] = []
     for index, (_, _, pieces) in enumerate(group):
-        parts += [(index, window) for window in windows(len(pieces.ids), room, room // 4)]
+        parts += [(index, window) for window in overlapping_windows(len(pieces.ids), room, room // 4)]
     hidden = [np.empty((len(pieces.ids), model.config.width), np.float32) for _, _, pieces in group]
     lengths = np.array([window.stop - window.start + MARKS for _, window in parts], np.int64)
     for members, height, length in plan(lengths, LENGTHS):
         chosen = [parts[member] for member in members]
-        ids = [framed(model, group[index][2].ids[window.start : window.stop]) for index, window in chosen]
+        ids = [with_marks(model, group[index][2].ids[window.start : window.stop]) for index, window in chosen]
         found = states(fill_rectangle(ids, height, length))
         for (index, window), line in zip(chosen, found, strict=False):
             inside = slice(1 + window.first - window.start, 1 + window.last - window.start)

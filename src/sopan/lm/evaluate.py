@@ -88,7 +88,7 @@ def make_blanks(texts: Iterable[str], wordpiece: WordPiece, rng: np.random.Gener
 
     Args:
         texts: sentences.
-        wordpiece: tells words from punctuation; models with other pieces but the same rules find the same.
+        wordpiece: parts words from punctuation; models with other pieces but the same rules find the same.
         rng: draws the words.
     """
     blanks = []

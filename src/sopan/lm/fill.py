@@ -22,12 +22,12 @@ from typing import Self
 import numpy as np
 
 from sopan.errors import ConfigError, DataError
-from sopan.lm.inference import AnyLanguageModel, Question, answers, check_head, framed, log_softmax
+from sopan.lm.inference import AnyLanguageModel, Query, check_head, log_probabilities, log_softmax, with_marks
 from sopan.text.wordpiece import MARKS, MASK, Pieces
 from sopan.types import Float32Array, FloatArray, Int32Array, Int64Array
 
 BEAM = 16
-"""Fillings that are kept at each piece, or as many as are asked for if that is more."""
+"""Fillings that are kept at each piece, or as many as are wanted if that is more."""
 
 Words = tuple[Int32Array, ...]
 """What stands in each blank, masks or pieces."""
@@ -269,8 +269,8 @@ class BlankedText:
         special = np.isin(np.arange(len(wordpiece)), list(wordpiece.specials.values()))
         may = np.flatnonzero(wordpiece.continues if place else ~(wordpiece.continues | special))
         logs = np.zeros((len(beam), len(may)))
-        asked = [self._question(words, blank, place) for _, words in beam]
-        for number, found in answers(self.model, asked):
+        queries = [self._query(words, blank, place) for _, words in beam]
+        for number, found in log_probabilities(self.model, queries):
             logs[number] = found[0, may]
 
         def with_piece(row: int, column: int) -> Words:
@@ -288,16 +288,16 @@ class BlankedText:
         (2023), of one word.
         """
         mask = self.model.wordpiece.specials[MASK]
-        asked: list[Question] = []
+        queries: list[Query] = []
         of: list[tuple[int, int, int]] = []
         for row, (_, words) in enumerate(beam):
             for column, word in enumerate(self.choice):
                 for place, piece in enumerate(word.tolist()):
                     shown = np.where(np.arange(len(word)) < place, word, np.int32(mask))
-                    asked.append(self._question((*words[:blank], shown, *words[blank + 1 :]), blank, place))
+                    queries.append(self._query((*words[:blank], shown, *words[blank + 1 :]), blank, place))
                     of.append((row, column, piece))
         logs = np.zeros((len(beam), len(self.choice)), np.float32)
-        for number, found in answers(self.model, asked):
+        for number, found in log_probabilities(self.model, queries):
             row, column, piece = of[number]
             logs[row, column] += found[0, piece]
         return [
@@ -305,14 +305,14 @@ class BlankedText:
             for log, row, column in _best(beam, log_softmax(logs), width)
         ]
 
-    def _question(self, words: Words, blank: int, place: int) -> Question:
-        """Ask for one piece of one blank, given what stands in all of them."""
+    def _query(self, words: Words, blank: int, place: int) -> Query:
+        """Return the query for one piece of one blank, given what stands in all of them."""
         line = [part for pair in zip(self.parts[:-1], words, strict=True) for part in pair]
         at = 1 + sum(map(len, line[: 2 * blank + 1])) + place
-        ids = framed(self.model, *line, self.parts[-1])
+        ids = with_marks(self.model, *line, self.parts[-1])
         if self.model.objective == "causal":
-            return Question(ids[:at], np.array([at - 1], np.int32))
-        return Question(ids, np.array([at], np.int32))
+            return Query(ids[:at], np.array([at - 1], np.int32))
+        return Query(ids, np.array([at], np.int32))
 
 
 def _best(

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from sopan.errors import ConfigError
-from sopan.lm.inference import Question, answers, check_head, framed
+from sopan.lm.inference import Query, check_head, log_probabilities, with_marks
 from sopan.steps.language_model import LanguageModel
 from sopan.text.wordpiece import CONTINUES, SEP
 from sopan.types import Float32Array, FloatArray
@@ -78,8 +78,8 @@ def generate_text(
     total, ended = 0.0, False
     room = model.config.max_length - 1
     while len(drawn) < most and not ended:
-        ids = framed(model, np.concatenate([given, np.array(drawn, np.int32)])[-room:])[:-1]
-        [(_, found)] = answers(model, [Question(ids, np.array([len(ids) - 1], np.int32))])
+        ids = with_marks(model, np.concatenate([given, np.array(drawn, np.int32)])[-room:])[:-1]
+        [(_, found)] = log_probabilities(model, [Query(ids, np.array([len(ids) - 1], np.int32))])
         logs = found[0].copy()
         logs[never] = -np.inf
         piece = int(rng.choice(len(logs), p=shares(logs, temperature, top_k, top_p)))

@@ -1,6 +1,6 @@
-"""Ask a language model at some places of many texts, few rectangles at a time.
+"""What a language model predicts at some places of many texts, a few rectangles at a time.
 
-questions -> batches of like length -> logits -> log-probabilities of all pieces at each place (A, V)
+queries -> batches of like length -> logits -> log-probabilities of all pieces at each place (A, V)
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from sopan.types import Float32Array, Int32Array, Int64Array
 LENGTHS = tuple(step << shift for shift in range(3, 14) for step in (2, 3))
 """Lengths of rectangles: 16, 24, 32, 48, 64 … A compiler makes one program for each."""
 AT_ONCE = 2048
-"""Questions that are held at a time."""
+"""Queries that are held at a time."""
 MOST_LOGITS = 1 << 24
-"""Logits of a batch, at most, but for one question that has more: 64 MiB."""
+"""Logits of a batch, at most, but for one query that has more: 64 MiB."""
 
 
 class Sized(Protocol):
-    """What is asked of an encoder's configuration."""
+    """What is needed of an encoder's configuration."""
 
     @property
     def max_length(self) -> int:
@@ -56,12 +56,12 @@ class AnyLanguageModel(Protocol):
         """Return the logits (P, V) of the pieces at P places in B · T."""
 
 
-class Question(NamedTuple):
-    """What stands where, of one text.
+class Query(NamedTuple):
+    """At which places of one text the pieces are to be predicted.
 
     Args:
         ids: (T,) int32, `[CLS]` and `[SEP]` among them; at most the model's `max_length`.
-        at: (A,) int32, the asked places in them.
+        at: (A,) int32, the places in them.
     """
 
     ids: Int32Array
@@ -69,11 +69,11 @@ class Question(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A part of a long text, and for which of its pieces the part answers.
+    """A part of a long text, and which pieces are read off it.
 
     Args:
         start, stop: of the part.
-        first, last: it answers for `first` to `last - 1`.
+        first, last: `first` to `last - 1` are read off it.
     """
 
     start: int
@@ -82,13 +82,13 @@ class Window(NamedTuple):
     last: int
 
 
-def windows(length: int, room: int, before: int) -> list[Window]:
+def overlapping_windows(length: int, room: int, before: int) -> list[Window]:
     """Cover a text with windows of at most `room` pieces, each half a room after the one before it.
 
     Args:
         length: P of the text.
         room: pieces of a window.
-        before: how many pieces at least stand in the window before those it answers for, where the text has
+        before: how many pieces at least stand in the window before those read off it, where the text has
             so many; `room // 4` gives as many behind them, `room // 2` none.
     """
     if length <= room:
@@ -125,32 +125,34 @@ def fill_rectangle(texts: Sequence[Int32Array], height: int, length: int) -> Row
     return rows
 
 
-def answers(model: AnyLanguageModel, questions: Iterable[Question]) -> Iterator[tuple[int, Float32Array]]:
-    """Yield of each question its number and the log-probabilities (A, V) of the pieces at its places.
+def log_probabilities(
+    model: AnyLanguageModel, queries: Iterable[Query]
+) -> Iterator[tuple[int, Float32Array]]:
+    """Yield of each query its number and the log-probabilities (A, V) of the pieces at its places.
 
     Args:
         model: masked: which piece stands at the place; causal: which stands behind it.
-        questions: read a few thousand at a time. Within these, the shortest are answered first.
+        queries: read a few thousand at a time. Of these, the shortest come first.
     """
     number = 0
-    waiting = iter(questions)
+    waiting = iter(queries)
     while some := list(islice(waiting, AT_ONCE)):
-        for index, found in _answer(model, some):
+        for index, found in _predict(model, some):
             yield number + index, found
         number += len(some)
 
 
-def _answer(model: AnyLanguageModel, questions: list[Question]) -> Iterator[tuple[int, Float32Array]]:
-    lengths = np.array([len(question.ids) for question in questions], np.int64)
-    asked = max(len(question.at) for question in questions)
-    most = max(1, min(READ_TEXTS, MOST_LOGITS // (asked * len(model.wordpiece))))
+def _predict(model: AnyLanguageModel, queries: list[Query]) -> Iterator[tuple[int, Float32Array]]:
+    lengths = np.array([len(query.ids) for query in queries], np.int64)
+    places = max(len(query.at) for query in queries)
+    most = max(1, min(READ_TEXTS, MOST_LOGITS // (places * len(model.wordpiece))))
     for members, height, length in plan(lengths, LENGTHS, most=most):
-        chosen = [questions[index] for index in members]
-        rows = fill_rectangle([question.ids for question in chosen], height, length)
-        at = np.zeros(height * (1 if asked == 1 else length), np.int32)  # few sizes, as of the rectangles
-        ends = np.cumsum([len(question.at) for question in chosen])
+        chosen = [queries[index] for index in members]
+        rows = fill_rectangle([query.ids for query in chosen], height, length)
+        at = np.zeros(height * (1 if places == 1 else length), np.int32)  # few sizes, as of the rectangles
+        ends = np.cumsum([len(query.at) for query in chosen])
         at[: ends[-1]] = np.concatenate(
-            [question.at + row * length for row, question in enumerate(chosen)], dtype=np.int32
+            [query.at + row * length for row, query in enumerate(chosen)], dtype=np.int32
         )
         found = log_softmax(model.logits(rows, at)[: ends[-1]])
         yield from zip(members.tolist(), np.split(found, ends[:-1]), strict=True)
@@ -163,7 +165,7 @@ def log_softmax(logits: Float32Array) -> Float32Array:
     return np.asarray(logits - np.log(sums), np.float32)
 
 
-def framed(model: AnyLanguageModel, *parts: Int32Array | Int64Array) -> Int32Array:
+def with_marks(model: AnyLanguageModel, *parts: Int32Array | Int64Array) -> Int32Array:
     """Return pieces end to end between `[CLS]` and `[SEP]`, as the model was trained on them."""
     specials = model.wordpiece.specials
     return np.concatenate([[specials["[CLS]"]], *parts, [specials["[SEP]"]]], dtype=np.int32)

@@ -39,7 +39,7 @@ sopan train bert labelled.csv --out model   # with the setting preset=path/to/th
 {curve}
 
 Held-out loss is in nats a piece, over documents that taught nothing; accuracy is of the first answer{masks}.
-{exam}
+{blanks}
 ## Intended use and limits
 
 - Meant to start classifiers and to be adapted. It is small, and knows nothing but what its texts say.
@@ -48,7 +48,7 @@ Held-out loss is in nats a piece, over documents that taught nothing; accuracy i
 """
 
 CURVE_ROWS = 12
-"""Of the table of looks, at most."""
+"""Of the table of evaluations, at most."""
 
 
 def describe_model(model: LanguageModel, account: Mapping[str, Json], title: str = "A language model") -> str:
@@ -56,7 +56,7 @@ def describe_model(model: LanguageModel, account: Mapping[str, Json], title: str
 
     Args:
         model: as it was trained.
-        account: what `training.json` holds: `corpus`, `settings`, `looks`, and `blanks` if it sat that exam.
+        account: what `training.json` holds: `corpus`, `settings`, `looks`, and maybe `blanks`.
         title: of the card.
     """
     masked = model.objective == "masked"
@@ -88,11 +88,11 @@ def describe_model(model: LanguageModel, account: Mapping[str, Json], title: str
         masks=f", {account['settings']['task']['mask_rate']:.0%} of the pieces being hidden"
         if masked
         else "",
-        exam=_exam(account["blanks"]) if "blanks" in account else "",
+        blanks=_blanks(account["blanks"]) if "blanks" in account else "",
     )
 
 
-def _exam(blanks: Mapping[str, Json]) -> str:
+def _blanks(blanks: Mapping[str, Json]) -> str:
     first, among = blanks["top_1"], blanks["top_5"]
     return (
         f"\nOf {blanks['blanks']:,} words of held-out sentences, each hidden in turn, its sentence alone, "
@@ -102,7 +102,7 @@ def _exam(blanks: Mapping[str, Json]) -> str:
 
 
 def _some(looks: list[Json]) -> list[Json]:
-    """Return the looks, or so many of them evenly, the last one among them."""
+    """Return the evaluations, or so many of them evenly, the last one among them."""
     stride = -(-len(looks) // CURVE_ROWS) or 1
     return looks[::-1][::stride][::-1]
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from scipy.special import log_softmax
 
 from sopan.options.language import InitialVectors, Precision
 from sopan.runtime.encoder_config import EncoderConfig
@@ -45,7 +46,7 @@ class Pretraining:
     """All that decides a pre-training but its corpus.
 
     Args:
-        task: what is asked.
+        task: what is to be predicted.
         recipe: how it is learnt.
         start: where word vectors begin.
         precision: what the network computes in; weights are float32.
@@ -89,11 +90,11 @@ def pretrain_language_model(
         settings: the rest.
         monitor: who watches, and where the run is kept to go on from.
         begin: a model whose weights are the first ones; `settings.start` then means nothing.
-        identity: tells this run from others beyond the settings and the corpus' size, for what is kept.
+        identity: what distinguishes this run beyond its settings and the corpus' size, for its snapshots.
 
     Raises:
         DataError: the corpus does not fill a batch.
-        ConfigError: what was kept is of another run, or the backend does not compile as asked.
+        ConfigError: what was kept is of another run, or the backend has no such choice of compiling.
         DivergedError: the loss was no longer a number.
     """
     task, seed = settings.task, settings.seed
@@ -142,7 +143,7 @@ def make_judge(model: LanguageModel, held_out: PieceStore, task: PretrainingTask
     """Return what measures a model on held-out documents, always on the same blanks.
 
     It gives `loss` in nats, `accuracy`, and `perplexity`, e to the loss: over blanks of a masked model
-    a pseudo-perplexity; and nothing where no piece could be asked.
+    a pseudo-perplexity; and nothing where no piece can be predicted.
     """
     single = PretrainingTask(**{**asdict(task), "rows": 1})
     batches = Batches(held_out, model.wordpiece, single, seed=0)
@@ -154,12 +155,10 @@ def make_judge(model: LanguageModel, held_out: PieceStore, task: PretrainingTask
             return {}
         losses, right = [], []
         for (ids, blocks, places, segments, at, *_), (truth, weights, *_) in drawn:
-            asked = weights > 0
-            logits = model.logits(Rows(ids, blocks, places, segments), at)[asked].astype(np.float64)
-            true = truth[asked]
-            peak = logits.max(axis=1, keepdims=True)
-            normal = peak[:, 0] + np.log(np.exp(logits - peak).sum(axis=1))
-            losses.append(normal - logits[np.arange(len(true)), true])
+            real = weights > 0
+            logits = model.logits(Rows(ids, blocks, places, segments), at)[real].astype(np.float64)
+            true = truth[real]
+            losses.append(-log_softmax(logits, axis=1)[np.arange(len(true)), true])
             right.append(logits.argmax(axis=1) == true)
         loss = float(np.concatenate(losses).mean())
         accuracy = float(np.concatenate(right).mean())

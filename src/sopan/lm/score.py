@@ -22,7 +22,15 @@ from typing import Literal, get_args
 import numpy as np
 
 from sopan.errors import ConfigError
-from sopan.lm.inference import AT_ONCE, AnyLanguageModel, Question, answers, check_head, framed, windows
+from sopan.lm.inference import (
+    AT_ONCE,
+    AnyLanguageModel,
+    Query,
+    check_head,
+    log_probabilities,
+    overlapping_windows,
+    with_marks,
+)
 from sopan.text.wordpiece import CLS, MARKS, MASK, PAD, SEP, UNK, Pieces
 from sopan.types import BoolArray, FloatArray, Int64Array
 
@@ -56,7 +64,7 @@ class ScoredWord:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class TextScore:
     """How likely a model finds one text.
 
     Args:
@@ -117,14 +125,14 @@ def check_method(model: AnyLanguageModel, method: Method | None) -> Method:
     return method
 
 
-def score_text(model: AnyLanguageModel, text: str, *, method: Method | None = None) -> Score:
-    """Score one text; see `score_texts`."""
+def score_text(model: AnyLanguageModel, text: str, *, method: Method | None = None) -> TextScore:
+    """Score one text, as `score_texts` does many."""
     return next(score_texts(model, [text], method=method))
 
 
 def score_texts(
     model: AnyLanguageModel, texts: Iterable[str], *, method: Method | None = None
-) -> Iterator[Score]:
+) -> Iterator[TextScore]:
     """Score texts in their order, as many at a time as fill some batches.
 
     A masked model reads a text once for each of its pieces, a causal one once.
@@ -152,57 +160,59 @@ def score_texts(
     yield from _score_group(model, group, chosen)
 
 
-def _score_group(model: AnyLanguageModel, group: list[tuple[str, Pieces]], method: Method) -> Iterator[Score]:
+def _score_group(
+    model: AnyLanguageModel, group: list[tuple[str, Pieces]], method: Method
+) -> Iterator[TextScore]:
     found = [np.full(len(pieces.ids), np.nan) for _, pieces in group]
-    asked: list[tuple[int, Int64Array]] = []
-    ask = _ask_causal if method == "causal" else _ask_masked
+    origins: list[tuple[int, Int64Array]] = []
+    queries_of = _causal_queries if method == "causal" else _masked_queries
 
-    def questions() -> Iterator[Question]:
+    def queries() -> Iterator[Query]:
         for index, (_, pieces) in enumerate(group):
-            for question, places in ask(model, pieces, method):
-                asked.append((index, places))
-                yield question
+            for query, places in queries_of(model, pieces, method):
+                origins.append((index, places))
+                yield query
 
-    for number, logs in answers(model, questions()):
-        index, places = asked[number]
+    for number, logs in log_probabilities(model, queries()):
+        index, places = origins[number]
         found[index][places] = logs[np.arange(len(places)), group[index][1].ids[places]]
     room = model.config.max_length - (1 if method == "causal" else MARKS)
     for (text, pieces), of_pieces in zip(group, found, strict=True):
         words = tuple(_words(model, text, pieces, of_pieces))
         total = sum(word.log_probability for word in words)
-        yield Score(text, method, total, len(pieces.ids) > room, words)
+        yield TextScore(text, method, total, len(pieces.ids) > room, words)
 
 
 def _scored(model: AnyLanguageModel, pieces: Pieces) -> BoolArray:
     return ~np.isin(pieces.ids, [model.wordpiece.specials[special] for special in CONTEXT])
 
 
-def _ask_masked(
+def _masked_queries(
     model: AnyLanguageModel, pieces: Pieces, method: Method
-) -> Iterator[tuple[Question, Int64Array]]:
+) -> Iterator[tuple[Query, Int64Array]]:
     """Hide one piece after the other, in the middle of as much text as the model reads."""
     room = model.config.max_length - MARKS
     ends = np.searchsorted(pieces.words, pieces.words, side="right")
     for place in np.flatnonzero(_scored(model, pieces)).tolist():
         start = max(0, min(place - room // 2, len(pieces.ids) - room))
-        ids = framed(model, pieces.ids[start : start + room])
+        ids = with_marks(model, pieces.ids[start : start + room])
         at = place - start + 1
         hidden = int(ends[place]) - place if method == "word-l2r" else 1
         ids[at : min(at + hidden, len(ids) - 1)] = model.wordpiece.specials[MASK]
-        yield Question(ids, np.array([at], np.int32)), np.array([place])
+        yield Query(ids, np.array([at], np.int32)), np.array([place])
 
 
-def _ask_causal(
+def _causal_queries(
     model: AnyLanguageModel, pieces: Pieces, method: Method
-) -> Iterator[tuple[Question, Int64Array]]:
-    """Ask before every piece what comes; of a long text, in windows that overlap by half."""
+) -> Iterator[tuple[Query, Int64Array]]:
+    """Predict every piece from what is before it; of a long text, in windows that overlap by half."""
     room = model.config.max_length - 1
     scored = _scored(model, pieces)
-    for window in windows(len(pieces.ids), room, room // 2):
+    for window in overlapping_windows(len(pieces.ids), room, room // 2):
         places = window.first + np.flatnonzero(scored[window.first : window.last])
         if len(places):
-            ids = framed(model, pieces.ids[window.start : window.stop])[:-1]
-            yield Question(ids, (places - window.start).astype(np.int32)), places
+            ids = with_marks(model, pieces.ids[window.start : window.stop])[:-1]
+            yield Query(ids, (places - window.start).astype(np.int32)), places
 
 
 def _words(model: AnyLanguageModel, text: str, pieces: Pieces, logs: FloatArray) -> Iterator[ScoredWord]:

@@ -139,7 +139,7 @@ def _tensorflow_stepper(
     return Stepper(lambda inputs, targets: float(compiled(inputs, targets)), lambda: None, lambda: None)
 
 
-# ---- JAX: the variables travel through a pure function, and come home when asked -------------------------
+# ---- JAX: the variables travel through a pure function, and come back on demand -------------------------
 
 State: TypeAlias = tuple[Tensors, ...]
 """Of the weights that learn, of the network's other variables, of the optimiser's."""

@@ -1,7 +1,7 @@
 """The training of language models: filling blanks or predicting the next piece, in rows without padding.
 
 each batch: documents cut into sequences -> packed into rows -> blanks -> a step each
-now and then: a look at held-out text
+now and then: an evaluation on held-out text
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class PretrainingTask:
             given = f"rows of {self.length} pieces, {self.rows} at a time, shifted by up to {self.shift}"
             raise ConfigError(f"{given}, cannot work")
         if self.causal and self.pairs != "none":
-            raise ConfigError("a causal model is not asked about pairs", next_step="leave one of them out")
+            raise ConfigError("a causal model does not learn about pairs", next_step="leave one of them out")
 
 
 class _Epoch(NamedTuple):
@@ -208,7 +208,7 @@ def train_language_model(
         network: from `build_language_model`.
         draw: gives the batches, one for each of `recipe.accumulate` parts of a step.
         recipe: how.
-        identity: tells this run's data and settings from others', for its snapshots.
+        identity: distinguishes this run's data and settings from others', for its snapshots.
         judge: measures on held-out text; None: there is nothing but the training loss.
         monitor: who watches, and where snapshots are kept. A snapshot there is gone on from.
         xla, shared: see `make_stepper`.
@@ -262,6 +262,6 @@ class LanguageModelling(Task):
         return at.batch // self.accumulate, self.recipe.steps, self.total - at.batch
 
     def identity(self) -> Iterator[bytes]:
-        """Yield the recipe, but for the run's length, and what tells the data."""
+        """Yield the recipe, but for the run's length, and what distinguishes the data."""
         yield repr(replace(self.recipe, steps=0, decay=0.0)).encode()
         yield self.data.encode()

@@ -36,7 +36,7 @@ class Recipe:
             texts want much of it: 1.0 at a rate of 2e-3 takes off 0.2% a step.
         label_smoothing: probability taken from the true class and shared out (Szegedy et al. 2016).
         word_dropout: chance that a word is hidden.
-        patience: epochs without a better validation score before training stops; more where `min_steps` asks
+        patience: epochs without a better validation score before training stops; more where `min_steps` makes
             for more epochs.
         rates: beginnings of weights' paths, each with what their rate is multiplied by; the first that fits
             counts, and 1 where none does.

@@ -28,7 +28,7 @@ from sopan.text.read import stream_texts
 if TYPE_CHECKING:  # Keras is imported when a model is loaded
     from sopan.lm.fill import Filled
     from sopan.lm.generate import Generated
-    from sopan.lm.score import Score
+    from sopan.lm.score import TextScore
     from sopan.steps.language_model import LanguageModel
 
 
@@ -36,11 +36,11 @@ if TYPE_CHECKING:  # Keras is imported when a model is loaded
 class ScoredText:
     """The score of a text, and the row of the file that it is from, None for a text by itself."""
 
-    score: Score
+    score: TextScore
     row: int | None = None
 
     def as_json(self) -> dict[str, object]:
-        """Return the fields of `Score` with the perplexities, and `row` where there is one."""
+        """Return the fields of `TextScore` with the perplexities, and `row` where there is one."""
         row = {} if self.row is None else {"row": self.row}
         return {**row, **self.score.as_json()}
 

@@ -45,7 +45,7 @@ def pretrain(options: PretrainOptions) -> TrainingAccount:
     from there, to the very bits that it would have reached undisturbed.
 
     Returns:
-        What `training.json` holds: the settings and the looks at held-out text.
+        What `training.json` holds: the settings and the evaluations on held-out text.
 
     Raises:
         SopanError: one line that says what is wrong, where, and what to do.
@@ -97,10 +97,10 @@ def chosen_settings(
 
     Args:
         options: how to learn; the number of steps is set later, by `with_steps`.
-        config: of the network that learns; unless told how far to shift sequences, they are shifted so far
-            that every place of it is learnt.
+        config: of the network that learns. Where the options do not say how far sequences are shifted, it is
+            so far that every place of the network is learnt.
         length: pieces of a row.
-        pairs: what is asked of two texts.
+        pairs: what is to be predicted of two texts.
         start: where the vectors of pieces begin.
 
     Raises:
