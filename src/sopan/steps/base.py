@@ -228,7 +228,8 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
 
     def predict(self, X: Texts) -> Array:
         """Return the most probable label of each text (N,)."""
-        labels: Array = np.asarray(self.classes_)[self.logits(X).argmax(axis=1)]
+        best = self.logits(X).argmax(axis=1)  # first: it is what says that the step is not fitted
+        labels: Array = np.asarray(self.classes_)[best]
         return labels
 
     def predict_texts(self, X: Texts) -> Prediction:
