@@ -13,11 +13,12 @@ export SOPAN_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help setup setup-dev setup-bench setup-peers demo test gates check bench bench-smoke wheel-check lock clean
+.PHONY: help setup setup-dev setup-bench setup-peers demo test test-all gates check bench bench-smoke wheel-check lock clean
 
 help:
 	@echo "make demo   set up, fetch real reviews, compare the steps, write a report"
-	@echo "make test   set up, run every test"
+	@echo "make test   set up, run every test that is not slow: minutes"
+	@echo "make test-all  set up, run every test"
 	@echo "make check  set up, run every quality gate and every test"
 	@echo "make bench  set up, measure the claims"
 	@echo "make setup  make .venv with the sopan command in it: .venv/bin/sopan"
@@ -59,6 +60,10 @@ demo: setup
 
 # Two at a time: most of them wait for a process, a compiler or a file, and each may hold a gigabyte of TensorFlow.
 test: setup-dev
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
+
+# Also what takes long and finds little that the others miss: soaks, hundreds of kills, every step on every backend.
+test-all: setup-dev
 	$(BIN)/pytest -n 2 --dist worksteal
 
 gates: setup-dev

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import hypothesis
 import pytest
+from command_line import sopan  # noqa: F401  # a fixture
 from page_fixtures import kept, opened, page_server, playing  # noqa: F401  # fixtures
 
 hypothesis.settings.register_profile(  # what takes long on a busy machine is not wrong

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command_line import Sopan
 from rich.console import Console
 from small_step import LABELS, TEXTS, trained
 
@@ -30,64 +30,63 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def sopan(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    code = "from sopan.cli import main; main()"
-    environment = {**os.environ, "COLUMNS": "100"}
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-        env=environment,
-    )
-
-
-def test_the_terminal_view(model: Path) -> None:
-    done = sopan("explain", str(model), TEXT)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert done.stdout.startswith("good, with probability 0.")
-    assert "A warm and funny film, [bold]dull[/bold] ⟨U+001B⟩[31m ⟨U+202E⟩ ?" in done.stdout
-    assert "\x1b" not in done.stdout  # not a terminal: no colours
-    assert "most, the probability of 'good' goes from" in done.stdout.replace("\n", " ")
+def test_the_terminal_view(model: Path, sopan: Sopan) -> None:
+    code, out, err = sopan("explain", model, TEXT)
+    assert (code, err) == (0, "")
+    assert out.startswith("good, with probability 0.")
+    assert "A warm and funny film, [bold]dull[/bold] ⟨U+001B⟩[31m ⟨U+202E⟩ ?" in out
+    assert "\x1b" not in out  # not a terminal: no colours
+    assert "most, the probability of 'good' goes from" in out.replace("\n", " ")
 
 
 def test_json_holds_everything_and_nothing_else_is_printed(model: Path) -> None:
-    done = sopan("explain", str(model), TEXT, "--json")
+    """As a process of its own."""
+    command = [
+        sys.executable,
+        "-c",
+        "from sopan.cli import main; main()",
+        "explain",
+        str(model),
+        TEXT,
+        "--json",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
+    assert done.stderr == ""
     assert found["predicted"] == "good"
     assert [TEXT[word["start"] : word["end"]] for word in found["words"]][:3] == ["A", "warm", "and"]
     assert found == explain(model, TEXT)
 
 
-def test_the_page_is_written_where_it_was_asked_for(model: Path, tmp_path: Path) -> None:
-    done = sopan("explain", str(model), TEXT, "--html", "why.html", cwd=tmp_path)
-    assert done.stdout == "why.html\n"
+def test_the_page_is_written_where_it_was_asked_for(
+    model: Path, sopan: Sopan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert sopan("explain", model, TEXT, "--html", "why.html") == (0, "why.html\n", "")
     assert (tmp_path / "why.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
-    both = sopan("explain", str(model), TEXT, "--html", "why.html", "--json", cwd=tmp_path)
-    assert json.loads(both.stdout)["predicted"] == "good"
+    _, both, _ = sopan("explain", model, TEXT, "--html", "why.html", "--json")
+    assert json.loads(both)["predicted"] == "good"
 
 
-def test_a_page_that_cannot_be_written_is_one_clear_line(model: Path, tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_written_is_one_clear_line(model: Path, sopan: Sopan, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    done = sopan("explain", str(model), TEXT, "--html", str(tmp_path / "file" / "why.html"))
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "cannot be written" in done.stderr
+    code, _, err = sopan("explain", model, TEXT, "--html", tmp_path / "file" / "why.html")
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "cannot be written" in err
 
 
-def test_no_model_there(tmp_path: Path) -> None:
-    done = sopan("explain", str(tmp_path), TEXT)
-    assert done.returncode == 2
-    assert "sopan train" in done.stderr
+def test_no_model_there(sopan: Sopan, tmp_path: Path) -> None:
+    code, _, err = sopan("explain", tmp_path, TEXT)
+    assert code == 2
+    assert "sopan train" in err
 
 
-def test_an_empty_text_and_one_without_known_words(model: Path) -> None:
+def test_an_empty_text_and_one_without_known_words(model: Path, sopan: Sopan) -> None:
     for text in ("", "zzz 🙂"):
-        done = sopan("explain", str(model), text)
-        assert done.returncode == 0, done.stderr
-        assert "knows no word of this text" in done.stdout
+        code, out, err = sopan("explain", model, text)
+        assert code == 0, err
+        assert "knows no word of this text" in out
 
 
 def test_words_are_coloured_by_what_they_add() -> None:

@@ -28,8 +28,8 @@ print(json.dumps({{"interrupted": step.interrupted, "trials": len(step.trials),
 """
 
 
-def press(folder: Path, when: str, times: int = 1) -> subprocess.CompletedProcess[str]:
-    tables.reviews(folder / "reviews.csv", each=800)
+def press(folder: Path, when: str, times: int = 1, each: int = 60) -> subprocess.CompletedProcess[str]:
+    tables.reviews(folder / "reviews.csv", each=each)
     return subprocess.run(
         [sys.executable, "-c", PROGRAM.format(when=when, times=times)],
         cwd=folder,
@@ -41,7 +41,7 @@ def press(folder: Path, when: str, times: int = 1) -> subprocess.CompletedProces
 
 
 def test_while_tuning_it_keeps_the_best_and_says_so(tmp_path: Path) -> None:
-    done = press(tmp_path, "'trial' in message")
+    done = press(tmp_path, "'trial' in message", each=800)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["interrupted"]

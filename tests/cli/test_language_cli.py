@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import Sopan
 from rich.console import Console
 from small_language import trained, without_head
 
 from sopan import usecases
-from sopan.cli import main, show_language
+from sopan.cli import show_language
 from sopan.cli.show_language import SURPRISE, by_surprise
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.lm.score import ScoredWord
@@ -37,26 +38,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
         'number,text\n1,the dog barks .\n2,"a bad film is dull . the cow moos ."\n3,the dog moos .\n'
     )
     return folder
-
-
-class Sopan:
-    """Runs the command line in this process."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-
-    def __call__(self, *arguments: object) -> tuple[int, str, str]:
-        self._monkeypatch.setattr(sys, "argv", ["sopan", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = self._capsys.readouterr()
-        return end.value.code or 0, out, err
-
-
-@pytest.fixture
-def sopan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Sopan:
-    monkeypatch.setenv("COLUMNS", "120")
-    return Sopan(monkeypatch, capsys)
 
 
 def test_as_a_process_of_its_own(folders: Path) -> None:

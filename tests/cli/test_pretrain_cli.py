@@ -1,4 +1,4 @@
-"""`sopan pretrain`, `adapt` and `lm compare` as processes: killed, gone on with, refused, and their JSON."""
+"""`sopan pretrain`, `adapt` and `lm compare`: killed, gone on with, refused, and their JSON."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import Sopan
 from small_language import sentences
-
-from sopan.cli import main
 
 # Snapshots at every step, so that a kill at any moment leaves one to go on from.
 CODE = "import sopan.training.loop as loop; loop.SNAPSHOT_SECONDS = 0.0; "
@@ -44,7 +43,9 @@ def start(desk: Path, *arguments: str) -> subprocess.Popen[str]:
 # ---- Killed ----------------------------------------------------------------------------------
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    tmp_path: Path, sopan: Sopan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_corpus(tmp_path / "corpus.csv")
     run = ("pretrain", "corpus.csv", *SIZES, "--steps", "60", "--dropout", "0.1", "--accumulate", "2")
     options = ("--look-every", "20", "--held-out", "0.1", "--seed", "3")
@@ -71,40 +72,26 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     assert [look["step"] for look in printed["looks"]] == [20, 40, 60]
     assert printed["settings"]["recipe"]["steps"] == 60
     assert "accuracy" in printed["looks"][-1]["held_out"]
-    with start(tmp_path, *run, *options, "--out", "killed", "--learning-rate", "0.01") as refused:
-        said, complained = refused.communicate()
-    assert (refused.returncode, said) == (2, "")
+    monkeypatch.chdir(tmp_path)
+    code, said, complained = sopan(*run, *options, "--out", "killed", "--learning-rate", "0.01")
+    assert (code, said) == (2, "")
     assert "another run" in complained.strip().splitlines()[-1]
-    with start(
-        tmp_path,
-        "adapt",
-        "killed",
-        "corpus.csv",
-        "--rows",
-        "4",
-        "--steps",
-        "2",
-        "--words",
-        "3",
-        "--held-out",
-        "0.2",
-        "--out",
-        "adapted",
-        "--json",
-    ) as adapting:
-        said, complained = adapting.communicate()
-    assert adapting.returncode == 0, complained
+    less = ("--rows", "4", "--steps", "2", "--words", "3", "--held-out", "0.2")
+    code, said, complained = sopan("adapt", "killed", "corpus.csv", *less, "--out", "adapted", "--json")
+    assert code == 0, complained
     report = json.loads(said)
     assert set(report) == {"training", "new_words", "blanks"}
     assert set(report["blanks"]) == {"before", "after", "difference"}
 
 
-def test_two_objectives_are_held_side_by_side(tmp_path: Path) -> None:
+def test_two_objectives_are_held_side_by_side(
+    tmp_path: Path, sopan: Sopan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_corpus(tmp_path / "corpus.csv")
+    monkeypatch.chdir(tmp_path)
     sizes = (*TINY.split(" "), "--rows=4", "--steps=4")
-    with start(tmp_path, "lm", "compare", "corpus.csv", *sizes, "--held-out", "0.2", "--json") as comparing:
-        said, complained = comparing.communicate()
-    assert comparing.returncode == 0, complained
+    code, said, complained = sopan("lm", "compare", "corpus.csv", *sizes, "--held-out", "0.2", "--json")
+    assert code == 0, complained
     report = json.loads(said)
     assert set(report) == {"looks", "blanks"}
     assert set(report["blanks"]) == {"masked", "causal", "difference"}
@@ -120,14 +107,6 @@ def test_two_objectives_are_held_side_by_side(tmp_path: Path) -> None:
 # ---- Refused ---------------------------------------------------------------------------------
 
 
-def sopan(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["sopan", *arguments])
-    with pytest.raises(SystemExit) as end:
-        main()
-    said = capsys.readouterr()
-    return end.value.code or 0, *said
-
-
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
     """A folder with a good corpus and some that are not."""
@@ -139,7 +118,6 @@ def desk(tmp_path, monkeypatch):
     (tmp_path / "taken" / "thesis.docx").write_text("years of work")
     (tmp_path / "file").write_text("")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
     return tmp_path
 
 
@@ -179,13 +157,11 @@ GOOD = ("pretrain", "corpus.csv", "--steps", "2")
         (("lm", "compare", "corpus.csv", "--held-out", "0", "--vocabulary", "100"), "--held-out"),
     ],
 )
-def test_what_cannot_work_is_one_line_and_nothing_is_written(
-    desk, monkeypatch, capsys, arguments, says
-) -> None:
+def test_what_cannot_work_is_one_line_and_nothing_is_written(desk, sopan, arguments, says) -> None:
     before = {path: path.stat().st_mtime_ns for path in desk.rglob("*")}
     if "--out" not in arguments and arguments[0] != "lm":
         arguments = (*arguments, "--out", "model")
-    code, out, err = sopan(monkeypatch, capsys, *arguments)
+    code, out, err = sopan(*arguments)
     assert (code, out) == (2, ""), err
     *before_it, complaint = err.strip().splitlines()  # before it, how far the work was
     assert complaint.startswith("sopan: ")
@@ -197,24 +173,20 @@ def test_what_cannot_work_is_one_line_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("epochs", ["0", "-1", "inf", "nan"])
-def test_passes_that_cannot_be_are_refused(desk, monkeypatch, capsys, epochs) -> None:
-    code, out, err = sopan(
-        monkeypatch, capsys, "pretrain", "corpus.csv", *SIZES, "--epochs", epochs, "--out", "model"
-    )
+def test_passes_that_cannot_be_are_refused(desk, sopan, epochs) -> None:
+    code, out, err = sopan("pretrain", "corpus.csv", *SIZES, "--epochs", epochs, "--out", "model")
     assert (code, out) == (2, "")
     assert "epochs cannot be trained" in err
     assert not (desk / "model").exists()
 
 
-def test_a_corpus_that_fills_no_batch_is_refused(desk, monkeypatch, capsys) -> None:
-    code, _, err = sopan(
-        monkeypatch, capsys, "pretrain", "corpus.csv", *SIZES, "--rows=4000", "--steps", "2", "--out", "model"
-    )
+def test_a_corpus_that_fills_no_batch_is_refused(desk, sopan) -> None:
+    code, _, err = sopan("pretrain", "corpus.csv", *SIZES, "--rows=4000", "--steps", "2", "--out", "model")
     assert code == 2
     assert "give more text, or smaller batches" in err
 
 
-def test_a_stale_vocabulary_is_not_taken_for_another_corpus(desk, monkeypatch, capsys) -> None:
+def test_a_stale_vocabulary_is_not_taken_for_another_corpus(desk) -> None:
     """The vocabulary in the work folder is the corpus' own: a run on other texts finds its own pieces."""
     from sopan.options.language import NewModelOptions
     from sopan.usecases.inputs import CorpusReading
@@ -228,7 +200,9 @@ def test_a_stale_vocabulary_is_not_taken_for_another_corpus(desk, monkeypatch, c
     assert "z" in "".join(second.pieces)
 
 
-@pytest.mark.parametrize("use_case", ["compare_objectives", "pretrain", "fill"])
+@pytest.mark.parametrize(
+    "use_case", ["pretrain", "fill", pytest.param("compare_objectives", marks=pytest.mark.slow)]
+)
 def test_tensorflow_says_nothing_about_itself(use_case: str) -> None:
     code = f"from sopan import usecases; usecases.{use_case}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
