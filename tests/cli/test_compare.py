@@ -7,12 +7,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pyarrow.parquet as pq
 import pytest
 import tables
+from command_line import Sopan
 
 from sopan import usecases
 from sopan.comparison.comparison import Comparison
@@ -170,9 +170,10 @@ def test_imbalance_is_tuned_for_and_reported(tmp_path: Path) -> None:
     assert any("imbalance" in finding.code for finding in found.data.audit.findings)
 
 
-def test_four_rows_are_few_but_no_reason_to_break(tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", [(*BOTH, "self_attention"), pytest.param(None, marks=pytest.mark.slow)])
+def test_four_rows_are_few_but_no_reason_to_break(steps: Sequence[str] | None, tmp_path: Path) -> None:
     data = tables.write_csv(tmp_path / "four.csv", tables.opinions({"good": 2, "bad": 2}, TWO))
-    found = usecases.compare(data, tmp_path / "out", budget="1trials").results
+    found = usecases.compare(data, tmp_path / "out", steps=steps, budget="1trials").results
     assert found.data.test >= 1
     assert found.label_errors == ()
 
@@ -199,7 +200,7 @@ def test_a_table_in_memory_is_refused_by_name() -> None:
 
 
 def test_seventy_seven_classes(tmp_path: Path) -> None:
-    data = tables.write_csv(tmp_path / "intents.csv", tables.topics(77, 130))
+    data = tables.write_csv(tmp_path / "intents.csv", tables.topics(77, 40))
     found = usecases.compare(data, tmp_path / "out", steps=BOTH, budget="1trials").results
     assert len(found.data.classes) == 77
     assert all(step.accuracy > 0.8 for step in found.steps)
@@ -223,22 +224,12 @@ def test_a_comparison_shows_itself_in_a_notebook(compared: Comparison) -> None:
     assert compared.recommended in repr(compared)
 
 
-def sopan(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user does."""
-    return subprocess.run(
-        [sys.executable, "-c", "from sopan.cli import main; main()", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        check=False,
-    )
-
-
 def test_json_on_stdout_is_the_object_in_the_file(tmp_path: Path) -> None:
+    """As a process of its own."""
     tables.reviews(tmp_path / "reviews.csv")
-    done = sopan(
-        "compare", "reviews.csv", "--out", "o", "--steps", "bow", "--budget", BUDGET, "--json", cwd=tmp_path
-    )
+    command = [sys.executable, "-c", "from sopan.cli import main; main()", "compare", "reviews.csv"]
+    command += ["--out", "o", "--steps", "bow", "--budget", BUDGET, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == json.loads((tmp_path / "o" / "results.json").read_text())
 
@@ -258,13 +249,15 @@ REFUSALS: dict[str, tuple[Sequence[str], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_bad_input_gets_one_line_exit_2_and_no_file(name: str, tmp_path: Path) -> None:
+def test_bad_input_gets_one_line_exit_2_and_no_file(
+    name: str, sopan: Sopan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tables.reviews(tmp_path / "reviews.csv", each=20)
+    monkeypatch.chdir(tmp_path)
     arguments, hint = REFUSALS[name]
-    done = sopan(*arguments, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    last: Any = done.stderr.strip().splitlines()[-1]
+    code, out, err = sopan(*arguments)
+    assert (code, out) == (2, ""), err
+    last = err.strip().splitlines()[-1]
     assert last.startswith("sopan: ")
     assert hint in last
-    assert done.stdout == ""
     assert not (tmp_path / "runs").exists()

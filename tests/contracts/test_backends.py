@@ -1,7 +1,8 @@
 """Every step on Keras keeps its contract on JAX and PyTorch too, and reads models made on TensorFlow.
 
 The backend is chosen when Keras is imported, so each has a process of its own. Only what a backend can
-break is run there; the whole suite runs on the backend of this process.
+break is run there; the whole suite runs on the backend of this process. On each backend all models of
+TensorFlow's are read and one step learns; that every step keeps the contract there is among the slow tests.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import need
-from quick_steps import ON_KERAS
+from quick_steps import LABELS, ON_KERAS, TEXTS, brief, eagerly
+from test_steps import ODD_TEXTS
+
+from sopan.fit.artifact import save_model
 
 TESTS = Path(__file__).resolve().parents[1]
 CONTRACT = (
@@ -35,25 +39,17 @@ CONTRACT = (
 )
 """Tests of `test_steps.py` that meet the network's arithmetic, its randomness or its variables."""
 
-FIT = """
-import sys, numpy as np
-from quick_steps import LABELS, TEXTS, quick
-from test_steps import ODD_TEXTS
-from sopan.fit.artifact import save_model
-for step in sys.argv[2:]:
-    estimator = quick(step).fit(TEXTS, LABELS)
-    save_model(estimator, f"{sys.argv[1]}/{step}", data={}, metrics={})
-    np.save(f"{sys.argv[1]}/{step}.npy", estimator.predict_proba(TEXTS + ODD_TEXTS))
-"""
 LOAD = """
 import json, os, sys, keras, numpy as np
-from quick_steps import TEXTS
+from quick_steps import EIGHT, SOIL_OR_SEA, TEXTS, brief
 from test_steps import ODD_TEXTS
 from sopan.fit.artifact import load_model
 assert keras.backend.backend() == os.environ["KERAS_BACKEND"]
 for step in sys.argv[2:]:
     found = load_model(f"{sys.argv[1]}/{step}").predict_proba(TEXTS + ODD_TEXTS)
     print(json.dumps([step, float(abs(found - np.load(f"{sys.argv[1]}/{step}.npy")).max())]))
+estimator = brief("self_attention").fit(EIGHT, SOIL_OR_SEA)
+print(json.dumps(["learnt", estimator.predict(EIGHT).tolist() == SOIL_OR_SEA]))
 """
 
 
@@ -87,10 +83,16 @@ def backend(request: pytest.FixtureRequest) -> str:
 def made_on_tensorflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model of each step and the probabilities that it gave where it was made."""
     folder = tmp_path_factory.mktemp("models")
-    run("tensorflow", "-c", FIT, str(folder), *ON_KERAS)
+    with eagerly(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOPAN_RUNTIME", "keras")
+        for step in ON_KERAS:
+            estimator = brief(step).fit(TEXTS, LABELS)
+            save_model(estimator, folder / step, data={}, metrics={})
+            np.save(folder / f"{step}.npy", estimator.predict_proba(TEXTS + ODD_TEXTS))
     return folder
 
 
+@pytest.mark.slow
 def test_the_contract_holds(backend: str) -> None:
     suite = "tests/contracts/test_steps.py"
     steps = " or ".join(f"[{step}" for step in ON_KERAS)
@@ -102,8 +104,11 @@ def test_the_contract_holds(backend: str) -> None:
     assert "passed" in said.splitlines()[-1], said
 
 
-def test_a_model_made_on_tensorflow_predicts_the_same(backend: str, made_on_tensorflow: Path) -> None:
+def test_a_model_made_on_tensorflow_predicts_the_same_and_a_step_learns(
+    backend: str, made_on_tensorflow: Path
+) -> None:
     said = run(backend, "-c", LOAD, str(made_on_tensorflow), *ON_KERAS)
     apart = dict(json.loads(line) for line in said.splitlines())
+    assert apart.pop("learnt")
     assert tuple(apart) == ON_KERAS
     np.testing.assert_array_less(list(apart.values()), 1e-4, err_msg=str(apart))

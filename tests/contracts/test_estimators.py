@@ -8,6 +8,8 @@ Networks are small here, trained for a step or two, and not compiled: the checks
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -74,11 +76,25 @@ DECLARED = {
 """Checks that every step fails, and why it should."""
 
 
-@parametrize_with_checks(
+CHECKS = parametrize_with_checks(
     [reading_numbers(step) for step in STEPS],
     expected_failed_checks=lambda estimator: DECLARED,
     xfail_strict=True,
 )
+
+
+def slow(case: Any) -> Any:
+    """Mark the longest check's repetitions on read-only memory, but for one network.
+
+    No step sees that memory: labels are copied in `sopan.steps.base`, and numbers are spelled as texts here.
+    """
+    estimator, check = getattr(case, "values", case)
+    repeated = getattr(check, "keywords", {}).get("readonly_memmap")
+    marks = [pytest.mark.slow] if repeated and estimator.name in ("attention", "transformer", "bert") else []
+    return pytest.param(estimator, check, marks=[*getattr(case, "marks", ()), *marks])
+
+
+@pytest.mark.parametrize(CHECKS.args[0], [slow(case) for case in CHECKS.args[1]], **CHECKS.kwargs)
 def test_passes_every_check_on_numbers(estimator, check):
     with eagerly():
         check(estimator)

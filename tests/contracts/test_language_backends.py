@@ -111,31 +111,26 @@ def on_tensorflow(weights: Path) -> dict[str, Any]:
     return learn("tensorflow", weights, "half")
 
 
-@pytest.fixture(scope="module")
-def on_jax(weights: Path) -> dict[str, Any]:
-    need("jax")
-    return learn("jax", weights, "half")
+@pytest.mark.parametrize("backend", ["jax", pytest.param("torch", marks=pytest.mark.slow)])
+def test_the_first_losses_are_the_same(backend: str, on_tensorflow: dict[str, Any], weights: Path) -> None:
+    need(backend)
+    found = learn(backend, weights)["losses"]
+    assert found[2] != found[0]
+    np.testing.assert_allclose(found, on_tensorflow["losses"], atol=1e-4)
 
 
-def test_the_first_losses_are_the_same_on_jax(on_tensorflow: dict[str, Any], on_jax: dict[str, Any]) -> None:
-    assert on_jax["losses"][2] != on_jax["losses"][0]
-    np.testing.assert_allclose(on_jax["losses"], on_tensorflow["losses"], atol=1e-4)
-
-
-def test_the_first_losses_are_the_same_on_pytorch(on_tensorflow: dict[str, Any], weights: Path) -> None:
-    need("torch")
-    np.testing.assert_allclose(learn("torch", weights)["losses"], on_tensorflow["losses"], atol=1e-4)
-
-
-@pytest.mark.parametrize("where", ["on_tensorflow", "on_jax"])
+@pytest.mark.parametrize("where", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)])
 def test_in_bfloat16_a_model_learns_and_its_weights_are_float32(
-    where: str, request: pytest.FixtureRequest
+    where: str, on_tensorflow: dict[str, Any], weights: Path
 ) -> None:
-    found = request.getfixturevalue(where)
+    if where == "jax":
+        need("jax")
+    found = on_tensorflow if where == "tensorflow" else learn("jax", weights, "half")
     assert found["kinds"] == ["float32"]
     assert np.mean(found["half"][-10:]) < np.mean(found["half"][:3]) - 0.5
 
 
+@pytest.mark.slow
 def test_a_run_on_jax_goes_on_to_the_bit_and_adds_gradients_up() -> None:
     need("jax")
     said = run(
@@ -152,6 +147,7 @@ def test_a_run_on_jax_goes_on_to_the_bit_and_adds_gradients_up() -> None:
     assert "3 passed" in said.splitlines()[-1], said
 
 
+@pytest.mark.slow
 def test_two_devices_learn_what_one_learns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Dropout included: what is dropped is drawn for the whole batch, wherever its rows lie."""
     need("jax")

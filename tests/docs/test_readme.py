@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import tables
+from command_line import Sopan
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -22,43 +21,36 @@ COMMANDS = [
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
 
 
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+STEPS = {"SOPAN_COMPARE_STEPS": "bow,cbow"}
+"""What stands in for all steps, which `tests/cli/test_compare.py` climbs."""
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the README speaks of."""
-    folder = tmp_path_factory.mktemp("desk")
-    tables.reviews(folder / "reviews.csv", each=80)
+    tables.reviews(tmp_path / "reviews.csv", each=40)
     tables.write_csv(
-        folder / "new.csv", tables.opinions({"good": 40}, {"good": tables.ENGLISH["good"]}, seed=2)
+        tmp_path / "new.csv", tables.opinions({"good": 40}, {"good": tables.ENGLISH["good"]}, seed=2)
     )
-    (folder / "bin").mkdir()
-    command = folder / "bin" / "sopan"
-    command.write_text(f"#!{sys.executable}\nfrom sopan.cli import main\nmain()\n")
-    command.chmod(0o755)
-    return folder
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"SOPAN_COMPARE_BUDGET": "1trials", "SOPAN_TRAIN_BUDGET": "1trials", **STEPS}.items():
+        monkeypatch.setenv(name, value)
+    return tmp_path
 
 
-def run(arguments: list[str], desk: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PATH": f"{desk / 'bin'}:{os.environ['PATH']}"}
-    budgets = {"SOPAN_COMPARE_BUDGET": "2trials", "SOPAN_TRAIN_BUDGET": "2trials"}
-    return subprocess.run(
-        arguments, cwd=desk, env=environment | budgets, capture_output=True, text=True, check=False
-    )
-
-
-def test_every_sopan_command_runs(desk: Path) -> None:
-    commands = [command for command in COMMANDS if command.startswith("sopan ")]
+def test_every_sopan_command_runs(desk: Path, sopan: Sopan) -> None:
+    commands = [shlex.split(command) for command in COMMANDS if command.startswith("sopan ")]
     assert len(commands) >= 9
-    for command in commands:
-        done = run(shlex.split(command), desk)
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
-        assert done.stdout.strip(), command
+    for _, *arguments in commands:
+        code, out, err = sopan(*arguments)
+        assert code == 0, f"{arguments}\n{err}"
+        assert out.strip(), arguments
 
 
-def test_the_python_runs(desk: Path) -> None:
+def test_the_python_runs(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert PYTHON
-    done = run([sys.executable, "-c", "\n".join(PYTHON)], desk)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "['good']"
+    exec("\n".join(PYTHON), {})
+    assert capsys.readouterr().out.splitlines()[-1] == "['good']"
 
 
 def test_the_other_commands_are_targets_of_the_makefile() -> None:
