@@ -58,26 +58,26 @@ class Served:
     precision: GraphPrecision
 
     def read(self, X: Texts) -> StepOutput:
-        """See `Step.read`."""
+        """Read N texts through the network, batch by batch."""
         classes = len(self.classes_)
         return read_through(
             self.intake, as_texts(X), lambda clipped: run_program(self.program, clipped, classes)
         )
 
     def logits(self, X: Texts) -> FloatArray:
-        """See `Step.logits`."""
+        """Score N texts: (N, C) float64, before the temperature."""
         return self.read(X).logits
 
     def predict_texts(self, X: Texts) -> Prediction:
-        """See `Step.predict_texts`."""
+        """Return probabilities with the flags that say what was not read."""
         return Prediction.of(self.read(X), self.temperature_)
 
     def predict_proba(self, X: Texts) -> FloatArray:
-        """See `Step.predict_proba`."""
+        """Return calibrated probabilities (N, C)."""
         return self.predict_texts(X).probabilities
 
     def predict(self, X: Texts) -> Array:
-        """See `Step.predict`."""
+        """Return the most probable label of each text (N,)."""
         labels: Array = self.classes_[self.logits(X).argmax(axis=1)]
         return labels
 

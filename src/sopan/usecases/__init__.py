@@ -1,4 +1,4 @@
-"""The only door: everything that the command line, the API or a notebook may ask of sopan.
+"""The only way in: everything that the command line, the API or a notebook may ask of sopan.
 
 Each function reads its input, hands it down the floors, and returns a value; none prints.
 """
