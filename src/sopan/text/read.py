@@ -7,7 +7,7 @@ be read is refused by line; `max_rejects` rows may be lost that way, by default 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -114,7 +114,13 @@ class TextStream(Iterator[pa.RecordBatch]):
     def __next__(self) -> pa.RecordBatch:
         return next(self._batches)
 
-    def _stream(self, data: str | Path, options: TextOptions, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    def close(self) -> None:
+        """Let go of the file before its end, as whoever reads no further must."""
+        self._batches.close()
+
+    def _stream(
+        self, data: str | Path, options: TextOptions, batch_rows: int
+    ) -> Generator[pa.RecordBatch, None, None]:
         with _opened(data, options, labelled=False) as (rows, source):
             self.source = source
             self.cut_rows = rows.cut_rows

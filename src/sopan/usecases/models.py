@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import NotRequired, Protocol, TypedDict, runtime_checkable
 
@@ -227,7 +228,8 @@ def _check_texts(options: ExportOptions, why: str, enough: int) -> None:
 
 def _first_texts(options: ExportOptions) -> pa.LargeStringArray:
     """Read as many texts as an exported model must agree with ours on, if there are as many."""
-    return next(stream_texts(str(options.texts), options))["text"].slice(0, CHECK_TEXTS)
+    with closing(stream_texts(str(options.texts), options)) as batches:
+        return next(batches)["text"].slice(0, CHECK_TEXTS)
 
 
 def _embedding_model(model: str | Path) -> HasWordVectors:

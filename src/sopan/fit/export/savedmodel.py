@@ -178,7 +178,7 @@ def _logits_of_pieces(estimator: Bert, served: tf.Module) -> Callable[[Tensor], 
 
     read = served.read = GraphWindows(
         estimator.wordpiece_,
-        max_length=estimator.window_length,
+        max_length=estimator.intake.window_length,
         long_texts=estimator.long_texts,
         max_windows=estimator.max_windows,
     )
