@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Installs the same files as pip, ten times as fast; where only pip has been told of an index, pip does it.
+UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip --quiet
 
 # Real data already at hand: data sets are taken from there, and some tests read more of it.
 ifeq ($(origin SOPAN_DATA),undefined)
@@ -47,6 +49,9 @@ $(VENV)/.%:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and \
 	"sopan needs Python 3.11, 3.12 or 3.13, not " + sys.version.split()[0] + ": make PYTHON=python3.13")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	sed -n '/^uv==/,/[^\]$$/p' locks/dev.lock >$(VENV)/uv.txt
+	$(PIP) install --no-deps --require-hashes -r $(VENV)/uv.txt
+	$(UV) install --no-deps --require-hashes --compile-bytecode -r $(filter %.lock,$^) || \
 	$(PIP) install --no-deps --require-hashes -r $(filter %.lock,$^)
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@

@@ -280,3 +280,8 @@ def softmax(logits: FloatArray) -> FloatArray:
     """Turn logits (N, C) into probabilities (N, C), safely for any finite input."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def path_name(step: str) -> str:
+    """Return a step's name as the name of a file or folder, and in an address: without a colon."""
+    return step.replace(":", "-")

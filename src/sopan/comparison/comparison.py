@@ -27,7 +27,6 @@ from sopan.comparison.results import (
     Environment,
     Results,
     RunReport,
-    file_name,
     model_folder,
 )
 from sopan.comparison.terminal import summary_html
@@ -44,7 +43,7 @@ from sopan.text.arrow import cores
 from sopan.text.audit import CleanData
 from sopan.text.duplicates import fingerprint
 from sopan.text.parquet import write_parquet
-from sopan.types import Json
+from sopan.types import Json, path_name
 
 LIBRARIES = (
     "sopan",
@@ -195,7 +194,7 @@ class Comparison:
 
     def _remove_other_models(self) -> None:
         """Remove the models of an earlier comparison in this folder, which these results do not name."""
-        kept = {file_name(scores.step) for scores in self.results.steps}
+        kept = {path_name(scores.step) for scores in self.results.steps}
         for folder in (self.folder / "models").iterdir():
             if folder.name not in kept and (folder / MANIFEST).is_file():
                 shutil.rmtree(folder)

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from sopan import errors
-from sopan.comparison.results import DataSummary, StepScores, checked, file_name
+from sopan.comparison.results import DataSummary, StepScores, checked
 from sopan.errors import SopanError
 from sopan.options.base import ProgressCallback
 from sopan.options.classify import CompareOptions
@@ -31,7 +31,7 @@ from sopan.storage.strict_json import dump_json, read_json
 from sopan.storage.tensors import read_tensors, write_tensors
 from sopan.text.audit import CleanData
 from sopan.text.split import PARTS
-from sopan.types import Array, BoolArray, FloatArray, Int64Array, Json, Labelled
+from sopan.types import Array, BoolArray, FloatArray, Int64Array, Json, Labelled, path_name
 
 COMMAND = """
 import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -161,7 +161,7 @@ class Worker:
     """
 
     def __init__(self, step: str, job: Path) -> None:
-        self._step, self._folder = step, job / file_name(step)
+        self._step, self._folder = step, job / path_name(step)
         self._folder.mkdir()
         self._log = self._folder / "stderr.txt"
         with self._log.open("w") as stderr:
@@ -245,7 +245,11 @@ class Workers:
         self._job = tempfile.TemporaryDirectory(prefix="sopan-")
 
     def __enter__(self) -> Self:
-        self._load(0)
+        try:
+            self._load(0)
+        except BaseException:
+            self._job.cleanup()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

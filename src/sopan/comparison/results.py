@@ -17,7 +17,7 @@ from sopan.errors import ModelFolderError
 from sopan.fit.scores import Interval, ModelMetrics, Trial
 from sopan.storage.strict_json import dump_json, read_json
 from sopan.text.audit_report import AuditReport
-from sopan.types import Amount, Count, Record, Share
+from sopan.types import Amount, Count, Record, Share, path_name
 
 Verdict = Literal["a better", "b better", "equivalent within margin", "not distinguishable"]
 RESULTS, PREDICTIONS = "results.json", "predictions.parquet"
@@ -257,14 +257,9 @@ class Results(Record):
 # ---- results.json --------------------------------------------------------------------------------
 
 
-def file_name(step: str) -> str:
-    """Return a step's name as a folder can have it, without a colon."""
-    return step.replace(":", "-")
-
-
 def model_folder(run: Path, step: str) -> Path:
     """Return where the model of a step lies in the folder of a comparison."""
-    return run / "models" / Path(file_name(step)).name  # and nowhere else, whatever the step is called
+    return run / "models" / Path(path_name(step)).name  # and nowhere else, whatever the step is called
 
 
 def results_schema() -> dict[str, Any]:

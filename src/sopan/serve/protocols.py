@@ -24,16 +24,12 @@ from sopan.serve.limits import MOST_TEXTS, StrictRoute
 from sopan.serve.model_client import ModelClient
 from sopan.serve.refusals import Failure, Refusal, documented
 from sopan.serve.schemas import RequestBody, Text, examples
+from sopan.types import path_name
 from sopan.usecases.served import Question, StepAbout
 from sopan.usecases.served.answers import PredictAnswer, StepPrediction
 
 ASK = (400, 403, 404, 408, 413, 415, 422, 429, 503)
 ModelName = Annotated[str, Path(max_length=100, description="A step's name, with - for :", examples=["bow"])]
-
-
-def path_name(step: str) -> str:
-    """Return a step's name as it stands in paths."""
-    return step.replace(":", "-")
 
 
 def find_step(client: ModelClient, name: str) -> StepAbout:
