@@ -72,7 +72,7 @@ def quick(step: str, **settings: Any) -> Step:
 def brief(step: str, **settings: Any) -> Step:
     """Make a step to be fitted to eight texts or so, `eagerly`. A variant's own settings hold."""
     few = BRIEF.get(name_of(step), {})
-    own = type(make_step(step)).variant_settings(step)
+    own = type(make_step(step)).named_settings(step)
     return make_step(step, **{**few, **own, **settings})
 
 

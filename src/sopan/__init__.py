@@ -7,28 +7,45 @@ model = sopan.BagOfWords().fit(texts, labels)  # each step is a scikit-learn cla
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Attention": "sopan.steps.attention",
     "BagOfWords": "sopan.steps.bow",
+    "Bert": "sopan.steps.bert",
     "CBOW": "sopan.steps.cbow",
+    "SelfAttention": "sopan.steps.self_attention",
     "SopanError": "sopan.errors",
+    "Transformer": "sopan.steps.transformer",
     "audit": "sopan.usecases",
     "compare": "sopan.usecases",
     "explain": "sopan.usecases",
     "load": "sopan.usecases",
 }
-__all__ = ["CBOW", "BagOfWords", "SopanError", "audit", "compare", "explain", "load"]  # served by __getattr__
+__all__ = [  # served by __getattr__
+    "CBOW",
+    "Attention",
+    "BagOfWords",
+    "Bert",
+    "SelfAttention",
+    "SopanError",
+    "Transformer",
+    "audit",
+    "compare",
+    "explain",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use, so that `import sopan` costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module 'sopan' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    from sopan.steps import import_with_backend  # noqa: PLC0415  # what `import sopan` does without
+
+    value = getattr(import_with_backend(_HOMES[name], f"sopan.{name}"), name)
     globals()[name] = value
     return value
 

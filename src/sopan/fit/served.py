@@ -20,7 +20,7 @@ from sopan.runtime.network import NETWORKS, Network, intake_of, network_of
 from sopan.runtime.program import Program, choose_runtime, compile_network, run_program
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.intake import Intake, read_through
-from sopan.types import Array, FloatArray, Prediction, StepOutput
+from sopan.types import Array, FloatArray, Prediction, StepName, StepOutput
 
 
 class Predictor(Protocol):
@@ -103,7 +103,7 @@ def load_served(
         ConfigError: the runtime is not there, or lacks the precision.
     """
     saved = read_saved(folder)
-    step = saved.step.partition(":")[0]
+    step = StepName.parse(saved.step).step
     if step in NETWORKS:
         trained = saved.settings.get("precision", "float32")
         chosen = precision or cast(GraphPrecision, saved.config.get("served", {}).get("precision", trained))

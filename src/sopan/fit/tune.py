@@ -142,7 +142,7 @@ def tune(
 def _candidates(step: str, fixed: dict[str, Any], class_counts: npt.NDArray[Any]) -> list[dict[str, Any]]:
     """List the step's candidates that agree with its variant, each with the fixed settings it knows."""
     cls = step_class(step)
-    variant, known = cls.variant_settings(step), cls().get_params()
+    variant, known = cls.named_settings(step), cls().get_params()
     shared = {key: value for key, value in fixed.items() if key in known} | variant
     merged = [{**candidate, **shared} for candidate in cls.candidates(class_counts)]
     return [settings for place, settings in enumerate(merged) if settings not in merged[:place]]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from sopan.errors import ConfigError, did_you_mean, needs_extra
 from sopan.training.quiet import quiet
+from sopan.types import StepName
 
 if TYPE_CHECKING:  # it brings scikit-learn along, which a server of networks does without
     from sopan.steps.base import Step
@@ -52,7 +53,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def step_class(step: str) -> type[Step]:
-    """Import the class of a step, named plainly (`bow`) or with a variant (`bow:counts`).
+    """Import the class of a step by its own name (`bow`) or a contender's (`bow:counts`, `bert@minilm`).
 
     Importing lazily keeps TensorFlow out of processes that use only the steps below it.
 
@@ -60,7 +61,7 @@ def step_class(step: str) -> type[Step]:
         ConfigError: no step has that name (the nearest is offered).
         MissingExtraError: see `import_with_backend`.
     """
-    name = step.partition(":")[0]
+    name = StepName.parse(step).step
     if name not in STEPS:
         hint = did_you_mean(name, STEPS)
         raise ConfigError(f"no step is called {name!r}", next_step=f"{hint}steps: {', '.join(STEPS)}")
@@ -106,10 +107,10 @@ def _backend() -> str:
 
 
 def make_step(step: str, **settings: object) -> Step:
-    """Make an unfitted step, with its variant's settings under the given ones.
+    """Make an unfitted step, with the settings that its variant and preset stand for under the given ones.
 
     Raises:
         ConfigError: an unknown step, variant or setting.
     """
     cls = step_class(step)
-    return cls(**{**cls.variant_settings(step), **settings})
+    return cls(**{**cls.named_settings(step), **settings})

@@ -23,7 +23,7 @@ from sopan.options.data import TokenRule
 from sopan.options.rules import Between, OneOf, Rule, check_values
 from sopan.text.arrow import Texts, as_texts
 from sopan.training.recipe import Monitor, TrainingReport
-from sopan.types import Array, Evidence, FloatArray, Int64Array, Prediction, StepOutput, StepState
+from sopan.types import Array, Evidence, FloatArray, Int64Array, Prediction, StepName, StepOutput, StepState
 
 T = TypeVar("T")
 
@@ -158,19 +158,24 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
     # ---- given to each step --------------------------------------------------------------
 
     @classmethod
-    def variant_settings(cls, step: str) -> Settings:
-        """Return the settings that `step:variant` fixes.
+    def named_settings(cls, step: str) -> Settings:
+        """Return the settings that a contender's name fixes: those of its variant, and its preset.
 
         Raises:
-            ConfigError: the step has no such variant.
+            ConfigError: the step has no such variant, or starts from no preset.
         """
-        variant = step.partition(":")[2]
-        if not variant:
-            return {}
-        if variant not in cls.variants:
-            known = ", ".join(f"{cls.name}:{v}" for v in cls.variants) or "it has none"
-            raise ConfigError(f"{cls.name} has no variant {variant!r}", next_step=f"variants: {known}")
-        return dict(cls.variants[variant])
+        _, variant, preset = StepName.parse(step)
+        settings: Settings = {}
+        if variant is not None:
+            if variant not in cls.variants:
+                known = ", ".join(f"{cls.name}:{v}" for v in cls.variants) or "it has none"
+                raise ConfigError(f"{cls.name} has no variant {variant!r}", next_step=f"variants: {known}")
+            settings |= cls.variants[variant]
+        if preset is not None:
+            if "preset" not in cls._get_param_names():
+                raise ConfigError(f"{cls.name} starts from no preset, so {step!r} means nothing")
+            settings["preset"] = preset
+        return settings
 
     def fit(
         self,

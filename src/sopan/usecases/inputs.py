@@ -109,7 +109,7 @@ def check_steps(steps: Sequence[str] | str) -> tuple[str, ...]:
         raise ConfigError("no step was named", next_step=f"steps: {', '.join(STEPS)}")
     for step in steps:
         if step not in STEPS:  # a plain name needs no look into its module, which may bring TensorFlow in
-            step_class(step).variant_settings(step)
+            step_class(step).named_settings(step)
         elif step in NETWORKS:
             check_backend(f"the step {step}")
     twice = {step for step in steps if list(steps).count(step) > 1}

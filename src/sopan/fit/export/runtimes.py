@@ -23,7 +23,7 @@ from sopan.storage.atomic import replacing_file, replacing_folder
 from sopan.storage.manifest import MANIFEST, write_manifest
 from sopan.storage.strict_json import dump_json
 from sopan.text.batch import Batch, batches
-from sopan.types import FloatArray
+from sopan.types import FloatArray, StepName
 
 if TYPE_CHECKING:  # only where it is installed
     from sopan.runtime.openvino_program import OpenVINO
@@ -54,7 +54,7 @@ def export_openvino(
         MissingExtraError: NNCF is not installed.
     """
     saved = read_saved(model)
-    network, step = _network(saved), saved.step.partition(":")[0]
+    network, step = _network(saved), StepName.parse(saved.step).step
     if len(texts) < 2:
         raise ConfigError(
             "a graph is compared with the model on texts before it is written",
@@ -93,7 +93,7 @@ def export_onnx(model: str | Path, out: str | Path) -> None:
 
 
 def _network(saved: Saved) -> Network:
-    step = saved.step.partition(":")[0]
+    step = StepName.parse(saved.step).step
     if step not in NETWORKS:
         raise ConfigError(f"{step} is no network", next_step=f"networks: {', '.join(NETWORKS)}")
     return network_of(step, saved.settings, saved.state)

@@ -26,7 +26,7 @@ from sopan.text.arrow import as_texts
 from sopan.text.batch import FIRST_WORD
 from sopan.text.intake import Intake
 from sopan.text.vectors import WordVectors
-from sopan.types import Float32Array, FloatArray, Prediction
+from sopan.types import Float32Array, FloatArray, Prediction, StepName
 from sopan.usecases.served.answers import (
     Projection,
     SimilarWord,
@@ -82,7 +82,7 @@ class ServedStep:
     @property
     def name(self) -> str:
         """Without the variant."""
-        return self.step.partition(":")[0]
+        return StepName.parse(self.step).step
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

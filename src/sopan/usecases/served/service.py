@@ -18,6 +18,7 @@ from sopan.errors import InputError, ModelFolderError
 from sopan.fit.served import Served
 from sopan.runtime.program import settle
 from sopan.steps import STEPS
+from sopan.types import StepName
 from sopan.usecases.served import (
     About,
     Answer,
@@ -71,7 +72,7 @@ class ServedRun:
         self.records: Records = read_records(self.folder)
         with ThreadPoolExecutor(len(self.records.models)) as pool:  # compiles graphs while Python imports
             self.models = list(pool.map(ServedStep.load, self.records.models))
-        self.models.sort(key=lambda model: list(STEPS).index(model.step.partition(":")[0]))
+        self.models.sort(key=lambda model: list(STEPS).index(StepName.parse(model.step).step))
         self.language_model = None if language_model is None else ServedLanguageModel(language_model)
         self._check()
         self._together: dict[str, Callable[[Sequence[Mapping[str, Any]]], Sequence[Answer]]] = {
