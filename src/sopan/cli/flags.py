@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, get_origin, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import typer
 
@@ -139,7 +139,7 @@ def _flag(each: OptionField) -> inspect.Parameter:
 
 def _kind(each: OptionField) -> type:
     """Return the type that typer is to read; one string may hold what is given as several from Python."""
-    if all(get_origin(kind) is Sequence for kind in each.kinds):
+    if each.repeated:
         return list[str]
     return next((kind for kind in (bool, int, float) if each.kinds == (kind,)), str)
 

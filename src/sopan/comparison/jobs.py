@@ -11,21 +11,24 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import cloudpickle
 import numpy as np
 import pyarrow as pa
 
 from sopan import errors
+from sopan.comparison.contenders import Contender
 from sopan.comparison.results import DataSummary, StepScores, checked
-from sopan.errors import SopanError
+from sopan.errors import ConfigError, SopanError
 from sopan.options.base import ProgressCallback
 from sopan.options.classify import CompareOptions
+from sopan.steps.base import Settings
 from sopan.storage.atomic import replacing_file
 from sopan.storage.strict_json import dump_json, read_json
 from sopan.storage.tensors import read_tensors, write_tensors
@@ -38,7 +41,7 @@ import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)
 from sopan.comparison.worker import main; main()
 """
 """What a worker does; that Ctrl-C does not end one that still loads comes first."""
-OUTCOME = "outcome.safetensors"
+OUTCOME, ESTIMATOR = "outcome.safetensors", "estimator.pickle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Outcome:
     Args:
         scores: its item of `steps` in results.json.
         probabilities: (N, C) of the test texts.
+        validation: (M, C) of the validation texts.
         truncated: (N,) bool.
         curve: (P, 3) int64, points of a learning curve: texts trained on, right, and tested on.
         correct_with_leaks: (N,) bool, where the step was also trained with the leaks put back.
@@ -55,6 +59,7 @@ class Outcome:
 
     scores: StepScores
     probabilities: FloatArray
+    validation: FloatArray
     truncated: BoolArray
     curve: Int64Array
     correct_with_leaks: BoolArray | None = None
@@ -63,7 +68,7 @@ class Outcome:
         """Write it as one file."""
         arrays: dict[str, Array] = {
             name: getattr(self, name)
-            for name in ("probabilities", "truncated", "curve", "correct_with_leaks")
+            for name in ("probabilities", "validation", "truncated", "curve", "correct_with_leaks")
             if getattr(self, name) is not None
         }
         arrays["scores"] = np.frombuffer(json.dumps(self.scores.as_json()).encode(), np.uint8)
@@ -80,8 +85,14 @@ class Outcome:
 # ---- the job folder ------------------------------------------------------------------------------
 
 
-def write_job(folder: Path, options: CompareOptions, data: CleanData, summary: DataSummary) -> None:
-    """Write what every worker reads: the texts, what is said of them, and the one value of all options."""
+def write_job(
+    folder: Path,
+    options: CompareOptions,
+    contenders: Sequence[Contender],
+    data: CleanData,
+    summary: DataSummary,
+) -> None:
+    """Write what every worker reads: texts, what is said of them, options, and each one's settings."""
     parts = dict(zip(PARTS, data.parts(), strict=True))
     if len(data.given.train) != len(data.split.train):
         parts["leaky"] = data.corpus.take(data.given.train)
@@ -89,7 +100,8 @@ def write_job(folder: Path, options: CompareOptions, data: CleanData, summary: D
         _write_table(folder, name, {"text": part.texts, "label": pa.array(part.labels, pa.int32())})
     if data.unlabelled is not None:
         _write_table(folder, "unlabelled", {"text": data.unlabelled})
-    job = {"options": options.as_json(), "data": summary.as_json()}
+    settings = {one.name: dict(one.settings) for one in contenders}
+    job = {"options": options.as_json(), "data": summary.as_json(), "settings": settings}
     (folder / "job.json").write_bytes(dump_json(job))
 
 
@@ -109,6 +121,7 @@ class Job(NamedTuple):
     Args:
         options: how to compare; steps and folder are named.
         data: what `config.json` of a model says of the data.
+        settings: those given to each contender.
         train, val, test: the texts, the leaks taken out.
         leaky: training texts with the leaks put back, where there are any.
         unlabelled: further texts.
@@ -116,6 +129,7 @@ class Job(NamedTuple):
 
     options: CompareOptions
     data: dict[str, Json]
+    settings: dict[str, Settings]
     train: Labelled
     val: Labelled
     test: Labelled
@@ -139,6 +153,7 @@ def read_job(folder: Path) -> Job:
     return Job(
         CompareOptions(**job["options"]),
         job["data"],
+        {name: _values(settings) for name, settings in job["settings"].items()},
         train=part("train"),
         val=part("val"),
         test=part("test"),
@@ -149,20 +164,33 @@ def read_job(folder: Path) -> Job:
     )
 
 
+def _values(settings: Mapping[str, Json]) -> Settings:
+    """Return settings as they were given: what JSON has as a list was a tuple."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+
+
 # ---- workers -------------------------------------------------------------------------------------
 
 
 class Worker:
-    """One step in a process of its own, which loads what the step needs at once and begins when told to.
+    """One contender in a process of its own, which loads what it needs at once and begins when told to.
+
+    An estimator from outside goes to its process by pickle, as to any process pool's; it is kept nowhere.
 
     Args:
-        step: a step's name, maybe with a variant.
+        contender: who it is.
         job: the folder that will hold the job.
+
+    Raises:
+        ConfigError: an estimator that cannot be pickled.
     """
 
-    def __init__(self, step: str, job: Path) -> None:
+    def __init__(self, contender: Contender, job: Path) -> None:
+        step = contender.name
         self._step, self._folder = step, job / path_name(step)
         self._folder.mkdir()
+        if contender.estimator is not None:
+            (self._folder / ESTIMATOR).write_bytes(_pickled(contender))
         self._log = self._folder / "stderr.txt"
         with self._log.open("w") as stderr:
             self._process = subprocess.Popen(
@@ -230,17 +258,27 @@ class Worker:
         return failure
 
 
+def _pickled(contender: Contender) -> bytes:
+    try:
+        return bytes(cloudpickle.dumps(contender.estimator))
+    except Exception as error:  # whatever an object does when it is pickled
+        raise ConfigError(
+            f"{contender.name} cannot be sent to a process of its own ({error})",
+            next_step="give an estimator that can be pickled",
+        ) from error
+
+
 class Workers:
     """The workers of a comparison, one after the other: each loads while the last does what is no cost.
 
     The first begins to load at once. At the end of the `with` block none is left, nor the job folder.
 
     Args:
-        steps: in the order in which they will run.
+        contenders: in the order in which they will run.
     """
 
-    def __init__(self, steps: Sequence[str]) -> None:
-        self._steps = list(steps)
+    def __init__(self, contenders: Sequence[Contender]) -> None:
+        self._contenders = list(contenders)
         self._workers: list[Worker] = []
         self._job = tempfile.TemporaryDirectory(prefix="sopan-")
 
@@ -263,15 +301,15 @@ class Workers:
         Raises:
             SopanError: what a worker gave up for.
         """
-        write_job(Path(self._job.name), options, data, summary)
+        write_job(Path(self._job.name), options, self._contenders, data, summary)
         outcomes, progress = {}, options.progress
-        for place, step in enumerate(self._steps):
-            progress(step, {"stage": "start"})
+        for place, contender in enumerate(self._contenders):
+            progress(contender.name, {"stage": "start"})
             self._load(place)
-            outcomes[step] = self._workers[place].run(progress, partial(self._load, place + 1))
+            outcomes[contender.name] = self._workers[place].run(progress, partial(self._load, place + 1))
         return outcomes
 
     def _load(self, place: int) -> None:
         """Start the worker in this place of the order, if there is one and it has not started."""
-        if len(self._workers) <= place < len(self._steps):
-            self._workers.append(Worker(self._steps[place], Path(self._job.name)))
+        if len(self._workers) <= place < len(self._contenders):
+            self._workers.append(Worker(self._contenders[place], Path(self._job.name)))

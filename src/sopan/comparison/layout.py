@@ -39,9 +39,9 @@ def quantity(value: float, digits: int = 3) -> str:
     return f"{round(value, decimals):,.{max(0, decimals)}f}"
 
 
-def megabytes(n_bytes: float) -> str:
-    """Write a number of bytes in MB (10^6 bytes), without the unit."""
-    return quantity(n_bytes / 1e6)
+def megabytes(n_bytes: float | None) -> str:
+    """Write a number of bytes in MB (10^6 bytes), without the unit; a dash where there is none."""
+    return "–" if n_bytes is None else quantity(n_bytes / 1e6)
 
 
 def p_value(value: float) -> str:

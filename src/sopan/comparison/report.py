@@ -94,11 +94,12 @@ def _figures(results: Results) -> dict[str, object]:
     classes = [escape_for_display(name) for name in results.data.classes]
     drawn = len(classes) <= charts.MOST_CELLS
     latencies = [step.latency_ms.p50 for step in steps]
-    sizes = [step.artifact_bytes / 1e6 for step in steps]
+    written = [step for step in steps if step.artifact_bytes is not None]
+    sizes = [(step.artifact_bytes or 0) / 1e6 for step in written]
     return {
         "marks": marks,
         "latency": charts.tradeoff(steps, marks, latencies, "milliseconds a text (median)"),
-        "size": charts.tradeoff(steps, marks, sizes, "MB on disk"),
+        "size": charts.tradeoff(written, marks, sizes, "MB on disk"),
         "reliability": {
             step.step: charts.reliability(step, marks[step.step]) for step in steps if step.reliability
         },

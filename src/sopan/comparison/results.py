@@ -55,14 +55,14 @@ class StepScores(ModelMetrics):
 
     Args:
         step: its name, perhaps with a variant: bow, bow:counts.
-        artifact_bytes: size of the model's folder.
+        artifact_bytes: size of the model's folder; None: of an estimator from outside none is written.
         config: the settings chosen.
         trials: settings tried, in order, with their scores on the validation texts.
         seeds: the same settings trained with other seeds.
     """
 
     step: str
-    artifact_bytes: Count
+    artifact_bytes: Count | None
     config: Mapping[str, Any]
     trials: Annotated[tuple[Trial, ...], at.MinLen(1)]
     seeds: tuple[SeedScores, ...]

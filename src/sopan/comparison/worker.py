@@ -9,16 +9,18 @@ failure from taking the comparison with it.
 from __future__ import annotations
 
 import json
+import pickle
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from sklearn.base import clone
 
-from sopan.comparison.jobs import OUTCOME, Job, Outcome, read_job
+from sopan.comparison.jobs import ESTIMATOR, OUTCOME, Job, Outcome, read_job
 from sopan.comparison.results import SeedScores, StepScores, model_folder
 from sopan.errors import SopanError
 from sopan.fit.artifact import save_model
@@ -27,10 +29,10 @@ from sopan.fit.metrics import measure
 from sopan.fit.predict import score_prediction
 from sopan.fit.scores import ModelMetrics, PredictionScores
 from sopan.fit.tune import Budget, Tuned, tune
-from sopan.steps import STEPS, make_step, step_class
+from sopan.steps import make_step, step_class, step_entry
 from sopan.steps.base import Step
 from sopan.training.recipe import Monitor
-from sopan.types import BoolArray, Int64Array, Labelled, Prediction
+from sopan.types import BoolArray, Int64Array, Json, Labelled, Prediction
 
 CURVE_SIZES = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 """Training texts at the points of a learning curve, as far as there are so many."""
@@ -38,14 +40,15 @@ CURVE_TEXTS = 10_000
 """Test texts, drawn once, on which a learning curve is measured."""
 
 
-def run_job(step: str, job: Job) -> Outcome:
-    """Tune, fit, measure and save one step."""
+def run_job(step: str, job: Job, outside: Step | None = None) -> Outcome:
+    """Tune, fit, measure and save one contender; one from outside is not tuned, and not saved."""
     options, train, test = job.options, job.train, job.test
-    _warm_up(step, train)
+    _warm_up(outside or make_step(step, **job.settings[step]), train)
     fixed = {
         "tokens": options.tokens,
         "random_state": options.seed,
         "deterministic": options.deterministic,
+        **job.settings[step],
     }
     with _interruptible():
         tuned = tune(
@@ -55,25 +58,39 @@ def run_job(step: str, job: Job) -> Outcome:
             budget=Budget.parse(options.budget),
             fixed=fixed,
             unlabelled=job.unlabelled,
+            outside=outside,
             on_trial=lambda trial, offered: _say(trial=trial.accuracy, offered=offered),
             monitor=lambda number: Monitor(lambda progress: _say(stage=progress.line())),
         )
     _say(stage="measure")
     prediction, metrics = _measure(tuned, test, options.seed)
-    folder = model_folder(Path(str(options.out)), step)
-    size = save_model(tuned.estimator, folder, step=step, data=job.data, metrics=metrics.as_json())
+    validation = tuned.estimator.predict_proba(job.val.texts)
+    size = None
+    if outside is None:
+        folder = model_folder(Path(str(options.out)), step)
+        size = save_model(tuned.estimator, folder, step=step, data=job.data, metrics=metrics.as_json())
     _say(measured=True)  # no cost is taken from here on: others may use the machine
     scores = StepScores(
         **vars(metrics),
         step=step,
         artifact_bytes=size,
-        config=tuned.estimator.get_params(),
+        config=as_json_values(tuned.estimator.get_params(deep=False)),
         trials=tuned.trials,
-        seeds=tuple(_seeds(step, tuned.estimator, metrics, job)),
+        seeds=tuple(_seeds(tuned.estimator, metrics, job)),
     )
-    curve = _learning_curve(step, tuned.estimator, job)
+    curve = _learning_curve(tuned.estimator, job)
     with_leaks = _with_leaks(step, tuned.estimator, job)
-    return Outcome(scores, prediction.probabilities, prediction.truncated, curve, with_leaks)
+    return Outcome(scores, prediction.probabilities, validation, prediction.truncated, curve, with_leaks)
+
+
+def as_json_values(settings: Mapping[str, object]) -> dict[str, Json]:
+    """Return settings as JSON holds them; an object from outside is told by its `repr`."""
+    return {
+        name: value
+        if value is None or isinstance(value, str | bool | int | float | list | tuple | dict)
+        else repr(value)
+        for name, value in settings.items()
+    }
 
 
 @contextmanager
@@ -90,13 +107,12 @@ def _say(**message: object) -> None:
     print(json.dumps(message), flush=True)
 
 
-def _warm_up(step: str, train: Labelled) -> None:
+def _warm_up(estimator: Step, train: Labelled) -> None:
     """Compile kernels and load libraries on a few texts, so that no step's cost includes it."""
     firsts = np.concatenate(
         [np.flatnonzero(train.labels == c)[:8] for c in range(min(2, len(train.classes)))]
     )
     few = train.take(firsts)
-    estimator = make_step(step)
     estimator.set_params(**{name: 1 for name in ("epochs", "min_steps") if name in estimator.get_params()})
     estimator.fit(few.texts, few.names).predict_texts(few.texts)
 
@@ -110,8 +126,8 @@ def _measure(tuned: Tuned, test: Labelled, seed: int) -> tuple[Prediction, Model
     scores = score_prediction(prediction, test.labels, test.classes, np.random.default_rng(seed))
     metrics = ModelMetrics(
         **vars(scores),
-        adds=STEPS[estimator.name].adds,
-        lacks=STEPS[estimator.name].lacks,
+        adds=(entry := step_entry(estimator.name)).adds,
+        lacks=entry.lacks,
         temperature=float(estimator.temperature_),
         fit_seconds=tuned.fit_seconds,
         tune_seconds=tuned.tune_seconds,
@@ -125,15 +141,15 @@ def _measure(tuned: Tuned, test: Labelled, seed: int) -> tuple[Prediction, Model
     return prediction, metrics
 
 
-def _refit(step: str, estimator: Step, job: Job, part: Labelled, **settings: object) -> Step:
+def _refit(estimator: Step, job: Job, part: Labelled, **settings: object) -> Step:
     """Fit the chosen settings again on another part or with another seed, keeping the temperature."""
-    again = make_step(step, **(estimator.get_params() | settings))
+    again: Step = clone(estimator).set_params(**settings)
     again.fit(part.texts, part.names, unlabelled=job.unlabelled, validation=(job.val.texts, job.val.names))
     again.temperature_ = estimator.temperature_
     return again
 
 
-def _seeds(step: str, estimator: Step, metrics: ModelMetrics, job: Job) -> Iterator[SeedScores]:
+def _seeds(estimator: Step, metrics: ModelMetrics, job: Job) -> Iterator[SeedScores]:
     """Train the chosen settings with further seeds: how much does the outcome owe to luck?"""
     first, test = job.options.seed, job.test
     for seed in range(first, first + job.options.seeds):
@@ -141,14 +157,14 @@ def _seeds(step: str, estimator: Step, metrics: ModelMetrics, job: Job) -> Itera
         if seed != first:
             _say(stage=f"seed {seed}")
             seeded = {"random_state": seed} if "random_state" in estimator.get_params() else {}
-            again = _refit(step, estimator, job, job.train, **seeded)
+            again = _refit(estimator, job, job.train, **seeded)
             scores = measure(again.predict_proba(test.texts), test.labels, test.classes)
         yield SeedScores(
             seed=seed, accuracy=scores.accuracy, macro_f1=scores.macro_f1, log_loss=scores.log_loss
         )
 
 
-def _learning_curve(step: str, estimator: Step, job: Job) -> Int64Array:
+def _learning_curve(estimator: Step, job: Job) -> Int64Array:
     """Train the chosen settings on growing, nested parts of the training texts: `Outcome.curve`."""
     points: list[tuple[int, int, int]] = []
     if job.options.learning_curve:
@@ -161,7 +177,7 @@ def _learning_curve(step: str, estimator: Step, job: Job) -> Int64Array:
         for size in (*(s for s in CURVE_SIZES if len(classes) * 2 <= s < len(train)), len(train)):
             _say(stage=f"learning curve, {size} texts")
             part = train.take(np.sort(order[:size]))
-            again = estimator if size == len(train) else _refit(step, estimator, job, part)
+            again = estimator if size == len(train) else _refit(estimator, job, part)
             right = again.logits(few.texts).argmax(1) == few.labels
             points.append((size, int(right.sum()), len(few)))
     return np.array(points, np.int64).reshape(-1, 3)
@@ -172,17 +188,28 @@ def _with_leaks(step: str, estimator: Step, job: Job) -> BoolArray | None:
     if job.leaky is None or step != (job.options.steps or "")[0]:
         return None
     _say(stage="with the leaks put back")
-    again = _refit(step, estimator, job, job.leaky)
+    again = _refit(estimator, job, job.leaky)
     return np.asarray(again.logits(job.test.texts).argmax(1) == job.test.labels)
+
+
+def _from_outside(path: Path) -> Step | None:
+    """Return the estimator that whoever started this sent, if any."""
+    if not path.is_file():
+        return None
+    from sopan.steps.estimator import EstimatorStep  # noqa: PLC0415  # sopan's own steps do without
+
+    return EstimatorStep(pickle.loads(path.read_bytes()))
 
 
 def main() -> None:
     """Do the job named on the command line once told to; a known failure becomes one line and exit code."""
-    folder, step = sys.argv[1:]
+    folder, step = Path(sys.argv[1]), sys.argv[2]
     try:
-        step_class(step)
+        outside = _from_outside(folder / ESTIMATOR)
+        if outside is None:
+            step_class(step)
         if sys.stdin.readline():  # else whoever started this has gone
-            run_job(step, read_job(Path(folder).parent)).write(Path(folder) / OUTCOME)
+            run_job(step, read_job(folder.parent), outside).write(folder / OUTCOME)
     except SopanError as error:
         _say(error=str(error), kind=type(error).__name__)
         sys.exit(error.exit_code)

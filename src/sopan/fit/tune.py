@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from sklearn.base import clone
 
 from sopan.errors import ConfigError, DataError
 from sopan.fit.metrics import fit_temperature, measure
@@ -87,6 +88,7 @@ def tune(
     budget: Budget,
     fixed: dict[str, Any],
     unlabelled: pa.LargeStringArray | None = None,
+    outside: Step | None = None,
     on_trial: Callable[[Trial, int], None] = lambda trial, offered: None,
     monitor: Callable[[int], Monitor] = lambda number: Monitor(),
 ) -> Tuned:
@@ -100,6 +102,7 @@ def tune(
         train, val: of the same classes; every class occurs in `train`.
         fixed: settings that every trial shares (the seed, the token rule).
         unlabelled: further texts, without any validation or test text among them.
+        outside: what is fitted instead of the step of that name, with its own settings.
         on_trial: told of each trial and of how many are offered.
         monitor: who watches the training of the trial with this number, from 0.
 
@@ -110,7 +113,7 @@ def tune(
         raise DataError("the classes must be sorted, and each have a training text")
     started = clock = time.perf_counter()
     metric, memo = tuning_metric(train.labels), Memo()
-    candidates = _candidates(step, fixed, np.bincount(train.labels))
+    candidates = [{}] if outside else _candidates(step, fixed, np.bincount(train.labels))
     best: tuple[tuple[float, float], Step, float] | None = None
     trials: list[Trial] = []
     interrupted, last = False, 0.0
@@ -119,7 +122,8 @@ def tune(
             if interrupted or (best and time.perf_counter() - clock + last >= budget.seconds):
                 break
             shared = memo.made_seconds
-            estimator, trial, alone = _try(step, settings, train, val, unlabelled, memo, monitor(number))
+            unfitted = make_step(step, **settings) if outside is None else clone(outside)
+            estimator, trial, alone = _try(unfitted, settings, train, val, unlabelled, memo, monitor(number))
             trained = estimator.training()
             interrupted = trained is not None and trained.interrupted
             clock = clock if best else time.perf_counter()
@@ -149,7 +153,7 @@ def _candidates(step: str, fixed: dict[str, Any], class_counts: npt.NDArray[Any]
 
 
 def _try(
-    step: str,
+    unfitted: Step,
     settings: dict[str, Any],
     train: Labelled,
     val: Labelled,
@@ -159,7 +163,7 @@ def _try(
 ) -> tuple[Step, Trial, float]:
     """Fit one candidate, calibrate it, score it; also return what its fit would have cost alone."""
     started, reused = time.perf_counter(), memo.reused_seconds
-    estimator = make_step(step, **settings).fit(
+    estimator = unfitted.fit(
         train.texts,
         train.names,
         unlabelled=unlabelled,

@@ -87,6 +87,11 @@ class OptionField:
         return tuple(kind for kind in united if kind is not NoneType)
 
     @property
+    def repeated(self) -> bool:
+        """Whether its flag stands once for each of several values, rather than once for all."""
+        return all(get_origin(kind) is Sequence for kind in self.kinds)
+
+    @property
     def flag(self) -> str:
         """What sets it on the command line: `--max-rejects`."""
         return _flag(self.option.flag or self.name)
@@ -135,7 +140,12 @@ class Options:
             elif isinstance(value, bool) and value != each.default:
                 flags.append(each.flag if value else each.off)
             elif value != each.default:
-                flags += [each.flag, ",".join(value) if isinstance(value, list | tuple) else value]
+                several = value if isinstance(value, list | tuple) else [value]
+                flags += (
+                    [part for one in several for part in (each.flag, one)]
+                    if each.repeated
+                    else [each.flag, ",".join(map(str, several))]
+                )
         return shlex.join(["sopan", *command.split(), *map(str, [*arguments, *flags])])
 
 

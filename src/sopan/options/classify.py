@@ -41,6 +41,10 @@ class TuneOptions(ReadOptions, SplitOptions, ProgressOptions):
     """What steps are tuned and fitted on, and how."""
 
     unlabelled: Annotated[Place | None, Option("More texts, without labels, to learn from.", "FILE")] = None
+    settings: Annotated[
+        Sequence[str],
+        Option("A setting of a step, bow.ngrams=1,3; may be repeated.", "STEP.SETTING=VALUE", flag="set"),
+    ] = ()
     budget: Annotated[str, Option("Tuning for each step: 60s, 2m, 5trials or all.")] = "60s"
     tokens: Annotated[
         TokenRule, Option("words: Unicode words of every script; sklearn: scikit-learn's rule.")
@@ -55,8 +59,8 @@ class CompareOptions(TuneOptions):
     out: Annotated[Place | None, Option("Folder to write; runs/<name> unless given.")] = None
     _: KW_ONLY
     steps: Annotated[
-        Sequence[str] | str | None,
-        Option("Which steps, such as bow,attention:local; all of them unless given."),
+        Sequence[str | tuple[str, object]] | str | None,
+        Option("Contenders, such as bow,bert@minilm,bert:frozen@./folder; unless given, all steps."),
     ] = None
     seeds: Annotated[int, Option("Train the chosen settings with this many.", at_least=1)] = 1
     margin: Annotated[float, Option("Accuracy that you would give up for a cheaper step.", at_least=0.0)] = (
@@ -66,13 +70,14 @@ class CompareOptions(TuneOptions):
         bool, Option("Same command, same bits; else word vectors use every core at once.")
     ] = True
     learning_curve: Annotated[bool, Option("Also train on 100, 200, 500, … texts.")] = False
+    resume: Annotated[bool, Option("Take over what the same command measured in this folder before.")] = False
 
 
 @dataclass(frozen=True)
 class TrainOptions(TuneOptions):
     """Tune and fit one step, measure it on the test part, and write a model folder."""
 
-    step: Annotated[str, Option("A step, maybe with a variant: bow, attention:local.", argument=True)]
+    step: Annotated[str, Option("A step, maybe with a variant or a preset: bow, bert@minilm.", argument=True)]
     data: _Data
     out: Annotated[Place, Option("Model folder to write.")]
     _: KW_ONLY

@@ -48,6 +48,7 @@ STEPS: dict[str, StepEntry] = {
     ),
     "bert": StepEntry("sopan.steps.bert:Bert", "unlabelled text", "–"),
 }
+_OUTSIDE = StepEntry("sopan.steps.estimator:EstimatorStep", "what its maker gave it", "what its maker knows")
 BACKENDS = ("tensorflow", "jax", "torch")
 """What Keras runs on, each an extra of the same name."""
 
@@ -67,6 +68,11 @@ def step_class(step: str) -> type[Step]:
         raise ConfigError(f"no step is called {name!r}", next_step=f"{hint}steps: {', '.join(STEPS)}")
     module, attribute = STEPS[name].path.split(":")
     return cast("type[Step]", getattr(import_with_backend(module, name), attribute))
+
+
+def step_entry(name: str) -> StepEntry:
+    """Return what is known of a step by its own name, or of an estimator from outside."""
+    return STEPS.get(name, _OUTSIDE)
 
 
 def import_with_backend(module: str, what: str) -> ModuleType:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from sopan.comparison.comparison import Comparison, summarise_data, weigh_outcomes
+from sopan.comparison.contenders import check_contenders
 from sopan.comparison.evidence import predictions_table
 from sopan.comparison.jobs import Workers
 from sopan.fit.tune import Budget
@@ -21,7 +22,7 @@ from sopan.text.audit import audit_corpus
 from sopan.text.audit_report import AuditReport
 from sopan.text.datasets import NAMES, fetch
 from sopan.text.read import read_corpus, read_texts
-from sopan.usecases.inputs import check_out, check_steps, split_corpus, tuning_data
+from sopan.usecases.inputs import check_out, split_corpus, tuning_data
 
 
 @takes(CompareOptions)
@@ -33,12 +34,13 @@ def compare(options: CompareOptions) -> Comparison:
     Raises:
         SopanError: one line that says what is wrong, where, and what to do.
     """
-    steps = check_steps(tuple(STEPS) if options.steps is None else options.steps)
+    contenders = check_contenders(tuple(STEPS) if options.steps is None else options.steps, options.settings)
+    options = replace(options, steps=tuple(one.name for one in contenders))
     Budget.parse(options.budget)
     name = re.sub(r"[^\w.-]+", "-", Path(str(options.data)).name)
     folder, command = check_out(options.out or Path("runs") / name), options.command_line("compare")
-    options = replace(options, out=folder, steps=steps)
-    with Workers(steps) as workers:
+    options = replace(options, out=folder)
+    with Workers(contenders) as workers:
         data = tuning_data(options)
         with folder_lock(folder):
             started, summary = datetime.now(UTC), summarise_data(data)

@@ -1,10 +1,10 @@
-"""What several use cases do first: check steps and folders, read and split texts, stream corpora."""
+"""What several use cases do first: check folders, read and split texts, stream corpora."""
 
 from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopan.errors import ConfigError, DataError
-from sopan.options.base import listed
 from sopan.options.classify import CompareOptions, TrainOptions, TuneOptions
 from sopan.options.data import SplitOptions, TextOptions, TokenRule
-from sopan.runtime.network import NETWORKS
-from sopan.steps import STEPS, check_backend, step_class
 from sopan.text.audit import CleanData, audit_corpus, remove_leaks
 from sopan.text.duplicates import canonical
 from sopan.text.read import read_corpus, read_texts, stream_texts
@@ -95,27 +92,6 @@ def check_out(out: str | Path) -> Path:
     if not os.access(there, os.W_OK):
         raise ConfigError("cannot be written", where=str(there), next_step="choose another --out")
     return folder
-
-
-def check_steps(steps: Sequence[str] | str) -> tuple[str, ...]:
-    """Hold that every step, with its variant, exists and is named once; one string may name several.
-
-    Raises:
-        ConfigError: which is not so.
-        MissingExtraError: a step is a network, and what it runs on is not installed.
-    """
-    steps = [step for step in listed(steps) if step]
-    if not steps:
-        raise ConfigError("no step was named", next_step=f"steps: {', '.join(STEPS)}")
-    for step in steps:
-        if step not in STEPS:  # a plain name needs no look into its module, which may bring TensorFlow in
-            step_class(step).named_settings(step)
-        elif step in NETWORKS:
-            check_backend(f"the step {step}")
-    twice = {step for step in steps if list(steps).count(step) > 1}
-    if twice:
-        raise ConfigError(f"the step {min(twice)} is named twice")
-    return tuple(steps)
 
 
 # ---- corpora of language models ------------------------------------------------------------------

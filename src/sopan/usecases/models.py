@@ -9,6 +9,7 @@ from typing import NotRequired, Protocol, TypedDict, runtime_checkable
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sopan.comparison.contenders import check_contenders
 from sopan.errors import ConfigError, ModelFolderError, needs_extra
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.predict import evaluate_model
@@ -29,7 +30,7 @@ from sopan.text.vectors import WordVectors, load_word_vectors, save_projector, s
 from sopan.training.checkpoint import CheckpointFile
 from sopan.training.recipe import Monitor
 from sopan.types import Float32Array
-from sopan.usecases.inputs import check_out, check_steps, tuning_data
+from sopan.usecases.inputs import check_out, tuning_data
 from sopan.usecases.language import load_language_model, numbered_texts
 from sopan.usecases.predicting import WrittenRows
 
@@ -71,13 +72,13 @@ def train(options: TrainOptions) -> EvaluationScores:
         SopanError: the step, the data or the folder cannot be used.
     """
     step, out, progress = options.step, options.out, options.progress
-    check_steps([step])
+    (contender,) = check_contenders([step], options.settings)
     check_replaceable(check_out(out), MODEL_FILES)
     limit = Budget.parse(options.budget)
     with folder_lock(Path(out)):
         data = tuning_data(options)
         train_part, val_part, test_part = data.parts()
-        fixed = {"tokens": options.tokens, "random_state": options.seed}
+        fixed = {"tokens": options.tokens, "random_state": options.seed, **contender.settings}
         tuned = tune(
             step,
             train_part,
