@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from sopan import __version__
 from sopan.comparison.evidence import disagreements, leak_effect, learning_points, likely_label_errors
 from sopan.comparison.jobs import Outcome
+from sopan.comparison.ledger import OUTCOMES
 from sopan.comparison.results import (
     PREDICTIONS,
     RESULTS,
@@ -195,9 +196,12 @@ class Comparison:
     def _remove_other_models(self) -> None:
         """Remove the models of an earlier comparison in this folder, which these results do not name."""
         kept = {path_name(scores.step) for scores in self.results.steps}
-        for folder in (self.folder / "models").iterdir():
+        for folder in (self.folder / "models").glob("*"):
             if folder.name not in kept and (folder / MANIFEST).is_file():
                 shutil.rmtree(folder)
+        for outcome in (self.folder / OUTCOMES).glob("*.safetensors"):
+            if outcome.stem not in kept:
+                outcome.unlink()
 
     def as_json(self) -> dict[str, Json]:
         """Return what results.json holds."""

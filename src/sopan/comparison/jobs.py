@@ -8,25 +8,16 @@ that is there is done.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
 
-import cloudpickle
 import numpy as np
 import pyarrow as pa
 
-from sopan import errors
 from sopan.comparison.contenders import Contender
 from sopan.comparison.results import DataSummary, StepScores, checked
-from sopan.errors import ConfigError, SopanError
-from sopan.options.base import ProgressCallback
 from sopan.options.classify import CompareOptions
 from sopan.steps.base import Settings
 from sopan.storage.atomic import replacing_file
@@ -34,13 +25,8 @@ from sopan.storage.strict_json import dump_json, read_json
 from sopan.storage.tensors import read_tensors, write_tensors
 from sopan.text.audit import CleanData
 from sopan.text.split import PARTS
-from sopan.types import Array, BoolArray, FloatArray, Int64Array, Json, Labelled, path_name
+from sopan.types import Array, BoolArray, FloatArray, Int64Array, Json, Labelled
 
-COMMAND = """
-import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)
-from sopan.comparison.worker import main; main()
-"""
-"""What a worker does; that Ctrl-C does not end one that still loads comes first."""
 OUTCOME, ESTIMATOR = "outcome.safetensors", "estimator.pickle"
 
 
@@ -55,6 +41,7 @@ class Outcome:
         truncated: (N,) bool.
         curve: (P, 3) int64, points of a learning curve: texts trained on, right, and tested on.
         correct_with_leaks: (N,) bool, where the step was also trained with the leaks put back.
+        key: what it hangs on; see `sopan.comparison.ledger`.
     """
 
     scores: StepScores
@@ -63,15 +50,17 @@ class Outcome:
     truncated: BoolArray
     curve: Int64Array
     correct_with_leaks: BoolArray | None = None
+    key: str = ""
 
-    def write(self, path: Path) -> None:
-        """Write it as one file."""
+    def write(self, path: Path, *, key: str = "") -> None:
+        """Write it as one file, under a key."""
         arrays: dict[str, Array] = {
             name: getattr(self, name)
             for name in ("probabilities", "validation", "truncated", "curve", "correct_with_leaks")
             if getattr(self, name) is not None
         }
         arrays["scores"] = np.frombuffer(json.dumps(self.scores.as_json()).encode(), np.uint8)
+        arrays["key"] = np.frombuffer(key.encode(), np.uint8)
         with replacing_file(path) as new:
             write_tensors(arrays, new)
 
@@ -79,7 +68,8 @@ class Outcome:
     def read(cls, path: Path) -> Self:
         """Read what `write` wrote."""
         arrays = read_tensors(memoryview(path.read_bytes()), path)
-        return cls(checked(StepScores, arrays.pop("scores").tobytes(), path), **arrays)
+        scores, key = arrays.pop("scores").tobytes(), arrays.pop("key").tobytes().decode()
+        return cls(checked(StepScores, scores, path), **arrays, key=key)
 
 
 # ---- the job folder ------------------------------------------------------------------------------
@@ -167,149 +157,3 @@ def read_job(folder: Path) -> Job:
 def _values(settings: Mapping[str, Json]) -> Settings:
     """Return settings as they were given: what JSON has as a list was a tuple."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-
-
-# ---- workers -------------------------------------------------------------------------------------
-
-
-class Worker:
-    """One contender in a process of its own, which loads what it needs at once and begins when told to.
-
-    An estimator from outside goes to its process by pickle, as to any process pool's; it is kept nowhere.
-
-    Args:
-        contender: who it is.
-        job: the folder that will hold the job.
-
-    Raises:
-        ConfigError: an estimator that cannot be pickled.
-    """
-
-    def __init__(self, contender: Contender, job: Path) -> None:
-        step = contender.name
-        self._step, self._folder = step, job / path_name(step)
-        self._folder.mkdir()
-        if contender.estimator is not None:
-            (self._folder / ESTIMATOR).write_bytes(_pickled(contender))
-        self._log = self._folder / "stderr.txt"
-        with self._log.open("w") as stderr:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", COMMAND, str(self._folder), step],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-            )
-
-    def run(self, progress: ProgressCallback, measured: Callable[[], None]) -> Outcome:
-        """Let it begin, and wait for its outcome.
-
-        Ctrl-C reaches the worker too. It then stops tuning and goes on with its best setting; one that has
-        tried none yet is ended, and so are both by a second Ctrl-C.
-
-        Args:
-            progress: told what the worker says.
-            measured: called when what it still does is part of no cost.
-
-        Raises:
-            SopanError: of the kind and with the words that the worker gave.
-        """
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended: its messages say why
-            self._process.stdin.write("begin\n")
-            self._process.stdin.flush()
-        if failure := self._listen(progress, measured):
-            raise failure
-        if self._process.returncode:
-            last = self._log.read_text().strip().splitlines()[-1:] or ["no message"]
-            raise SopanError(
-                f"the step {self._step!r} stopped (exit code {self._process.returncode}): {last[0]}"
-            )
-        return Outcome.read(self._folder / OUTCOME)
-
-    def end(self) -> None:
-        """End it, whatever it does; nothing happens if it has ended."""
-        self._process.kill()
-        with suppress(BrokenPipeError):
-            self._process.communicate()
-
-    def _listen(self, progress: ProgressCallback, measured: Callable[[], None]) -> SopanError | None:
-        """Pass the worker's messages on until it ends; return the error that it named, if any."""
-        assert self._process.stdout is not None
-        failure, interrupts = None, 0
-        while True:
-            try:
-                for line in self._process.stdout:
-                    message = json.loads(line)
-                    if "error" in message:
-                        failure = getattr(errors, message["kind"], SopanError)(message["error"])
-                    elif "measured" in message:
-                        measured()
-                    else:
-                        progress(self._step, message)
-                self._process.wait()
-                break
-            except KeyboardInterrupt:
-                interrupts += 1
-                if interrupts > 1:
-                    raise
-        if self._process.returncode and interrupts and not failure:
-            raise KeyboardInterrupt  # the worker had nothing yet to keep
-        return failure
-
-
-def _pickled(contender: Contender) -> bytes:
-    try:
-        return bytes(cloudpickle.dumps(contender.estimator))
-    except Exception as error:  # whatever an object does when it is pickled
-        raise ConfigError(
-            f"{contender.name} cannot be sent to a process of its own ({error})",
-            next_step="give an estimator that can be pickled",
-        ) from error
-
-
-class Workers:
-    """The workers of a comparison, one after the other: each loads while the last does what is no cost.
-
-    The first begins to load at once. At the end of the `with` block none is left, nor the job folder.
-
-    Args:
-        contenders: in the order in which they will run.
-    """
-
-    def __init__(self, contenders: Sequence[Contender]) -> None:
-        self._contenders = list(contenders)
-        self._workers: list[Worker] = []
-        self._job = tempfile.TemporaryDirectory(prefix="sopan-")
-
-    def __enter__(self) -> Self:
-        try:
-            self._load(0)
-        except BaseException:
-            self._job.cleanup()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
-            worker.end()
-        self._job.cleanup()
-
-    def run(self, options: CompareOptions, data: CleanData, summary: DataSummary) -> dict[str, Outcome]:
-        """Do every step's job; return the outcomes by step.
-
-        Raises:
-            SopanError: what a worker gave up for.
-        """
-        write_job(Path(self._job.name), options, self._contenders, data, summary)
-        outcomes, progress = {}, options.progress
-        for place, contender in enumerate(self._contenders):
-            progress(contender.name, {"stage": "start"})
-            self._load(place)
-            outcomes[contender.name] = self._workers[place].run(progress, partial(self._load, place + 1))
-        return outcomes
-
-    def _load(self, place: int) -> None:
-        """Start the worker in this place of the order, if there is one and it has not started."""
-        if len(self._workers) <= place < len(self._contenders):
-            self._workers.append(Worker(self._contenders[place], Path(self._job.name)))

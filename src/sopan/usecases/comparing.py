@@ -12,7 +12,7 @@ import numpy as np
 from sopan.comparison.comparison import Comparison, summarise_data, weigh_outcomes
 from sopan.comparison.contenders import check_contenders
 from sopan.comparison.evidence import predictions_table
-from sopan.comparison.jobs import Workers
+from sopan.comparison.worker_pool import Workers
 from sopan.fit.tune import Budget
 from sopan.options.base import takes
 from sopan.options.classify import AuditOptions, CompareOptions, FetchOptions
@@ -40,7 +40,7 @@ def compare(options: CompareOptions) -> Comparison:
     name = re.sub(r"[^\w.-]+", "-", Path(str(options.data)).name)
     folder, command = check_out(options.out or Path("runs") / name), options.command_line("compare")
     options = replace(options, out=folder)
-    with Workers(contenders) as workers:
+    with Workers(contenders, resume=options.resume) as workers:
         data = tuning_data(options)
         with folder_lock(folder):
             started, summary = datetime.now(UTC), summarise_data(data)
