@@ -1,4 +1,4 @@
-"""One step in a process of its own: tune, fit, measure, save. `sopan.comparison.worker_pool.Worker` starts it.
+"""One step in a process of its own: tune, fit, measure, save. A `worker_pool.Worker` starts it.
 
 It is given a folder and a step's name, loads what the step needs, and begins at a line of standard input.
 What goes in lies beside the folder (`read_job`); one file with the outcome comes out. Progress goes to
