@@ -38,6 +38,9 @@ ODD = ["", "   \n\t", "?!… —", "qwrtz xyzzy", "Zażółć", "🙂🙂", "x" 
 CASES = {
     "bert, first piece": ("bert", {"summary": "cls", "depth": 2}),
     "bert, mean": ("bert", {"summary": "mean"}),
+    "bert, first piece, no pooler": ("bert", {"summary": "first", "depth": 2}),
+    "bert, third block from the top": ("bert", {"summary": "third", "depth": 4}),
+    "bert, side by side": ("bert", {"summary": "joined", "depth": 3}),
     "bert, windows": ("bert", {"long_texts": "windows", "max_windows": 3, "pool": "max"}),
     "transformer, post, learned, first": (
         "transformer",

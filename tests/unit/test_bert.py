@@ -61,9 +61,12 @@ def from_preset(preset, **settings):
 # ---- what it starts from -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("summary", ["mean", "cls"])
+@pytest.mark.parametrize("summary", ["mean", "cls", "first", "third", "joined"])
 def test_it_reads_what_transformers_reads(preset, summary):
-    """Both cut the texts, set the marks and fill up by themselves; `cls` goes through the preset's pooler."""
+    """Both cut the texts, set the marks and fill up by themselves; `cls` goes through the preset's pooler.
+
+    Of two blocks the third from the top is the lower one.
+    """
     need("transformers")
     need("torch")
     import torch
@@ -73,11 +76,14 @@ def test_it_reads_what_transformers_reads(preset, summary):
     peer = AutoModelForPreTraining.from_pretrained(preset).bert.eval()
     encoded = AutoTokenizer.from_pretrained(preset)(texts, padding=True, return_tensors="pt")
     with torch.no_grad():
-        found = peer(**encoded)
+        found = peer(**encoded, output_hidden_states=True)
     mask = encoded["attention_mask"].numpy()[..., None]
-    mean = (found.last_hidden_state.numpy() * mask).sum(1) / mask.sum(1)
-    theirs = mean if summary == "mean" else found.pooler_output.numpy()
-    np.testing.assert_allclose(from_preset(preset, summary=summary).transform(texts), theirs, atol=1e-4)
+    mean, third = ((found.hidden_states[i].numpy() * mask).sum(1) / mask.sum(1) for i in (-1, 1))
+    first, cls = found.last_hidden_state[:, 0].numpy(), found.pooler_output.numpy()
+    theirs = {"mean": mean, "cls": cls, "first": first, "third": third}
+    theirs["joined"] = np.concatenate([mean, first, third], axis=1)
+    estimator = from_preset(preset, summary=summary)
+    np.testing.assert_allclose(estimator.transform(texts), theirs[summary], atol=1e-4)
 
 
 def test_a_saved_model_needs_no_preset(tmp_path, preset):

@@ -36,6 +36,8 @@ from sopan.types import BoolArray, Int64Array, Json, Labelled, Prediction
 
 CURVE_SIZES = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 """Training texts at the points of a learning curve, as far as there are so many."""
+WARM_UP_TEXTS = 256
+"""Validation texts that a fitted step reads before its speed is measured."""
 CURVE_TEXTS = 10_000
 """Test texts, drawn once, on which a learning curve is measured."""
 
@@ -63,6 +65,7 @@ def run_job(step: str, job: Job, outside: Step | None = None) -> Outcome:
             monitor=lambda number: Monitor(lambda progress: _say(stage=progress.line())),
         )
     _say(stage="measure")
+    tuned.estimator.predict_texts(job.val.texts.slice(0, WARM_UP_TEXTS))  # not every tuning reads with it
     prediction, metrics = _measure(tuned, test, options.seed)
     validation = tuned.estimator.predict_proba(job.val.texts)
     size = None

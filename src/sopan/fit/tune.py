@@ -148,8 +148,7 @@ def _candidates(step: str, fixed: dict[str, Any], class_counts: npt.NDArray[Any]
     cls = step_class(step)
     variant, known = cls.named_settings(step), cls().get_params()
     shared = {key: value for key, value in fixed.items() if key in known} | variant
-    merged = [{**candidate, **shared} for candidate in cls.candidates(class_counts)]
-    return [settings for place, settings in enumerate(merged) if settings not in merged[:place]]
+    return cls.candidates_with(class_counts, shared)
 
 
 def _try(
@@ -172,7 +171,8 @@ def _try(
         monitor=monitor,
     )
     fitted = time.perf_counter()
-    logits = estimator.logits(val.texts)
+    known = estimator.validation_logits()
+    logits = estimator.logits(val.texts) if known is None else known
     estimator.temperature_ = fit_temperature(logits, val.labels)
     scores = measure(softmax(logits / estimator.temperature_), val.labels, val.classes)
     trial = Trial(

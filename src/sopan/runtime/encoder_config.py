@@ -14,6 +14,16 @@ from sopan.types import Float32Array, Json
 Norm = Literal["pre", "post"]
 Positions = Literal["none", "sinusoidal", "learned"]
 
+PIECE_SUMMARIES: Mapping[str, tuple[tuple[str, int], ...]] = {
+    "cls": (("cls", 1),),
+    "mean": (("mean", 1),),
+    "first": (("cls", 1),),
+    "third": (("mean", 3),),
+    "joined": (("mean", 1), ("cls", 1), ("mean", 3)),
+}
+"""What becomes of the pieces of `bert`: vectors side by side, each the mean or the first piece (`cls`) of a
+block, counted from the top. `cls` goes through BERT's pooler besides."""
+
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
@@ -76,6 +86,16 @@ class EncoderConfig:
     def places(self) -> int | None:
         """How many words it has places for; None: any."""
         return self.max_length if self.positions == "learned" else None
+
+
+def summary_parts(summary: str, depth: int) -> list[tuple[str, int]]:
+    """Say what a summary is made of: how words become one vector, and after how many blocks of `depth`."""
+    return [(how, max(1, depth + 1 - top)) for how, top in PIECE_SUMMARIES.get(summary, ((summary, 1),))]
+
+
+def blocks_read(summary: str, depth: int) -> int:
+    """Return how many blocks of `depth` a summary needs."""
+    return max(block for _, block in summary_parts(summary, depth))
 
 
 def transformer_config(settings: Mapping[str, Json]) -> EncoderConfig:

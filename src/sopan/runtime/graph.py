@@ -2,7 +2,7 @@
 
 They give what the Keras networks give (`sopan.steps`), and compute less:
 
-* only the outputs that are asked for, and no attention weights;
+* only the outputs that are asked for, no attention weights, and no block that no output needs;
 * where the first place alone is read (`cls`), the last block computes that place alone: its query looks at
   the keys and values of all, but attention's output, norms and feed-forward are those of one place in T.
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sopan.runtime.encoder_config import EncoderConfig
+from sopan.runtime.encoder_config import EncoderConfig, summary_parts
 from sopan.runtime.network import (
     Body,
     EncoderBody,
@@ -55,7 +55,10 @@ class Graph:
 
     def encoder(self, body: EncoderBody, x: Tensor, mask: Tensor) -> Tensor:
         """Return the vectors (B, E): `sopan.steps.encoder.encode` and a summary."""
-        ops, arrays, config, first = self.ops, self.arrays, body.config, body.summary == "cls"
+        ops, arrays, config = self.ops, self.arrays, body.config
+        parts = summary_parts(body.summary, config.depth)
+        blocks = max(block for _, block in parts)
+        first = all(part == ("cls", blocks) for part in parts) and not config.causal
         if "first/vector" in arrays:  # a learned one before the words
             nothing = ops.multiply(ops.cut(x, 1, 0, 1), ops.constant(np.zeros(1, np.float32)))
             x = ops.concatenate([ops.add(nothing, ops.constant(arrays["first/vector"])), x], 1)
@@ -69,14 +72,16 @@ class Graph:
         if "input_norm/gamma" in arrays:
             x = self.norm(x, "input_norm", config.epsilon)
         hide = self.hidden(mask, config.causal)
-        for i in range(config.depth):
-            x = self.block(
-                config, x, hide, f"block_{i}/", alone=first and not config.causal and i == config.depth - 1
-            )
-        if config.norm == "pre":
-            x = self.norm(x, "output_norm", config.epsilon)
-        vector = self.summary(x, mask, body.summary)
-        return ops.tanh(self.dense(vector, "pooler")) if "pooler/kernel" in arrays else vector
+        after = {}
+        for i in range(blocks):
+            x = self.block(config, x, hide, f"block_{i}/", alone=first and i == blocks - 1)
+            after[i + 1] = x
+        if config.norm == "pre" and blocks == config.depth:
+            after[blocks] = self.norm(x, "output_norm", config.epsilon)
+        found = [self.summary(after[block], mask, how) for how, block in parts]
+        vector = found[0] if len(found) == 1 else ops.concatenate(found, 1)
+        pooled = body.summary == "cls" and "pooler/kernel" in arrays
+        return ops.tanh(self.dense(vector, "pooler")) if pooled else vector
 
     def self_attention(self, body: SelfAttentionBody, x: Tensor, mask: Tensor) -> Tensor:
         """Return the vectors (B, width) of `sopan.steps.self_attention`."""

@@ -46,7 +46,7 @@ SEED = Between(Integral, 0, 1e18)
 
 
 class Memo:
-    """Features of the training texts, shared by the trials of one tuning run, with what they cost.
+    """Features of training and validation texts, shared by the trials of one tuning run, with what they cost.
 
     Attributes:
         made_seconds: what making the values took.
@@ -90,6 +90,12 @@ class TrainingData(NamedTuple):
     validation: ValidationData | None
     memo: Memo
     monitor: Monitor | None
+
+
+def with_fixed(candidates: list[Settings], fixed: Settings) -> list[Settings]:
+    """Put fixed settings over those of each candidate; what is alike then comes once."""
+    merged = [{**candidate, **fixed} for candidate in candidates]
+    return [settings for place, settings in enumerate(merged) if settings not in merged[:place]]
 
 
 class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]  # untyped bases
@@ -150,6 +156,20 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
             class_counts: (C,) how many training texts each class has, for what depends on their
                 number and balance.
         """
+
+    @classmethod
+    def candidates_with(cls, class_counts: Int64Array, fixed: Settings) -> list[Settings]:
+        """List the candidates that go with settings that are fixed, each with these.
+
+        Args:
+            class_counts: see `candidates`.
+            fixed: settings that every trial shares: a variant's, and those that were named.
+        """
+        return with_fixed(cls.candidates(class_counts), fixed)
+
+    def validation_logits(self) -> FloatArray | None:
+        """Return the logits of the validation texts, where fitting has found them and still knows."""
+        return None
 
     def training(self) -> TrainingReport | None:
         """Tell how training in epochs went, where there was any and it is still known."""

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from numbers import Integral, Real
 from typing import ClassVar, get_args
 
+import keras
 import pyarrow as pa
 from keras import ops
 from sklearn.utils.validation import check_is_fitted
@@ -26,7 +27,7 @@ from sopan.errors import ConfigError, DataError
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.runtime.encoder_config import EncoderConfig
 from sopan.runtime.network import piece_intake, wordpiece_of
-from sopan.steps.base import Settings, TrainingData
+from sopan.steps.base import Settings, TrainingData, with_fixed
 from sopan.steps.bert_network import (
     FROM_SCRATCH,
     HEAD,
@@ -40,14 +41,21 @@ from sopan.steps.bert_network import (
     from_nothing,
     layer_rates,
 )
+from sopan.steps.frozen import (
+    FEATURES,
+    REGULARISATION,
+    Reading,
+    Regression,
+    fit_logits,
+)
 from sopan.steps.integrated_gradients import network_evidence
-from sopan.steps.layers import computing_in, get_weights, set_weights
-from sopan.steps.network import NETWORK_RULES, NetworkStep, weighed_too
-from sopan.text.intake import LongTexts, PieceIntake, Pool
+from sopan.steps.layers import computing_in, set_weights
+from sopan.steps.network import NETWORK_RULES, NetworkStep, Unbuilt, weighed_too
+from sopan.text.intake import LongTexts, PieceIntake, Pool, Windows
 from sopan.text.vectors import WordVectors
 from sopan.training.quiet import quiet
 from sopan.training.recipe import Monitor, Recipe
-from sopan.types import Arrays, Evidence, Int64Array, StepState
+from sopan.types import Arrays, Evidence, FloatArray, Int64Array, StepState
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -61,7 +69,11 @@ class Bert(NetworkStep):
         long_texts: what is read of a text that one window does not hold; see `sopan.text.intake`.
         max_windows: of a text that is read in `windows`.
         pool: how the logits of a text's windows become the text's.
-        summary: what becomes of the pieces: the first one through BERT's pooler, or their mean.
+        summary: what becomes of the pieces: the first one, through BERT's pooler (`cls`) or as it is
+            (`first`); their `mean`, or that in the `third` block from the top, so that the two above it are
+            not computed; or these last three side by side (`joined`).
+        frozen: nothing in the encoder learns: a logistic regression is fitted on what it reads.
+        C: inverse strength of that regression's regularisation.
         layer_decay: by how much slower each layer learns than the one above it; 1: all alike.
         frozen_layers: the lowest so many do not learn: the pieces' vectors are one, then come the blocks.
             None: a preset's vectors of pieces, many of which no labelled text holds; from scratch none.
@@ -81,7 +93,8 @@ class Bert(NetworkStep):
     name: ClassVar[str] = "bert"
     variants: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "scratch": {"preset": FROM_SCRATCH},
-        **{summary: {"summary": summary} for summary in get_args(PieceSummary)},
+        "frozen": {"frozen": True},
+        **{summary: {"summary": summary} for summary in ("cls", "mean")},
         **{long_texts: {"long_texts": long_texts} for long_texts in get_args(LongTexts)},
     }
 
@@ -91,6 +104,8 @@ class Bert(NetworkStep):
     max_windows: int = 8
     pool: Pool = "mean"
     summary: PieceSummary = "mean"
+    frozen: bool = False
+    C: float = REGULARISATION[0]
     layer_decay: float = 0.9
     frozen_layers: int | None = None
     learning_rate: float = 2e-4
@@ -115,6 +130,8 @@ class Bert(NetworkStep):
         "max_windows": Between(Integral, 1, 1000),
         "pool": OneOf(get_args(Pool)),
         "summary": OneOf(get_args(PieceSummary)),
+        "frozen": OneOf((True, False)),
+        "C": Between(Real, 1e-9, 1e9),
         "layer_decay": Between(Real, 0.01, 1),
         "frozen_layers": Between(Integral, 0, 1000, optional=True),
         "warm_up": Between(Real, 0, 1),
@@ -130,6 +147,12 @@ class Bert(NetworkStep):
 
     # ---- learning ------------------------------------------------------------------------
 
+    def check_settings(self) -> None:
+        """Refuse settings that cannot work, each for itself or together."""
+        super().check_settings()
+        if self.frozen and self.pool == "max":
+            raise ConfigError("a frozen encoder's windows are averaged", next_step='pool="mean"')
+
     def learn(self, data: TrainingData) -> None:
         """Take a language model, let it read the texts, then teach it the labels."""
         memo, key = data.memo, self._start_key()
@@ -142,9 +165,25 @@ class Bert(NetworkStep):
             start = self._adapted(start, data)
         windows = self.intake.cut(encoded)
         self._set_buckets(windows, self.config_.places)
-        self._assemble(start.weights)
+        if self.frozen:
+            self._fit_logits(start, windows, data)
+            return
+        self._set_network(self._build(start.weights))
         freeze(self.network_, self._frozen())
         self._train(windows, data)
+
+    def _fit_logits(self, start: Start, windows: Windows, data: TrainingData) -> None:
+        """Fit a regression on what the encoder reads: all that a frozen one learns."""
+        names = ("adapt_steps", "adapt_seconds", "adapt_rate", "max_length", "long_texts", "max_windows")
+        key = (*self._start_key(), *(getattr(self, name) for name in names))
+        how = Reading(self.summary, self.intake, self.buckets_, self.precision, self.random_state)
+        regression = Regression(self.C, self.class_weight)
+        arrays, self._judged = fit_logits(start, windows, data, how, regression, key)
+        self._set_unbuilt(Unbuilt(arrays, self._build))
+
+    def validation_logits(self) -> FloatArray | None:
+        """Return what a frozen encoder's regression says of the validation texts, which have been read."""
+        return getattr(self, "_judged", None)
 
     def _start_key(self) -> tuple[object, ...]:
         own = ("width", "depth", "heads", "inner", "vocabulary", "max_length")
@@ -182,7 +221,7 @@ class Bert(NetworkStep):
                 f"frozen_layers={self.frozen_layers}, and there are {depth + 1}",
                 next_step=f"the vectors of pieces are one, and {depth} blocks",
             )
-        if self.config_.causal and self.summary == "cls":
+        if self.config_.causal and self.summary in ("cls", "first"):
             raise ConfigError(
                 "in a causal model the first piece sees nothing of the text", next_step='summary="mean"'
             )
@@ -191,7 +230,7 @@ class Bert(NetworkStep):
         """Return how many of the lowest layers do not learn."""
         return int(self.preset != FROM_SCRATCH) if self.frozen_layers is None else self.frozen_layers
 
-    def _assemble(self, weights: Arrays | None) -> None:
+    def _build(self, weights: Arrays | None) -> keras.Model:
         """Make the network; without weights, random ones."""
         with quiet(), computing_in(self.precision):
             network = build_classifier(
@@ -203,7 +242,7 @@ class Bert(NetworkStep):
             )
         if weights is not None:
             set_weights(network, weights, spared=HEAD)
-        self._set_network(network)
+        return network
 
     def recipe(self) -> Recipe:
         """Say how the network is fine-tuned."""
@@ -229,13 +268,13 @@ class Bert(NetworkStep):
 
     def evidence(self, text: str) -> Evidence:
         """Explain by integrated gradients over the pieces, and show the attention between words."""
-        check_is_fitted(self, "network_")
+        check_is_fitted(self)
         return network_evidence(self, text, lowercase=self.wordpiece_.rules.lowercase)
 
     @property
     def word_vectors(self) -> WordVectors:
         """The pieces and their vectors, as the network has them."""
-        check_is_fitted(self, "network_")
+        check_is_fitted(self)
         table = ops.convert_to_numpy(self.network_.get_layer("words").embeddings)
         return WordVectors(self.wordpiece_.pieces, table)
 
@@ -243,13 +282,13 @@ class Bert(NetworkStep):
 
     def state(self) -> StepState:
         """Give the pieces, the encoder's configuration, the buckets and every weight by its path."""
-        check_is_fitted(self, "network_")
+        check_is_fitted(self)
         settings = {
             "buckets": list(self.buckets_),
             "encoder": asdict(self.config_),
             **self.wordpiece_.settings,
         }
-        return StepState(settings, self.wordpiece_.pieces, get_weights(self.network_))
+        return StepState(settings, self.wordpiece_.pieces, self._arrays())
 
     def restore(self, state: StepState) -> None:
         """Take back what `state` gave.
@@ -265,7 +304,7 @@ class Bert(NetworkStep):
         self.wordpiece_ = wordpiece_of(state)
         self.config_ = EncoderConfig(**settings["encoder"])
         self.buckets_ = tuple(map(int, settings["buckets"]))
-        self._assemble(None)
+        self._set_network(self._build(None))
         self._set_weights(state.arrays)
 
     @classmethod
@@ -273,3 +312,11 @@ class Bert(NetworkStep):
         """List settings, the best guess first; few, because each takes long."""
         rate = cls.learning_rate
         return weighed_too(class_counts, [{"learning_rate": rate * factor} for factor in (1.0, 0.5, 2.0)])
+
+    @classmethod
+    def candidates_with(cls, class_counts: Int64Array, fixed: Settings) -> list[Settings]:
+        """List the candidates that go with fixed settings: of a frozen encoder, what is read, and C."""
+        if not fixed.get("frozen", cls.frozen):
+            return super().candidates_with(class_counts, fixed)
+        regressions: list[Settings] = [{"summary": how, "C": C} for C in REGULARISATION for how in FEATURES]
+        return with_fixed(weighed_too(class_counts, regressions), fixed)

@@ -3,7 +3,7 @@
     preset -> Start, or texts -> WordPiece -> Start, without weights
     Start -> blanks in the texts, labels unseen -> Start
     ids (B, T) -> piece vectors -> encoder -> hidden (B, T, width)
-    `cls`: pooler over the first piece, as BERT's; `mean`: mean of the pieces -> vector (B, width) -> logits
+    -> a summary of the pieces (`PIECE_SUMMARIES`) -> vector (B, width, or 3 · width) -> logits
 
 Sources: J. Devlin et al., "BERT" (2019), section 4; S. Gururangan et al., "Don't Stop Pretraining" (2020);
 for rates that differ from layer to layer J. Howard and S. Ruder, "Universal Language Model Fine-tuning for
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self, cast
 
 import keras
 import numpy as np
@@ -23,12 +23,12 @@ from keras import ops
 
 from sopan.errors import DataError
 from sopan.options.language import Precision
-from sopan.runtime.encoder_config import EncoderConfig, bert_config
+from sopan.runtime.encoder_config import EncoderConfig, bert_config, blocks_read, summary_parts
 from sopan.steps.bert_folder import BertFolder
-from sopan.steps.encoder import embedding_initializer, encode
+from sopan.steps.encoder import embedding_initializer, encode_blocks
 from sopan.steps.heads import kernel_initializer, split_seed
 from sopan.steps.language_model import LanguageModel
-from sopan.steps.layers import summarise
+from sopan.steps.layers import Summary, summarise
 from sopan.text.batch import MULTIPLE
 from sopan.text.packing import PieceStore
 from sopan.text.wordpiece import SPECIALS, WordPiece
@@ -36,7 +36,7 @@ from sopan.training.language_modelling import Batches, PretrainingTask, train_la
 from sopan.training.recipe import LanguageRecipe, Monitor
 from sopan.types import Arrays, Encoded
 
-PieceSummary = Literal["cls", "mean"]
+PieceSummary = Literal["cls", "mean", "first", "third", "joined"]
 
 HEAD = ("pooler/", "logits/")
 """Beginnings of the paths of weights that a language model need not have."""
@@ -196,7 +196,7 @@ def build_classifier(
         config: from `bert_config`; its `dropout` is also that of the summary.
         vocabulary: V.
         n_classes: C.
-        summary: what becomes of the pieces.
+        summary: what becomes of the pieces; see `PIECE_SUMMARIES`. Blocks that it does not need are not made.
         seed: decides the initial weights and the dropout.
 
     Returns:
@@ -208,8 +208,13 @@ def build_classifier(
     vectors = keras.Input((None, config.width), name="vectors")
     mask = keras.Input((None,), dtype="bool", name="mask")
     segments = ops.zeros_like(mask, dtype="int32") if config.segments else None
-    hidden, attention = encode(vectors, mask, segments, config=config, seed=of_encoder)
-    vector = summarise(hidden, mask, summary, seed=0)  # neither way has weights
+    blocks = blocks_read(summary, config.depth)
+    hidden, attention = encode_blocks(vectors, mask, segments, config=config, seed=of_encoder, blocks=blocks)
+    parts = [
+        summarise(hidden[block - 1], mask, cast(Summary, how), seed=0)  # neither way has weights
+        for how, block in summary_parts(summary, config.depth)
+    ]
+    vector = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
     if summary == "cls":
         start = kernel_initializer(of_pooler, config.initial_std)
         vector = keras.layers.Dense(config.width, "tanh", kernel_initializer=start, name="pooler")(vector)

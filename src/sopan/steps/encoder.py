@@ -216,6 +216,25 @@ def encode(
     Returns:
         hidden (B, T, width), and each layer's weights (B, H, T, T), lowest first.
     """
+    hidden, attention = encode_blocks(vectors, mask, segments, places, config=config, seed=seed)
+    return hidden[-1], attention
+
+
+def encode_blocks(
+    vectors: Tensor,
+    mask: Tensor,
+    segments: Tensor | None = None,
+    places: Tensor | None = None,
+    *,
+    config: EncoderConfig,
+    seed: int,
+    blocks: int | None = None,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Make the lowest so many `blocks` of an encoder, or all; further arguments are those of `encode`.
+
+    Returns:
+        What comes out of each block (B, T, width), and its weights (B, H, T, T), lowest first.
+    """
     of_project, of_positions, of_segments, of_drop, *of_blocks = split_seed(seed, 4 + config.depth)
     x = vectors
     if x.shape[-1] != config.width:
@@ -233,13 +252,14 @@ def encode(
     if config.input_norm:
         x = keras.layers.LayerNormalization(epsilon=config.epsilon, name="input_norm")(x)
     x = keras.layers.Dropout(config.dropout, seed=of_drop, name="input_drop")(x)
-    attention = []
-    for i, of_block in enumerate(of_blocks):
+    hidden, attention = [], []
+    for i, of_block in enumerate(of_blocks[:blocks]):
         x, weights = EncoderBlock(config, seed=of_block, name=f"block_{i}")(x, mask)
+        hidden.append(x)
         attention.append(weights)
-    if config.norm == "pre":  # the last sum has not been normalised yet
-        x = keras.layers.LayerNormalization(epsilon=config.epsilon, name="output_norm")(x)
-    return x, attention
+    if config.norm == "pre" and len(hidden) == config.depth:  # the last sum has not been normalised yet
+        hidden[-1] = keras.layers.LayerNormalization(epsilon=config.epsilon, name="output_norm")(x)
+    return hidden, attention
 
 
 def embedding_initializer(seed: int) -> keras.initializers.Initializer:

@@ -10,10 +10,11 @@ one window; `bert` may read a long one in several.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral, Real
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import keras
 import numpy as np
@@ -37,6 +38,18 @@ from sopan.training.backend import Forward, make_forward, read_all
 from sopan.training.classification import Examples, Validation, scorer, train_classifier
 from sopan.training.recipe import Recipe, TrainingReport
 from sopan.types import Arrays, Float32Array, FloatArray, Int64Array, StepOutput, StepState
+
+
+class Unbuilt(NamedTuple):
+    """A network whose weights are known, and that Keras has not been asked to make yet.
+
+    Args:
+        arrays: every weight by its path.
+        build: makes it of these.
+    """
+
+    arrays: Arrays
+    build: Callable[[Arrays], keras.Model]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -91,10 +104,40 @@ class NetworkStep(Step):
 
     # ---- learning ------------------------------------------------------------------------
 
+    @cached_property
+    def network_(self) -> keras.Model:
+        """Make the network that `_set_unbuilt` was given the weights of, once somebody asks for it."""
+        unbuilt: Unbuilt | None = self.__dict__.pop("_unbuilt", None)
+        if unbuilt is None:
+            raise AttributeError("network_")  # it has not been fitted
+        return unbuilt.build(unbuilt.arrays)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell whether there is a network, made or not."""
+        return not vars(self).keys().isdisjoint({"network_", "_unbuilt"})
+
     def _set_network(self, network: keras.Model) -> None:
+        self.__dict__.pop("_unbuilt", None)
         self.network_ = network
         self._programs: dict[Output, Program | None] = {}
         self._forwards: dict[Output, Forward] = {}
+
+    def _set_unbuilt(self, unbuilt: Unbuilt) -> None:
+        """Take weights that no training by Keras gave: what reads with them does not wait for a network."""
+        self.__dict__.pop("network_", None)
+        self._unbuilt = unbuilt
+        self._programs, self._forwards = {}, {}
+
+    @property
+    def _width(self) -> int:
+        """E, of the vectors that the logits are made of."""
+        if "_unbuilt" in vars(self):
+            return len(self._unbuilt.arrays["logits/kernel"])
+        return int(self.network_.output["vector"].shape[-1])
+
+    def _arrays(self) -> Arrays:
+        """Return every weight by its path."""
+        return self._unbuilt.arrays if "_unbuilt" in vars(self) else get_weights(self.network_)
 
     def _set_buckets(self, windows: Windows, most: int | None = None) -> None:
         """Choose the lengths of rectangles by the windows of the training texts.
@@ -139,13 +182,13 @@ class NetworkStep(Step):
 
     def transform(self, X: Texts) -> Float32Array:
         """Return text vectors (N, E) float32, as the network's last layer sees them."""
-        check_is_fitted(self, "network_")
-        width, windows = self.network_.output["vector"].shape[-1], self.windows(as_texts(X))
-        return windows.pooled(self._read("vector", windows.clipped, width)).astype(np.float32)
+        check_is_fitted(self)
+        windows = self.windows(as_texts(X))
+        return windows.pooled(self._read("vector", windows.clipped, self._width)).astype(np.float32)
 
     def read_some(self, texts: pa.LargeStringArray) -> StepOutput:
         """Score n texts by the runtime of this process."""
-        check_is_fitted(self, "network_")
+        check_is_fitted(self)
         classes = len(self.classes_)
         return read_through(self.intake, texts, lambda clipped: self._read("logits", clipped, classes))
 
@@ -181,14 +224,15 @@ class NetworkStep(Step):
     def __getstate__(self) -> dict[str, object]:
         """Pickle weights, not networks: what is compiled cannot travel."""
         values: dict[str, object] = dict(super().__getstate__())
-        if "network_" in values:
+        if self.__sklearn_is_fitted__():
             values["network_"] = self.state()
-            del values["_programs"], values["_forwards"]
+            for name in ("_unbuilt", "_programs", "_forwards"):
+                values.pop(name, None)
         return values
 
     def __setstate__(self, values: Mapping[str, object]) -> None:
         super().__setstate__(values)
-        if isinstance(state := values.get("network_"), StepState):
+        if isinstance(state := self.__dict__.pop("network_", None), StepState):
             self.restore(state)
 
 

@@ -25,7 +25,7 @@ from sopan.options.rules import Between, OneOf, Rule
 from sopan.steps.base import Settings, TrainingData
 from sopan.steps.embedding import VECTOR_RULES, CbowSettings, EmbeddedWords, embed_words
 from sopan.steps.integrated_gradients import network_evidence
-from sopan.steps.layers import Seeds, computing_in, get_weights
+from sopan.steps.layers import Seeds, computing_in
 from sopan.steps.network import NETWORK_RULES, NetworkStep, weighed_too
 from sopan.text.arrow import cores
 from sopan.text.batch import FIRST_WORD, clip
@@ -168,13 +168,13 @@ class NeuralStep(NetworkStep):
 
     def evidence(self, text: str) -> Evidence:
         """Explain by integrated gradients over the word vectors, and show the attention weights."""
-        check_is_fitted(self, "network_")
+        check_is_fitted(self)
         return network_evidence(self, text)
 
     @property
     def word_vectors(self) -> WordVectors:
         """The words and their vectors, as the network has them."""
-        check_is_fitted(self, "network_")
+        check_is_fitted(self)
         table = keras.ops.convert_to_numpy(self.network_.get_layer("words").embeddings)
         return WordVectors(self.vocabulary_.words, table[FIRST_WORD:])
 
@@ -182,9 +182,9 @@ class NeuralStep(NetworkStep):
 
     def state(self) -> StepState:
         """Give the words, the buckets and every weight by its path."""
-        check_is_fitted(self, "network_")
+        check_is_fitted(self)
         buckets = {"buckets": list(self.buckets_)}
-        return StepState(buckets, self.vocabulary_.words, get_weights(self.network_))
+        return StepState(buckets, self.vocabulary_.words, self._arrays())
 
     def restore(self, state: StepState) -> None:
         """Take back what `state` gave.
