@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeAlias
 
@@ -39,6 +39,8 @@ FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.integer[Any]]
 """Indices into the names of classes."""
+Targets: TypeAlias = "Labels | Amounts"
+"""What texts are to teach: a class each, or an amount for each class."""
 Share = Annotated[float, Interval(ge=0, le=1)]
 Amount = Annotated[float, Ge(0)]
 Count = Annotated[int, Ge(0)]
@@ -138,6 +140,37 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
+class SoftLabels:
+    """Texts without labels, and what a teacher says of them: what a step is distilled from.
+
+    Args:
+        texts: U strings.
+        probabilities: (U, C) of the classes in their sorted order; each row sums to 1.
+
+    Source: G. Hinton, O. Vinyals and J. Dean, "Distilling the Knowledge in a Neural Network" (2015).
+    """
+
+    texts: pa.LargeStringArray | Sequence[str]
+    probabilities: npt.ArrayLike
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What N texts are to teach, where it is more than a class each.
+
+    Args:
+        values: (N, C) float64, 0 or more: what each text counts for each class.
+    """
+
+    values: FloatArray
+
+    @property
+    def weights(self) -> FloatArray:
+        """What each text counts, (N,)."""
+        return np.asarray(self.values.sum(axis=1))
+
+
+@dataclass(frozen=True, slots=True)
 class Corpus(Labelled):
     """Labelled texts as they were read.
 
@@ -190,6 +223,11 @@ class Encoded:
 
     ids: Int32Array
     offsets: Int64Array
+
+    def then(self, more: Encoded) -> Encoded:
+        """Return these texts, and more after them."""
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + more.offsets[1:]])
+        return Encoded(np.concatenate([self.ids, more.ids]), offsets)
 
     def check(self, n_words: int) -> None:
         """Hold that every id is -1 or one of V = `n_words`: another would silently read a wrong row.

@@ -28,10 +28,11 @@ from quick_steps import quick as new
 from sopan.errors import ConfigError, DataError
 from sopan.steps import STEPS, step_class
 from sopan.steps.base import Memo
+from sopan.steps.teaching import DISTILLED
 from sopan.text.arrow import as_texts
 from sopan.text.batch import FIRST_WORD
 
-VARIANTS = [f"{step}:{variant}" for step in STEPS for variant in step_class(step).variants]
+VARIANTS = [f"{step}:{v}" for step in STEPS for v in step_class(step).variants if v not in DISTILLED]
 OF_NETWORKS = [variant for variant in VARIANTS if name_of(variant) in ON_KERAS]
 
 ODD_TEXTS = ["", "   \n\t", "?!… —", "qwrtz xyzzy", "Zażółć", "🙂🙂", "x" * 50_000, "soup " * 20_000]

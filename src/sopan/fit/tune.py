@@ -20,7 +20,7 @@ from sopan.steps import make_step, step_class
 from sopan.steps.base import Memo, Step
 from sopan.text.labels import IMBALANCED, imbalance
 from sopan.training.recipe import Monitor
-from sopan.types import Labelled, Labels, softmax
+from sopan.types import Labelled, Labels, SoftLabels, softmax
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ def tune(
     fixed: dict[str, Any],
     unlabelled: pa.LargeStringArray | None = None,
     outside: Step | None = None,
+    soft: SoftLabels | None = None,
     on_trial: Callable[[Trial, int], None] = lambda trial, offered: None,
     monitor: Callable[[int], Monitor] = lambda number: Monitor(),
 ) -> Tuned:
@@ -103,6 +104,7 @@ def tune(
         fixed: settings that every trial shares (the seed, the token rule).
         unlabelled: further texts, without any validation or test text among them.
         outside: what is fitted instead of the step of that name, with its own settings.
+        soft: a teacher's probabilities of further texts, likewise, for a step that is distilled.
         on_trial: told of each trial and of how many are offered.
         monitor: who watches the training of the trial with this number, from 0.
 
@@ -123,7 +125,8 @@ def tune(
                 break
             shared = memo.made_seconds
             unfitted = make_step(step, **settings) if outside is None else clone(outside)
-            estimator, trial, alone = _try(unfitted, settings, train, val, unlabelled, memo, monitor(number))
+            more = (unlabelled, soft)
+            estimator, trial, alone = _try(unfitted, settings, train, val, more, memo, monitor(number))
             trained = estimator.training()
             interrupted = trained is not None and trained.interrupted
             clock = clock if best else time.perf_counter()
@@ -156,7 +159,7 @@ def _try(
     settings: dict[str, Any],
     train: Labelled,
     val: Labelled,
-    unlabelled: pa.LargeStringArray | None,
+    more: tuple[pa.LargeStringArray | None, SoftLabels | None],
     memo: Memo,
     monitor: Monitor,
 ) -> tuple[Step, Trial, float]:
@@ -165,7 +168,8 @@ def _try(
     estimator = unfitted.fit(
         train.texts,
         train.names,
-        unlabelled=unlabelled,
+        unlabelled=more[0],
+        soft=more[1],
         validation=(val.texts, val.names),
         memo=memo,
         monitor=monitor,

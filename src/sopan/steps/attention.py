@@ -31,6 +31,7 @@ from sopan.steps.attend import attend, dot
 from sopan.steps.base import Settings
 from sopan.steps.layers import Seeds, dense
 from sopan.steps.neural import NEURAL_RULES, NeuralStep, settings_to_try
+from sopan.steps.teaching import DISTILLED
 from sopan.types import Int64Array, Tensor
 
 Look = Literal["global", "local-m", "local-p"]
@@ -150,6 +151,7 @@ class Attention(NeuralStep):
         "local-m": {"look": "local-m"},
         "local-p": {"look": "local-p"},
         **{scoring: {"look": "global", "scoring": scoring} for scoring in get_args(Scoring)},
+        **DISTILLED,
     }
 
     look: Look = "global"

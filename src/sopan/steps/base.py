@@ -21,9 +21,21 @@ from sklearn.utils import Tags
 from sopan.errors import ConfigError, DataError
 from sopan.options.data import TokenRule
 from sopan.options.rules import Between, OneOf, Rule, check_values
+from sopan.steps.teaching import Taught, check_soft
 from sopan.text.arrow import Texts, as_texts
 from sopan.training.recipe import Monitor, TrainingReport
-from sopan.types import Array, Evidence, FloatArray, Int64Array, Prediction, StepName, StepOutput, StepState
+from sopan.types import (
+    Amounts,
+    Array,
+    Evidence,
+    FloatArray,
+    Int64Array,
+    Prediction,
+    SoftLabels,
+    StepName,
+    StepOutput,
+    StepState,
+)
 
 T = TypeVar("T")
 
@@ -82,6 +94,7 @@ class TrainingData(NamedTuple):
         labels: (N,) int64, indices into the classes.
         unlabelled: further texts, maybe none.
         validation, memo, monitor: as given.
+        soft: further texts with a teacher's probabilities, or None.
     """
 
     texts: pa.LargeStringArray
@@ -90,6 +103,23 @@ class TrainingData(NamedTuple):
     validation: ValidationData | None
     memo: Memo
     monitor: Monitor | None
+    soft: Taught | None = None
+
+    def taught(self, soft_weight: float) -> tuple[pa.LargeStringArray, Int64Array | Amounts]:
+        """Return all texts that say something of the classes, and what they say.
+
+        Args:
+            soft_weight: what a text with probabilities counts beside a labelled one, which counts 1.
+
+        Returns:
+            The labelled texts and their (N,) class indices. With soft ones, these come after them, and what
+            each text counts for each class: its probabilities times its weight.
+        """
+        if self.soft is None:
+            return self.texts, self.labels
+        certain = np.eye(self.soft.probabilities.shape[1])[self.labels]
+        amounts = Amounts(np.concatenate([certain, soft_weight * self.soft.probabilities]))
+        return pa.concat_arrays([self.texts, self.soft.texts]), amounts
 
 
 def with_fixed(candidates: list[Settings], fixed: Settings) -> list[Settings]:
@@ -158,6 +188,11 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
         """
 
     @classmethod
+    def taught_candidates(cls, class_counts: Int64Array) -> list[Settings]:
+        """List settings worth trying beside a teacher; see `candidates`."""
+        return cls.candidates(class_counts)
+
+    @classmethod
     def candidates_with(cls, class_counts: Int64Array, fixed: Settings) -> list[Settings]:
         """List the candidates that go with settings that are fixed, each with these.
 
@@ -165,7 +200,8 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
             class_counts: see `candidates`.
             fixed: settings that every trial shares: a variant's, and those that were named.
         """
-        return with_fixed(cls.candidates(class_counts), fixed)
+        offered = cls.taught_candidates if fixed.get("distilled") else cls.candidates
+        return with_fixed(offered(class_counts), fixed)
 
     def validation_logits(self) -> FloatArray | None:
         """Return the logits of the validation texts, where fitting has found them and still knows."""
@@ -206,6 +242,7 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
         validation: ValidationData | None = None,
         memo: Memo | None = None,
         monitor: Monitor | None = None,
+        soft: SoftLabels | None = None,
     ) -> Self:
         """Learn from N texts and their labels.
 
@@ -216,16 +253,22 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
             validation: texts and labels to stop training by; a step without epochs ignores them.
             memo: passed by the tuner; features that depend on X alone may be kept in it.
             monitor: who watches the training, and where it is kept to go on from later.
+            soft: a teacher's probabilities of further texts, to learn beside the labels. These texts are the
+                unlabelled ones too where no others are given.
 
         Raises:
-            DataError: one class only, no words, or lengths that differ.
-            ConfigError: a setting that cannot work.
+            DataError: one class only, no words, or lengths that differ; probabilities that are none.
+            ConfigError: a setting that cannot work; the step is to be taught and has no teacher, or the
+                other way round.
         """
-        texts, more = as_texts(X), as_texts([] if unlabelled is None else unlabelled)
+        texts = as_texts(X)
         classes, labels = check_labels(len(texts), y)
         self.check_settings()
+        settings = self.get_params(deep=False)
+        taught = check_soft(self.name, settings.get("distilled"), soft, len(classes))
+        more = as_texts(unlabelled if unlabelled is not None else taught.texts if taught else [])
         self.classes_, self.temperature_ = classes, 1.0
-        self.learn(TrainingData(texts, labels, more, validation, memo or Memo(), monitor))
+        self.learn(TrainingData(texts, labels, more, validation, memo or Memo(), monitor, taught))
         return self
 
     def check_settings(self) -> None:

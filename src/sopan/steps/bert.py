@@ -51,6 +51,7 @@ from sopan.steps.frozen import (
 from sopan.steps.integrated_gradients import network_evidence
 from sopan.steps.layers import computing_in, set_weights
 from sopan.steps.network import NETWORK_RULES, NetworkStep, Unbuilt, weighed_too
+from sopan.steps.teaching import DISTILLED
 from sopan.text.intake import LongTexts, PieceIntake, Pool, Windows
 from sopan.text.vectors import WordVectors
 from sopan.training.quiet import quiet
@@ -96,6 +97,7 @@ class Bert(NetworkStep):
         "frozen": {"frozen": True},
         **{summary: {"summary": summary} for summary in ("cls", "mean")},
         **{long_texts: {"long_texts": long_texts} for long_texts in get_args(LongTexts)},
+        **DISTILLED,
     }
 
     preset: str = "sopan-mini"
@@ -159,7 +161,8 @@ class Bert(NetworkStep):
         start = memo.recall(("start", *key), lambda: self._start(data))
         self.wordpiece_, self.config_ = start.wordpiece, start.config
         self._check()
-        encoded = memo.recall(("pieces", *key), lambda: self.wordpiece_.encode(data.texts))
+        taught, _ = data.taught(self.soft_weight)
+        encoded = memo.recall(("pieces", *key), lambda: self.wordpiece_.encode(taught))
         check_words(self.wordpiece_, encoded)
         if data.monitor is None or data.monitor.checkpoint is None or data.monitor.checkpoint.read() is None:
             start = self._adapted(start, data)
@@ -177,7 +180,7 @@ class Bert(NetworkStep):
         names = ("adapt_steps", "adapt_seconds", "adapt_rate", "max_length", "long_texts", "max_windows")
         key = (*self._start_key(), *(getattr(self, name) for name in names))
         how = Reading(self.summary, self.intake, self.buckets_, self.precision, self.random_state)
-        regression = Regression(self.C, self.class_weight)
+        regression = Regression(self.C, self.class_weight, self.soft_weight)
         arrays, self._judged = fit_logits(start, windows, data, how, regression, key)
         self._set_unbuilt(Unbuilt(arrays, self._build))
 

@@ -25,10 +25,11 @@ from sopan.steps.base import TEXT_RULES, Memo, Settings, Step, TrainingData
 from sopan.steps.evidence import bag_evidence
 from sopan.steps.feature_weights import FEW_TEXTS, Tf, class_log_count_ratio, weigh
 from sopan.steps.linear import ClassWeight, LinearModel, fit_one_vs_rest
+from sopan.steps.teaching import DISTILLED, TAUGHT_RULES
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.labels import UNEVEN, imbalance
 from sopan.text.ngrams import Analyzer, NgramCounter, count_ngrams
-from sopan.types import Evidence, Float32Array, Int64Array, StepOutput, StepState
+from sopan.types import Amounts, Evidence, Float32Array, Int64Array, StepOutput, StepState
 
 _WORDS = {"ngrams": (1, 2), "characters": None}
 
@@ -50,6 +51,8 @@ class BagOfWords(Step):
         class_weight: "balanced" weighs each text by the inverse frequency of its class.
         min_df: leave out features that fewer training texts hold. None: 2, or 1 where texts are few.
         max_features: keep only so many features of words, and of characters, the most frequent. None: all.
+        distilled: learn from a teacher beside the labels, and not without one (`soft` of `fit`).
+        soft_weight: what a text with a teacher's probabilities counts beside a labelled one.
         tokens: how a text is cut into words (see `sopan.text.tokenize`).
         lowercase: whether `Film` and `film` are one word.
 
@@ -68,6 +71,7 @@ class BagOfWords(Step):
         "tfidf": {**_WORDS, "tf": "sublinear", "idf": True, "nb": 0.0},
         "nb": {**_WORDS, "tf": "binary", "idf": False, "nb": 1.0},
         "chars": {"ngrams": None, "characters": (2, 5)},
+        **DISTILLED,
     }
 
     ngrams: tuple[int, int] | None = (1, 2)
@@ -80,11 +84,14 @@ class BagOfWords(Step):
     class_weight: ClassWeight = None
     min_df: int | None = None
     max_features: int | None = None
+    distilled: bool = False
+    soft_weight: float = 1.0
     tokens: TokenRule = "words"
     lowercase: bool = True
 
     rules: ClassVar[Mapping[str, Rule]] = {
         **TEXT_RULES,
+        **TAUGHT_RULES,
         "ngrams": Span(most=8),
         "characters": Span(most=16),
         "character_weight": Between(Real, 1e-3, 1e3),
@@ -107,17 +114,20 @@ class BagOfWords(Step):
     def learn(self, data: TrainingData) -> None:
         """Find the features of N texts and learn what they say of the classes.
 
-        Texts without labels are ignored: words without a label's company teach this step nothing.
+        Texts without labels are ignored: words without a label's company teach this step nothing. A
+        teacher's probabilities are such company.
         """
-        learnt = [self._recall_block(data.texts, *span, data.memo) for span in self._spans()]
+        texts, labels = data.taught(self.soft_weight)
+        weights = labels.weights if isinstance(labels, Amounts) else None
+        learnt = [self._recall_block(texts, *span, data.memo) for span in self._spans()]
         features = self._side_by_side([features for _, features in learnt])
         self.blocks_ = tuple(block for block, _ in learnt)
         self.model_ = fit_one_vs_rest(
             features,
-            data.labels,
+            labels,
             C=self.C,
             class_weight=self.class_weight,
-            scale=lambda members: np.abs(class_log_count_ratio(features, members)) ** self.nb,
+            scale=lambda members: np.abs(class_log_count_ratio(features, members, weights)) ** self.nb,
         )
 
     def _spans(self) -> list[tuple[Analyzer, tuple[int, int]]]:

@@ -15,7 +15,6 @@ from numbers import Integral, Real
 from typing import ClassVar, get_args
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
@@ -39,11 +38,12 @@ from sopan.steps.embedding import (
 from sopan.steps.evidence import contributions_of, vocabulary_evidence
 from sopan.steps.feature_weights import log_count_ratio
 from sopan.steps.linear import ClassWeight, LinearModel, fit_standardised
+from sopan.steps.teaching import DISTILLED, TAUGHT_RULES
 from sopan.text.arrow import Texts, as_texts, cores
 from sopan.text.labels import UNEVEN, imbalance
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
-from sopan.types import Evidence, Float32Array, Int64Array, StepOutput, StepState
+from sopan.types import Encoded, Evidence, Float32Array, Int64Array, StepOutput, StepState, Targets
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -57,6 +57,8 @@ class CBOW(Step):
         nb: weigh words more that tell the classes apart: times 1 + nb · |log-count ratio| (see `bow`).
         C: inverse strength of the L2 regularisation, on features of unit variance.
         class_weight: "balanced" weighs each text by the inverse frequency of its class.
+        distilled: learn from a teacher beside the labels, and not without one (`soft` of `fit`).
+        soft_weight: what a text with a teacher's probabilities counts beside a labelled one.
         vectors: path of a word2vec, GloVe or fastText file to use in place of training.
         dimension: width of a word vector.
         window: the most words on either side that a word is guessed from; wide windows learn topic and tone.
@@ -85,6 +87,7 @@ class CBOW(Step):
         "mean": {"pooling": "mean", "distinct": False, "nb": 0.0},
         "idf": {"pooling": "idf", "distinct": False, "nb": 0.0},
         "sif": {"pooling": "sif", "distinct": False, "nb": 0.0},
+        **DISTILLED,
     }
 
     pooling: Pooling = "mean"
@@ -92,6 +95,8 @@ class CBOW(Step):
     nb: float = 1.0
     C: float = 0.1
     class_weight: ClassWeight = None
+    distilled: bool = False
+    soft_weight: float = 1.0
     vectors: str | None = None
     dimension: int = 200
     window: int = 40
@@ -108,6 +113,7 @@ class CBOW(Step):
 
     rules: ClassVar[Mapping[str, Rule]] = {
         **VECTOR_RULES,
+        **TAUGHT_RULES,
         "pooling": OneOf(get_args(Pooling)),
         "distinct": OneOf((True, False)),
         "nb": Between(Real, 0, 100),
@@ -125,19 +131,27 @@ class CBOW(Step):
         """Learn word vectors from all texts, then to tell the labelled ones' classes."""
         words = data.memo.recall(self._embedding_key(), lambda: self._embed(data.texts, data.unlabelled))
         self.vocabulary_, self.vectors_, self.epochs_ = words.vocabulary, words.vectors, words.epochs
-        counts = bag(words.encoded, len(self.vocabulary_), distinct=self.distinct)
-        self.weights_ = self._weigh(counts, words.counts, data.labels)
+        _, labels = data.taught(self.soft_weight)
+        encoded = data.memo.recall((*self._embedding_key(), "soft"), lambda: self._with_soft(words, data))
+        counts = bag(encoded, len(self.vocabulary_), distinct=self.distinct)
+        self.weights_ = self._weigh(counts, words.counts, labels)
         pooled = pool(counts, self.weights_, self.vectors_)
         self.common_ = np.zeros(self.vectors_.shape[1], np.float32)
         if self.pooling == "sif":
             self.common_ = common_component(pooled)
         pooled = without_component(pooled, self.common_)
         self.center_ = pooled.mean(axis=0)
-        self.model_ = fit_standardised(pooled, data.labels, C=self.C, class_weight=self.class_weight)
+        self.model_ = fit_standardised(pooled, labels, C=self.C, class_weight=self.class_weight)
+
+    def _with_soft(self, words: EmbeddedWords, data: TrainingData) -> Encoded:
+        """Return the words of the labelled texts, then of those that a teacher speaks of."""
+        if data.soft is None:
+            return words.encoded
+        return words.encoded.then(self.vocabulary_.encode(data.soft.texts))
 
     def _embedding_key(self) -> tuple[object, ...]:
         """Name all that the word vectors depend on but for the texts."""
-        pooling = {"pooling", "distinct", "nb", "C", "class_weight"}
+        pooling = {"pooling", "distinct", "nb", "C", "class_weight", *TAUGHT_RULES}
         settings = self.get_params(deep=False).items()
         return ("cbow", *((name, value) for name, value in settings if name not in pooling))
 
@@ -162,10 +176,8 @@ class CBOW(Step):
             rng=np.random.default_rng(self.random_state),
         )
 
-    def _weigh(
-        self, counts: sp.csr_array, word_counts: Int64Array, labels: npt.NDArray[np.int64]
-    ) -> Float32Array:
-        """Return each word's weight in the mean (V,), given the labelled texts' words (N, V)."""
+    def _weigh(self, counts: sp.csr_array, word_counts: Int64Array, labels: Targets) -> Float32Array:
+        """Return each word's weight in the mean (V,), given the words (N, V) of texts that say something."""
         text_counts = np.bincount(counts.indices, minlength=counts.shape[1])
         weights = word_weights(self.pooling, word_counts, text_counts, counts.shape[0])
         if self.nb > 0:

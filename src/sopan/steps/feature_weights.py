@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from sopan.kernels.known_ngrams import weigh_rows
 from sopan.text.arrow import cores, on_every_core, shares_of
-from sopan.types import BoolArray, Float32Array, FloatArray, Labels
+from sopan.types import Amounts, BoolArray, Float32Array, FloatArray, Targets
 
 Tf = Literal["counts", "binary", "sublinear"]
 """What n occurrences in one text weigh: n, 1, or 1 + ln n."""
@@ -44,7 +44,9 @@ def weigh(counts: sp.csr_matrix, tf: Tf, idf: Float32Array) -> sp.csr_array:
     return sp.csr_array((values, counts.indices, counts.indptr), shape=counts.shape)
 
 
-def class_log_count_ratio(features: sp.csr_array, members: BoolArray) -> FloatArray:
+def class_log_count_ratio(
+    features: sp.csr_array, members: BoolArray | FloatArray, weights: FloatArray | None = None
+) -> FloatArray:
     """Tell for each feature how much more of a class's texts hold it than of the others': (V,).
 
     ln of (p / |p|) / (q / |q|), where p and q count the class's texts and the others that hold the feature.
@@ -54,23 +56,32 @@ def class_log_count_ratio(features: sp.csr_array, members: BoolArray) -> FloatAr
 
     Args:
         features: (N, V); an entry means that the text holds the feature.
-        members: (N,) which texts are of the class.
+        members: (N,) which texts are of the class; or, with `weights`, what each counts for it.
+        weights: (N,) what each text counts; None: 1.
     """
-    every = np.bincount(features.indices, minlength=features.shape[1])
-    inside = np.bincount(features[members].indices, minlength=features.shape[1])
+    every, inside = (_held(features, each) for each in (weights, members))
     share = (inside.sum() + 1) / (every.sum() + 2)
     ratio: FloatArray = np.log((inside / share + 2) / ((every - inside) / (1 - share) + 2))
     return ratio
 
 
-def log_count_ratio(features: sp.csr_array, labels: Labels) -> FloatArray:
+def _held(features: sp.csr_array, weights: BoolArray | FloatArray | None) -> FloatArray:
+    """Return what the texts (N,) that hold each feature count together, (V,); without weights, 1 each."""
+    each = None if weights is None else np.repeat(weights, np.diff(features.indptr))
+    return np.asarray(np.bincount(features.indices, each, minlength=features.shape[1]), np.float64)
+
+
+def log_count_ratio(features: sp.csr_array, labels: Targets) -> FloatArray:
     """Tell for each feature how strongly it speaks for or against any one class: (V,), 0 or more.
 
     Args:
         features: (N, V); an entry means that the text holds the feature.
-        labels: (N,) class indices 0 … C-1.
+        labels: class indices 0 … C-1 (N,), or amounts.
     """
+    weights = labels.weights if isinstance(labels, Amounts) else None
+    classes = labels.values.shape[1] if isinstance(labels, Amounts) else int(labels.max()) + 1
     strongest = np.zeros(features.shape[1])
-    for label in range(int(labels.max()) + 1):
-        np.maximum(strongest, np.abs(class_log_count_ratio(features, labels == label)), out=strongest)
+    for label in range(classes):
+        members = labels.values[:, label] if isinstance(labels, Amounts) else labels == label
+        np.maximum(strongest, np.abs(class_log_count_ratio(features, members, weights)), out=strongest)
     return strongest

@@ -58,10 +58,11 @@ class Reading(NamedTuple):
 
 
 class Regression(NamedTuple):
-    """How the regression is fitted; see `sopan.steps.linear.fit_logistic`."""
+    """How the regression is fitted; see `sopan.steps.linear.fit_logistic` and `TrainingData.taught`."""
 
     C: float
     class_weight: ClassWeight
+    soft_weight: float
 
 
 class Features(NamedTuple):
@@ -88,7 +89,7 @@ def fit_logits(
 
     Args:
         start: the encoder.
-        windows: of the training texts.
+        windows: of the training texts, those that a teacher speaks of included.
         data: these, and validation texts.
         how, regression: see there.
         key: tells the encoder, and what it reads of the texts, from others in the memo.
@@ -106,7 +107,10 @@ def fit_logits(
     key = ("features", *key, together.summary, how.precision, how.seed, texts is None)
     found = data.memo.recall(key, lambda: _read(start.config, weights, windows, texts, together))
     part = _part(how.summary, together.summary, start.config)
-    model = fit_standardised(found.train[:, part], data.labels, **regression._asdict())
+    _, labels = data.taught(regression.soft_weight)
+    model = fit_standardised(
+        found.train[:, part], labels, C=regression.C, class_weight=regression.class_weight
+    )
     kernel, bias = model.weights, model.bias
     if kernel.shape[1] == 1:  # the second class's score: half for it, half against the first
         kernel, bias = (np.concatenate([-half, half], axis=-1) for half in (kernel / 2, bias / 2))

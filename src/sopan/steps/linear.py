@@ -3,6 +3,9 @@
 The lower steps differ in how they turn a text into numbers, not in how they separate the classes: each ends
 in a `LinearModel`. There are two ways to fit it, each the faster and better one for its kind of features:
 `fit_logistic` for few dense ones, `fit_one_vs_rest` for very many sparse ones.
+
+What a text is to teach is a class; or, where a teacher's probabilities join the labels, an amount for each
+class: cross-entropy against amounts t (C,) is that of C copies of the text, one of each class, weighed by t.
 """
 
 from __future__ import annotations
@@ -15,12 +18,14 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from scipy.optimize import fmin_l_bfgs_b
+from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
-from sopan.types import BoolArray, Float32Array, FloatArray, Labels
+from sopan.types import Amounts, BoolArray, Float32Array, FloatArray, Labels, Targets
 
 ClassWeight: TypeAlias = Literal["balanced"] | None
 FeatureMatrix: TypeAlias = "sp.csr_array | sp.csr_matrix | npt.NDArray[np.floating]"
@@ -30,6 +35,8 @@ MAX_NEWTON_STEPS = 100
 """Newton's method takes 4 to 10 steps on text; this many means that it has stalled."""
 MAX_EPOCHS = 1000
 """Dual coordinate descent takes 5 to 40 passes over the texts."""
+NEGLIGIBLE = 1e-3
+"""A copy of a text with less than this share of its weight is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class LinearModel:
 
 def fit_logistic(
     features: FeatureMatrix,
-    labels: Labels,
+    labels: Targets,
     *,
     C: float,
     class_weight: ClassWeight = None,
@@ -68,13 +75,15 @@ def fit_logistic(
 
     Args:
         features: (N, V) float32 or float64.
-        labels: (N,) class indices 0 … C-1, each present.
+        labels: class indices 0 … C-1 (N,), each present; or amounts.
         C: inverse strength of the regularisation, > 0.
         class_weight: "balanced" weighs each text by the inverse frequency of its class.
         tolerance: stop when the largest gradient component has fallen to this share of its first value.
     """
-    weights = _sample_weight(labels, class_weight)
     features = features.astype(np.float64)
+    if isinstance(labels, Amounts):
+        return _fit_amounts(features, balanced(labels, class_weight), C, tolerance)
+    weights = _sample_weight(labels, class_weight)
     start = _largest_gradient_at_zero(features, labels, weights)
     model = LogisticRegression(
         C=C, solver="newton-cg", tol=max(tolerance * start, 1e-12), max_iter=MAX_NEWTON_STEPS
@@ -90,13 +99,42 @@ def fit_logistic(
     )
 
 
+def _fit_amounts(features: FeatureMatrix, amounts: Amounts, C: float, tolerance: float) -> LinearModel:
+    """Do what `fit_logistic` does, without a copy of a text for each class, by L-BFGS.
+
+    Args:
+        features: (N, V) float64.
+        amounts: of N texts.
+        C, tolerance: see `fit_logistic`.
+    """
+    wanted, totals = amounts.values, amounts.weights[:, None]
+    width, classes = features.shape[1], wanted.shape[1]
+    columns = 1 if classes == 2 else classes  # as `LinearModel` has it
+
+    def loss(flat: FloatArray) -> tuple[float, FloatArray]:
+        weights, bias = flat[:-columns].reshape(width, columns), flat[-columns:]
+        scores = features @ weights + bias
+        logs = log_softmax(np.hstack([0 * scores, scores]) if columns == 1 else scores, axis=1)  # (N, C)
+        residual = (totals * np.exp(logs) - wanted)[:, -columns:]
+        slopes = [(weights + C * (features.T @ residual)).ravel(), C * residual.sum(axis=0)]
+        value = (weights**2).sum() / 2 - C * (wanted * logs).sum()
+        return float(value), np.concatenate(slopes)
+
+    start = np.zeros((width + 1) * columns)
+    with threadpool_limits(1):
+        enough = max(tolerance * float(np.abs(loss(start)[1]).max()), 1e-12)
+        found, _, _ = fmin_l_bfgs_b(loss, start, factr=0.0, pgtol=enough, maxiter=MAX_EPOCHS)
+    best = np.asarray(found, np.float32)
+    return LinearModel(best[:-columns].reshape(width, columns), best[-columns:])
+
+
 def fit_one_vs_rest(
     features: sp.csr_array,
-    labels: Labels,
+    labels: Targets,
     *,
     C: float,
     class_weight: ClassWeight = None,
-    scale: Callable[[BoolArray], FloatArray] | None = None,
+    scale: Callable[[BoolArray | FloatArray], FloatArray] | None = None,
 ) -> LinearModel:
     """Tell each class from all others: C problems, or one if there are two classes.
 
@@ -106,22 +144,23 @@ def fit_one_vs_rest(
 
     Args:
         features: (N, V), V much larger than N if you like; its column indices sorted in each row.
-        labels: (N,) class indices 0 … C-1, each present.
+        labels: class indices 0 … C-1 (N,), each present; or amounts, by which a text is copied: once for the
+            class, once for the others.
         C: inverse strength of the regularisation, > 0.
         class_weight: "balanced" weighs each text by the inverse frequency of its class.
-        scale: given which texts are of the class, (N,) bool, returns by what each feature is multiplied in
-            that class's problem, (V,). The model has the scale folded in and takes `features` as they are.
+        scale: given which texts are of the class, (N,) bool, or what each counts for it, (N,) float, returns
+            by what each feature is multiplied in that class's problem, (V,). The model has the scale folded
+            in and takes `features` as they are.
 
     Source: H.-F. Yu, F.-L. Huang and C.-J. Lin, "Dual coordinate descent methods for logistic regression and
     maximum entropy models" (2011).
     """
-    sample_weight = _sample_weight(labels, class_weight)
-    n_classes = int(labels.max()) + 1
+    n_classes = labels.values.shape[1] if isinstance(labels, Amounts) else int(labels.max()) + 1
     told = [1] if n_classes == 2 else range(n_classes)
     weights = np.empty((features.shape[1], len(told)), np.float32)
     bias = np.empty(len(told), np.float32)
     for column, label in enumerate(told):
-        members = labels == label
+        members = labels.values[:, label] if isinstance(labels, Amounts) else labels == label
         factors = np.ones(features.shape[1]) if scale is None else scale(members)
         model = LogisticRegression(
             C=C, solver="liblinear", dual=True, tol=0.1, max_iter=MAX_EPOCHS, random_state=0
@@ -129,16 +168,37 @@ def fit_one_vs_rest(
         with warnings.catch_warnings():
             # Only features of very different lengths under a huge C come here; the answer is still usable.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(with_scaled_columns(features, factors), members, sample_weight=sample_weight)
+            model.fit(*_problem(with_scaled_columns(features, factors), labels, label, class_weight))
         weights[:, column] = model.coef_[0] * factors
         bias[column] = model.intercept_[0]
     return LinearModel(weights, bias)
+
+
+def _problem(
+    features: sp.csr_array, labels: Targets, label: int, class_weight: ClassWeight
+) -> tuple[sp.csr_array, BoolArray, FloatArray | None]:
+    """Return the rows that tell one class from all others: features, which are of it, and their weights."""
+    if not isinstance(labels, Amounts):
+        return features, labels == label, _sample_weight(labels, class_weight)
+    amounts = balanced(labels, class_weight)
+    totals, inside = amounts.weights, amounts.values[:, label]
+    parts = np.stack([inside, totals - inside])
+    against, rows = np.nonzero(parts > NEGLIGIBLE * totals)
+    return features[rows], against == 0, parts[against, rows]
 
 
 def with_scaled_columns(matrix: sp.csr_array, factors: FloatArray) -> sp.csr_array:
     """Multiply column j of a sparse matrix (N, V) by factors[j], in float64; the indices are shared."""
     data = matrix.data * factors[matrix.indices]
     return sp.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def balanced(amounts: Amounts, class_weight: ClassWeight) -> Amounts:
+    """Divide each class's amounts by their share of all, times C, if they are to be "balanced"."""
+    if class_weight is None:
+        return amounts
+    of_class = amounts.values.sum(axis=0)
+    return Amounts(amounts.values * (of_class.sum() / (len(of_class) * of_class)))
 
 
 def _sample_weight(labels: Labels, class_weight: ClassWeight) -> FloatArray | None:
@@ -161,7 +221,7 @@ def _largest_gradient_at_zero(
 
 
 def fit_standardised(
-    features: Float32Array, labels: Labels, *, C: float, class_weight: ClassWeight
+    features: Float32Array, labels: Targets, *, C: float, class_weight: ClassWeight
 ) -> LinearModel:
     """Fit on features (N, D) of mean 0 and variance 1, so that C means the same whatever the vectors' scale.
 

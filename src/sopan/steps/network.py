@@ -29,7 +29,8 @@ from sopan.runtime.network import Output, network_of
 from sopan.runtime.program import Program, compile_network, run_program
 from sopan.steps.base import SEED, TEXT_RULES, Settings, Step, TrainingData, ValidationData
 from sopan.steps.layers import get_weights, set_weights
-from sopan.steps.linear import ClassWeight
+from sopan.steps.linear import ClassWeight, balanced
+from sopan.steps.teaching import TAUGHT_RULES
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import Clipped, bucket_lengths
 from sopan.text.intake import Intake, Windows, read_through
@@ -37,7 +38,17 @@ from sopan.text.labels import IMBALANCED, imbalance
 from sopan.training.backend import Forward, make_forward, read_all
 from sopan.training.classification import Examples, Validation, scorer, train_classifier
 from sopan.training.recipe import Recipe, TrainingReport
-from sopan.types import Arrays, Float32Array, FloatArray, Int64Array, StepOutput, StepState
+from sopan.types import (
+    Amounts,
+    Arrays,
+    Float32Array,
+    FloatArray,
+    Int64Array,
+    Labels,
+    StepOutput,
+    StepState,
+    Targets,
+)
 
 
 class Unbuilt(NamedTuple):
@@ -68,6 +79,8 @@ class NetworkStep(Step):
         precision: what the network computes in. `bfloat16` is quicker on machines that have it in hardware;
             weights, gradients and results are float32 even so.
         class_weight: "balanced" weighs each text by the inverse frequency of its class.
+        distilled: learn from a teacher beside the labels, and not without one (`soft` of `fit`).
+        soft_weight: what a text with a teacher's probabilities counts beside a labelled one.
         random_state: the seed.
 
     Attributes, after `fit`:
@@ -85,6 +98,8 @@ class NetworkStep(Step):
     patience: int = 2
     precision: Precision = "float32"
     class_weight: ClassWeight = None
+    distilled: bool = False
+    soft_weight: float = 1.0
     random_state: int = 0
 
     # ---- written by each kind of step ----------------------------------------------------
@@ -150,11 +165,13 @@ class NetworkStep(Step):
         self.buckets_ = tuple(sorted({min(length, most or length) for length in lengths}))
 
     def _train(self, windows: Windows, data: TrainingData) -> None:
-        """Train the network on windows, each with its text's label; those of a text share its weight."""
-        weights = np.asarray(self._weights(data.labels) / windows.counts, np.float32)
+        """Train the network on windows, each with what its text teaches; those of a text share its weight."""
+        _, labels = data.taught(self.soft_weight)
+        shares, weights = self._weigh(labels)
+        weights = weights / windows.counts
         self.trained_ = train_classifier(
             self.network_,
-            Examples(windows.clipped, data.labels[windows.of], weights[windows.of]),
+            Examples(windows.clipped, shares[windows.of], weights[windows.of].astype(np.float32)),
             self.recipe(),
             self.buckets_,
             seed=self.random_state,
@@ -163,9 +180,13 @@ class NetworkStep(Step):
         )
         self._programs = {}  # of other weights
 
-    def _weights(self, labels: Int64Array) -> Float32Array:
+    def _weigh(self, labels: Targets) -> tuple[Labels | Float32Array, FloatArray]:
+        """Return each text's class (N,), or how it is shared out among the classes (N, C); and its weight."""
+        if isinstance(labels, Amounts):
+            amounts = balanced(labels, self.class_weight)
+            return np.asarray(amounts.values / amounts.weights[:, None], np.float32), amounts.weights
         of_class = compute_class_weight(self.class_weight, classes=np.unique(labels), y=labels)
-        return np.asarray(of_class[labels], np.float32)
+        return labels, np.asarray(of_class[labels], np.float64)
 
     def _judge(self, validation: ValidationData) -> Validation:
         texts, names = validation
@@ -248,6 +269,7 @@ NETWORK_RULES: Mapping[str, Rule] = {
     "precision": OneOf(get_args(Precision)),
     "class_weight": TEXT_RULES["class_weight"],
     "random_state": SEED,
+    **TAUGHT_RULES,
 }
 """What the settings of every step that is a network must keep to."""
 

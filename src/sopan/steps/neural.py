@@ -16,7 +16,6 @@ from typing import Literal, get_args
 
 import keras
 import numpy as np
-import pyarrow as pa
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, DataError
@@ -95,9 +94,12 @@ class NeuralStep(NetworkStep):
 
     def learn(self, data: TrainingData) -> None:
         """Learn word vectors from all texts, then the network from the labelled ones."""
-        words = data.memo.recall(self._embedding_key(), lambda: self._words(data.texts, data.unlabelled))
+        words = data.memo.recall(self._embedding_key(), lambda: self._words(data))
         self.vocabulary_ = words.vocabulary
-        windows = Windows.whole(clip(words.encoded, len(words.vocabulary), self.max_length))
+        encoded = words.encoded
+        if data.soft is not None:
+            encoded = encoded.then(self.vocabulary_.encode(data.soft.texts))
+        windows = Windows.whole(clip(encoded, len(words.vocabulary), self.max_length))
         self._set_buckets(windows)
         unit = max(float(words.vectors.std()), 1e-12)
         self._assemble(words.vectors / unit, learn=self._learns_vectors(int(words.counts.sum())))
@@ -107,13 +109,14 @@ class NeuralStep(NetworkStep):
         names = ("embeddings", "vectors", "dimension", "min_count", "tokens", "lowercase", "deterministic")
         return ("words", *((name, getattr(self, name)) for name in (*names, "n_jobs", "random_state")))
 
-    def _words(self, texts: pa.LargeStringArray, unlabelled: pa.LargeStringArray) -> EmbeddedWords:
-        """Give every word a vector. Random ones are for the words of the labelled texts alone."""
+    def _words(self, data: TrainingData) -> EmbeddedWords:
+        """Give every word a vector. Random ones are for the words of texts that say something of classes."""
         learns = self.embeddings == "cbow"
+        taught = data.unlabelled[:0] if data.soft is None else data.soft.texts
         threads = 1 if self.deterministic else self.n_jobs or cores()
         return embed_words(
-            texts,
-            unlabelled if learns else unlabelled[:0],
+            data.texts,
+            data.unlabelled if learns else taught,
             CbowSettings(dimension=self.dimension, epochs=None if learns else 0, threads=threads),
             vectors=self.vectors,
             tokens=self.tokens,

@@ -27,6 +27,7 @@ from sopan.steps.base import Settings
 from sopan.steps.heads import MultiHeadAttention
 from sopan.steps.layers import Seeds, Summary, dense, summarise
 from sopan.steps.neural import NEURAL_RULES, NeuralStep, settings_to_try
+from sopan.steps.teaching import DISTILLED
 from sopan.types import Int64Array
 
 
@@ -46,6 +47,7 @@ class SelfAttention(NeuralStep):
         "single": {"heads": 1},
         "multi": {"heads": 4},
         "causal": {"causal": True},
+        **DISTILLED,
     }
 
     width: int = 128

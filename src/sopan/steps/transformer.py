@@ -26,6 +26,7 @@ from sopan.steps.base import Settings
 from sopan.steps.encoder import encode
 from sopan.steps.layers import Seeds, Summary, dense, summarise
 from sopan.steps.neural import NEURAL_RULES, NeuralStep, settings_to_try
+from sopan.steps.teaching import DISTILLED
 from sopan.types import Int64Array, Tensor
 
 
@@ -81,6 +82,7 @@ class Transformer(NeuralStep):
         **{f"{positions}": {"positions": positions} for positions in get_args(Positions)},
         **{summary: {"summary": summary} for summary in get_args(Summary)},
         "scratch": {"embeddings": "random"},
+        **DISTILLED,
     }
 
     width: int = 128

@@ -23,7 +23,7 @@ from sopan.training.backend import Loss, Tensors, make_forward, read_all
 from sopan.training.loop import Position, Task, TrainingBatch, train_network
 from sopan.training.optimizer import WarmUpDecay, adamw
 from sopan.training.recipe import DivergedError, Epoch, Monitor, Recipe, TrainingReport
-from sopan.types import Float32Array, FloatArray, Int64Array, Tensor
+from sopan.types import Float32Array, FloatArray, Int64Array, Labels, Tensor
 
 Score: TypeAlias = Callable[[FloatArray], tuple[float, float]]
 """From validation logits (N, C) to a score to maximise and the log-loss that decides between equals."""
@@ -36,25 +36,26 @@ class Examples(NamedTuple):
 
     Args:
         texts: as the network reads them.
-        labels: (N,) class indices.
+        labels: (N,) class indices, or (N, C) float32 probabilities of the classes.
         weights: (N,) float32, what each counts.
     """
 
     texts: Clipped
-    labels: Int64Array
+    labels: Labels | Float32Array
     weights: Float32Array
 
 
 def cross_entropy(label_smoothing: float) -> Loss:
     """Return the weighted mean cross-entropy of a batch as a loss of `make_stepper`.
 
-    The targets are class indices (B,) int32 and weights (B,) float32.
+    The targets are class indices (B,) int32, or probabilities of the classes (B, C) float32; and weights (B,)
+    float32.
     """
 
     def loss(outputs: Mapping[str, Tensor], targets: Tensors) -> Tensor:
         labels, weights = targets
         logits = ops.cast(outputs["logits"], "float32")
-        truth = ops.one_hot(labels, logits.shape[-1])
+        truth = ops.one_hot(labels, logits.shape[-1]) if len(labels.shape) == 1 else labels
         truth = truth * (1 - label_smoothing) + label_smoothing / logits.shape[-1]
         each = -ops.sum(truth * ops.log_softmax(logits), axis=-1)
         return ops.sum(each * weights) / ops.sum(weights)
@@ -157,8 +158,9 @@ class Classification(Task):
 
     def _prepared(self, batch: Batch, seed: list[int]) -> TrainingBatch:
         """Hide words, look labels and weights up."""
-        labels = np.zeros(len(batch.ids), np.int32)
-        labels[: len(batch.rows)] = self.examples.labels[batch.rows]
+        known = self.examples.labels
+        labels = np.zeros((len(batch.ids), *known.shape[1:]), np.int32 if known.ndim == 1 else np.float32)
+        labels[: len(batch.rows)] = known[batch.rows]
         weights = row_weights(batch, self.examples.weights)
         if self.recipe.word_dropout:
             batch = drop_words(batch, self.recipe.word_dropout, np.random.default_rng(seed))
