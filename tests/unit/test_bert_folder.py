@@ -317,7 +317,11 @@ def test_a_vocabulary_alone_tells_whether_it_is_cased(folder):
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"model_type": "roberta"}, "model_type is 'roberta'; a BERT whose model_type is 'bert' can be read"),
+        (
+            {"model_type": "albert"},
+            "model_type is 'albert'; these can be read: bert, distilbert, roberta, xlm-roberta, camembert, "
+            "electra, mpnet",
+        ),
         ({"hidden_act": "relu"}, "hidden_act is 'relu'"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
         ({"add_cross_attention": True}, "add_cross_attention is True"),

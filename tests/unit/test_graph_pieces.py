@@ -14,7 +14,8 @@ from sopan.errors import ConfigError
 from sopan.fit.export.graph_pieces import GraphPieces, GraphWindows, pooled
 from sopan.fit.export.piece_tables import composition_tables, normal_steps, rules_of, trie_of
 from sopan.text.intake import cut_windows
-from sopan.text.wordpiece import CLS, SEP, SPECIALS, WordPiece
+from sopan.text.piece_tokenizer import CLS, SEP, SPECIALS
+from sopan.text.wordpiece import WordPiece
 
 TEXTS = [
     "Unaffable waffles: 3.14, don't! #hash ##ing [MASK] _under_",

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sopan.text.packing import LEAST, Sequences, cut_sequences, fill_rows, pack_rows
-from sopan.text.wordpiece import MARKS
+from sopan.text.piece_tokenizer import MARKS
 
 CLS, SEP = 101, 102
 

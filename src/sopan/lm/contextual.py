@@ -21,7 +21,7 @@ from sopan.lm.inference import LENGTHS, Window, fill_rectangle, overlapping_wind
 from sopan.steps.language_model import LanguageModel
 from sopan.text.batch import plan
 from sopan.text.packing import Rows
-from sopan.text.wordpiece import MARKS, Pieces
+from sopan.text.piece_tokenizer import MARKS, Pieces
 from sopan.training.backend import make_forward
 from sopan.types import Float32Array, Int64Array
 

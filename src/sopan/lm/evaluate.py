@@ -15,8 +15,8 @@ import numpy as np
 from sopan.fit.intervals import accuracy_interval, paired_difference
 from sopan.lm.fill import fill_blanks
 from sopan.steps.language_model import LanguageModel
+from sopan.text.piece_tokenizer import MASK, UNK, PieceTokenizer
 from sopan.text.unicode import LINE_BREAK
-from sopan.text.wordpiece import MASK, UNK, WordPiece
 from sopan.types import BoolArray, Json
 
 TOP = 5
@@ -83,7 +83,7 @@ def sentences(texts: Iterable[str], n: int, rng: np.random.Generator) -> list[st
     return drawn[:n]
 
 
-def make_blanks(texts: Iterable[str], wordpiece: WordPiece, rng: np.random.Generator) -> list[Blank]:
+def make_blanks(texts: Iterable[str], wordpiece: PieceTokenizer, rng: np.random.Generator) -> list[Blank]:
     """Hide one word of each sentence, any word with a letter or digit, each as likely as the others.
 
     Args:

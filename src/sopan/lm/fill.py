@@ -23,7 +23,7 @@ import numpy as np
 
 from sopan.errors import ConfigError, DataError
 from sopan.lm.inference import AnyLanguageModel, Query, check_head, log_probabilities, log_softmax, with_marks
-from sopan.text.wordpiece import MARKS, MASK, Pieces
+from sopan.text.piece_tokenizer import MARKS, MASK, Pieces
 from sopan.types import Float32Array, FloatArray, Int32Array, Int64Array
 
 BEAM = 16

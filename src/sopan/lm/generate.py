@@ -14,7 +14,7 @@ import numpy as np
 from sopan.errors import ConfigError
 from sopan.lm.inference import Query, check_head, log_probabilities, with_marks
 from sopan.steps.language_model import LanguageModel
-from sopan.text.wordpiece import CONTINUES, SEP
+from sopan.text.piece_tokenizer import CONTINUES, SEP
 from sopan.types import Float32Array, FloatArray
 
 

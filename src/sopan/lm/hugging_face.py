@@ -19,13 +19,13 @@ from safetensors.numpy import save
 from tokenizers import Tokenizer, processors
 
 from sopan.errors import ConfigError
-from sopan.runtime.encoder_config import EncoderConfig
 from sopan.steps.bert_folder import HEADS
 from sopan.steps.bert_layout import to_hugging_face
 from sopan.steps.language_model import LanguageModel
 from sopan.storage.atomic import replacing_folder
 from sopan.storage.strict_json import dump_json
-from sopan.text.wordpiece import CLS, MASK, PAD, SEP, SPECIALS, UNK, WordPiece
+from sopan.text.piece_tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK
+from sopan.text.wordpiece import WordPiece
 from sopan.types import Json
 
 Stored = Literal["float32", "float16", "bfloat16"]
@@ -75,10 +75,10 @@ def save_hugging_face(
         raise ConfigError(
             f"weights cannot be stored as {stored!r}", next_step=f"as: {', '.join(get_args(Stored))}"
         )
-    check_bert(model.config)
+    wordpiece = check_bert(model)
     files = {
         "config.json": dump_json(_config(model, stored, labels)),
-        "tokenizer.json": dump_json(json.loads(with_template(model.wordpiece).to_str())),
+        "tokenizer.json": dump_json(json.loads(with_template(wordpiece).to_str())),
         "tokenizer_config.json": dump_json(_tokenizer_config(model)),
         "vocab.txt": "".join(f"{piece}\n" for piece in model.wordpiece.pieces).encode(),
         "model.safetensors": save(_tensors(model, stored), metadata={"format": "pt"}),
@@ -105,18 +105,25 @@ def with_template(wordpiece: WordPiece) -> Tokenizer:
     return tokenizer
 
 
-def check_bert(config: EncoderConfig) -> None:
-    """Hold that a BERT, as other libraries know it, has what this encoder is made of.
+def check_bert(model: LanguageModel) -> WordPiece:
+    """Hold that a BERT, as other libraries know it, has what a model is made of; return what cuts its texts.
 
     Raises:
         ConfigError: it has not.
     """
+    config, wordpiece = model.config, model.wordpiece
+    if not isinstance(wordpiece, WordPiece) or config.buckets or config.embedding_width is not None:
+        raise ConfigError(
+            "only a BERT can be written, and this model is of another family",
+            next_step="adapt a BERT, such as sopan-mini or minilm; or let bert read your texts: adapt_steps",
+        )
     if (config.norm, config.positions, config.input_norm) != ("post", "learned", True) or not config.segments:
         raise ConfigError(
             "only a BERT can be written: normalised after each part and at the input, with "
             "learned positions and with segments",
             next_step="make its configuration with bert_config",
         )
+    return wordpiece
 
 
 def _tensors(model: LanguageModel, stored: Stored) -> dict[str, npt.NDArray[Any]]:

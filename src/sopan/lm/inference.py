@@ -14,7 +14,7 @@ import numpy as np
 from sopan.errors import ConfigError
 from sopan.text.batch import READ_TEXTS, plan
 from sopan.text.packing import Rows
-from sopan.text.wordpiece import WordPiece
+from sopan.text.piece_tokenizer import PieceTokenizer
 from sopan.types import Float32Array, Int32Array, Int64Array
 
 LENGTHS = tuple(step << shift for shift in range(3, 14) for step in (2, 3))
@@ -41,7 +41,7 @@ class AnyLanguageModel(Protocol):
         """Of its encoder."""
 
     @property
-    def wordpiece(self) -> WordPiece:
+    def wordpiece(self) -> PieceTokenizer:
         """Cuts texts."""
 
     @property

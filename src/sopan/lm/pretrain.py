@@ -19,12 +19,14 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import log_softmax
 
+from sopan.errors import ConfigError
 from sopan.options.language import InitialVectors, Precision
 from sopan.runtime.encoder_config import EncoderConfig
 from sopan.steps.embedding import CbowSettings, train_word_vectors
 from sopan.steps.language_model import LanguageModel
 from sopan.text.packing import PieceStore, Rows
-from sopan.text.wordpiece import UNK, WordPiece
+from sopan.text.piece_tokenizer import UNK, PieceTokenizer
+from sopan.text.wordpiece import WordPiece
 from sopan.training.devices import choose_xla
 from sopan.training.language_modelling import Batches, Judge, PretrainingTask, train_language_model
 from sopan.training.recipe import Evaluation, LanguageRecipe, Monitor
@@ -72,7 +74,7 @@ class Pretrained(NamedTuple):
 def pretrain_language_model(
     store: PieceStore,
     held_out: PieceStore | None,
-    wordpiece: WordPiece,
+    wordpiece: PieceTokenizer,
     config: EncoderConfig,
     settings: Pretraining,
     *,
@@ -170,7 +172,7 @@ def make_judge(model: LanguageModel, held_out: PieceStore, task: PretrainingTask
 # ---- New words ---------------------------------------------------------------------------------
 
 
-def new_words(texts: Iterable[pa.LargeStringArray], wordpiece: WordPiece, most: int) -> list[str]:
+def new_words(texts: Iterable[pa.LargeStringArray], wordpiece: PieceTokenizer, most: int) -> list[str]:
     """Find the words of a text that are cut into several pieces, by the pieces that they would save.
 
     Args:
@@ -213,8 +215,13 @@ def grow(model: LanguageModel, words: Iterable[str]) -> LanguageModel:
     Args:
         model: stays as it is.
         words: in normal form, none of them a piece yet.
+
+    Raises:
+        ConfigError: its vocabulary is not WordPiece's.
     """
     before, added = model.wordpiece, list(dict.fromkeys(words))
+    if not isinstance(before, WordPiece):
+        raise ConfigError("only a WordPiece vocabulary takes further words")
     cuts = [before.encode([word]).ids for word in added]
     wordpiece = before.with_pieces([*before.pieces, *added])
     weights = model.weights()

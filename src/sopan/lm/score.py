@@ -7,7 +7,7 @@
                         eq. 1
     causal              Σ_t log P(w_t | w_<t)
 
-A word is what WordPiece takes for one: a run of letters and digits, or one punctuation mark. `[CLS]` and
+A word is what the tokenizer takes for one: a run of letters and digits, or one punctuation mark. `[CLS]` and
 `[SEP]` are context and not scored; nor is a special piece that stands in the text as such. Logarithms are
 natural.
 """
@@ -31,7 +31,7 @@ from sopan.lm.inference import (
     overlapping_windows,
     with_marks,
 )
-from sopan.text.wordpiece import CLS, MARKS, MASK, PAD, SEP, UNK, Pieces
+from sopan.text.piece_tokenizer import CLS, MARKS, MASK, PAD, SEP, UNK, Pieces
 from sopan.types import BoolArray, FloatArray, Int64Array
 
 Method = Literal["word-l2r", "original", "causal"]

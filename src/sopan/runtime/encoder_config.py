@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -9,10 +10,12 @@ from typing import Literal, get_args
 import numpy as np
 
 from sopan.errors import ConfigError
-from sopan.types import Float32Array, Json
+from sopan.types import Float32Array, Int32Array, Json
 
 Norm = Literal["pre", "post"]
 Positions = Literal["none", "sinusoidal", "learned"]
+FARTHEST = 128
+"""Distances from this one on are all alike, where scores depend on distance."""
 
 PIECE_SUMMARIES: Mapping[str, tuple[tuple[str, int], ...]] = {
     "cls": (("cls", 1),),
@@ -45,6 +48,9 @@ class EncoderConfig:
         epsilon: added to the variance when normalising.
         causal: a word sees itself and what stands before it, not what comes after.
         initial_std: spread of the initial kernels, a truncated normal; None: Glorot's.
+        embedding_width: of words, segments and places, which are summed, normalised and then projected to
+            `width`, as in ELECTRA; None: words are projected first, where they have another width.
+        buckets: kinds of distance between two words that add to their scores, as in MPNet; 0: none do.
 
     Raises:
         ConfigError: a value that cannot work.
@@ -64,6 +70,8 @@ class EncoderConfig:
     epsilon: float = 1e-6
     causal: bool = False
     initial_std: float | None = None
+    embedding_width: int | None = None
+    buckets: int = 0
 
     def __post_init__(self) -> None:
         check_heads(self.width, self.heads)
@@ -76,11 +84,20 @@ class EncoderConfig:
             )
         if not (0 <= self.dropout < 1 and 0 <= self.attention_dropout < 1):
             raise ConfigError("dropout and attention_dropout are 0 or more, and less than 1")
+        if self.buckets % 4 or not 0 <= self.buckets < 2 * FARTHEST:
+            raise ConfigError(
+                f"{self.buckets} buckets of distances are not a multiple of 4 below {2 * FARTHEST}"
+            )
         if self.positions == "sinusoidal" and self.width % 2:
             raise ConfigError(
                 f"sinusoidal positions come in pairs: width {self.width} is odd",
                 next_step="give an even width, or learned positions",
             )
+
+    @property
+    def embedded(self) -> int:
+        """How wide the vectors of words are, in models whose words have no other width than that."""
+        return self.embedding_width or self.width
 
     @property
     def places(self) -> int | None:
@@ -154,3 +171,17 @@ def check_heads(width: int, heads: int) -> None:
 def sinusoid_rates(width: int) -> Float32Array:
     """Return what a place is multiplied by, for each pair of columns (D / 2,): Vaswani et al. (2017), 3.5."""
     return np.asarray(1e-4 ** (np.arange(0, width, 2) / width), np.float32)
+
+
+def distance_buckets(most: int, buckets: int) -> Int32Array:
+    """Return the bucket of each distance from 1 - `most` to `most` - 1: (2 · most - 1,).
+
+    Half of them are for what stands behind a word; of each half, the first half are for one distance each,
+    and the others grow up to `FARTHEST`: Raffel et al. (2020), "T5", section 2.1.
+    """
+    distance = np.arange(1 - most, most)
+    half = buckets // 2
+    exact, far = half // 2, np.abs(distance)
+    grown = np.log(np.maximum(far, 1).astype(np.float32) / exact) / math.log(FARTHEST / exact)
+    wide = np.minimum(exact + (grown * (half - exact)).astype(np.int64), half - 1)
+    return np.asarray(np.where(far < exact, far, wide) + half * (distance > 0), np.int32)

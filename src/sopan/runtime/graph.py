@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sopan.runtime.encoder_config import EncoderConfig, summary_parts
+from sopan.runtime.encoder_config import EncoderConfig, distance_buckets, summary_parts
 from sopan.runtime.network import (
     Body,
     EncoderBody,
@@ -24,6 +24,7 @@ from sopan.runtime.network import (
     place_table,
 )
 from sopan.runtime.operations import LOWEST_SCORE, Operations
+from sopan.text.batch import MULTIPLE, open_length
 from sopan.types import Array, Tensor
 
 
@@ -64,14 +65,19 @@ class Graph:
             x = ops.concatenate([ops.add(nothing, ops.constant(arrays["first/vector"])), x], 1)
             always = ops.less_equal(ops.cast(ops.cut(mask, 1, 0, 1), np.float32), ops.constant(np.float32(1)))
             mask = ops.concatenate([always, mask], 1)
-        if "project/kernel" in arrays:
+        projects = "project/kernel" in arrays
+        if projects and config.embedding_width is None:
             x = self.dense(x, "project")
-        table = place_table(self.network, self.width)
+        table = place_table(self.network, config.embedded)
         if table is not None:
             x = ops.add(x, ops.first_rows(table, x))
         if "input_norm/gamma" in arrays:
             x = self.norm(x, "input_norm", config.epsilon)
+        if projects and config.embedding_width is not None:
+            x = self.dense(x, "project")
         hide = self.hidden(mask, config.causal)
+        if config.buckets:
+            hide = ops.add(hide, self.distances(body, mask))
         after = {}
         for i in range(blocks):
             x = self.block(config, x, hide, f"block_{i}/", alone=first and i == blocks - 1)
@@ -91,17 +97,14 @@ class Graph:
 
     # ---- parts -----------------------------------------------------------------------------------
 
-    @property
-    def width(self) -> int:
-        """Of the encoder."""
-        return int(self.arrays["block_0/attention/out/kernel"].shape[1])
-
     def block(self, config: EncoderConfig, x: Tensor, hide: Tensor, path: str, *, alone: bool) -> Tensor:
         """Return x (B, T, D) after one block, or its first place (B, 1, D) `alone`."""
         ops, pre = self.ops, config.norm == "pre"
         seen = self.norm(x, f"{path}attention_norm", config.epsilon) if pre else x
         asks = ops.cut(seen, 1, 0, 1) if alone else seen
         x = ops.cut(x, 1, 0, 1) if alone else x
+        if alone and config.buckets:  # what is added differs from query to query
+            hide = ops.cut(hide, 2, 0, 1)
         context = self.heads(asks, seen, hide, f"{path}attention/qkv", config.heads)
         x = ops.add(x, self.dense(context, f"{path}attention/out"))
         x = x if pre else self.norm(x, f"{path}attention_norm", config.epsilon)
@@ -132,6 +135,15 @@ class Graph:
             before = ops.less_equal(ops.reshape(place, (1, 1, 1, -1)), ops.reshape(place, (1, 1, -1, 1)))
             seen = ops.logical_and(seen, before)
         return self.hide(seen)
+
+    def distances(self, body: EncoderBody, mask: Tensor) -> Tensor:
+        """Return what the distance between two words adds to scores (1, H, T, T)."""
+        ops, place = self.ops, self.ops.places(mask)
+        most = open_length(body.longest) + MULTIPLE
+        table = self.arrays["distances/embeddings"][distance_buckets(most, body.config.buckets)]
+        key = ops.add(ops.reshape(place, (1, 1, -1)), ops.constant(np.float32(most - 1)))
+        rows = ops.cast(ops.subtract(key, ops.reshape(place, (1, -1, 1))), np.int32)  # (1, T, T)
+        return ops.transpose(ops.gather(table, rows), (0, 3, 1, 2))
 
     def hide(self, seen: Tensor) -> Tensor:
         """Return what is added to scores: 0 where something is seen, and else what leaves a weight of 0."""

@@ -18,8 +18,8 @@ from sopan.errors import DataError
 from sopan.runtime.encoder_config import EncoderConfig, sinusoid_rates, transformer_config
 from sopan.text.batch import FIRST_WORD, MULTIPLE, open_length
 from sopan.text.intake import Intake, PieceIntake, WordIntake
-from sopan.text.piece_rules import PieceSettings
-from sopan.text.wordpiece import WordPiece
+from sopan.text.piece_tokenizer import PieceTokenizer
+from sopan.text.wordpiece import kept_tokenizer
 from sopan.types import Arrays, Float32Array, Json, StepState
 
 Output = Literal["logits", "vector"]
@@ -105,17 +105,18 @@ def intake_of(step: str, settings: Mapping[str, Json], state: StepState) -> Inta
     return WordIntake(vocabulary, settings["max_length"])
 
 
-def piece_intake(wordpiece: WordPiece, config: EncoderConfig, settings: Mapping[str, Json]) -> PieceIntake:
+def piece_intake(
+    wordpiece: PieceTokenizer, config: EncoderConfig, settings: Mapping[str, Json]
+) -> PieceIntake:
     """Return how texts come to an encoder of pieces, by the settings of `bert`."""
     most = settings["max_length"]
     choices = (settings[name] for name in ("long_texts", "max_windows", "pool"))
     return PieceIntake(wordpiece, min(most, config.places or most), *choices)
 
 
-def wordpiece_of(state: StepState) -> WordPiece:
+def wordpiece_of(state: StepState) -> PieceTokenizer:
     """Return what cuts the texts of a fitted `bert`."""
-    rules = {name: state.settings[name] for name in PieceSettings.__annotations__}
-    return WordPiece.of(state.words, **rules)
+    return kept_tokenizer(state.words, state.settings)
 
 
 def _body(step: str, settings: Mapping[str, Json], state: StepState) -> Body:

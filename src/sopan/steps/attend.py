@@ -40,6 +40,7 @@ def attend(
     values: Tensor,
     mask: Tensor | None = None,
     *,
+    bias: Tensor | None = None,
     score: ScoreFunction = scaled_dot,
     window: Tensor | None = None,
     drop: Callable[[Tensor], Tensor] | None = None,
@@ -53,6 +54,7 @@ def attend(
         keys: (…, T, D).
         values: (…, T, E).
         mask: boolean, broadcast against (…, Q, T); False hides a key.
+        bias: added to the scores, broadcast against (…, Q, T).
         score: how well a query fits a key.
         window: (…, Q, T) factors from 0 to 1 on the weights, as the Gaussian of local attention (eq. 10).
             The weights are not normalised again.
@@ -62,6 +64,8 @@ def attend(
         context (…, Q, E) and weights (…, Q, T), the weights as they were before `drop`.
     """
     scores = score(query, keys)  # (…, Q, T)
+    if bias is not None:
+        scores = scores + ops.cast(bias, scores.dtype)
     if mask is None:
         weights = _windowed(ops.softmax(scores, axis=-1), window)
         return ops.matmul(weights if drop is None else drop(weights), values), weights

@@ -297,7 +297,7 @@ class Bert(NetworkStep):
         """Take back what `state` gave.
 
         Raises:
-            DataError: arrays that are not this network's, or pieces that are no WordPiece vocabulary.
+            DataError: arrays that are not this network's, or pieces that do not go with their tokenizer.
             ConfigError: an encoder that cannot be.
         """
         table, pieces = state.arrays["words/embeddings"], state.words

@@ -1,12 +1,12 @@
-"""A folder that holds a BERT, as Hugging Face, Google or KerasHub lay it out, read.
+"""A folder that holds a BERT or its like, as Hugging Face, Google or KerasHub lay it out, read.
 
     config.json or bert_config.json           sizes
-    tokenizer.json, or vocab.txt with tokenizer_config.json   how texts are cut
+    tokenizer.json, or vocab.txt; tokenizer_config.json       how texts are cut
     model.safetensors, pytorch_model.bin, bert_model.ckpt.* or *.weights.h5   see `sopan.steps.stored_tensors`
 
-All sizes are compared before any weight is read. A head that the folder lacks keeps its initial weights, and
-the model says so: see `LanguageModel.missing_heads`. KerasHub has no head for pairs, and approximates the
-GELU, which BERT was not trained with; here it is exact.
+What is like BERT, `sopan.steps.families` lists. All sizes are compared before any weight is read. A head that
+the folder lacks keeps its initial weights, and the model says so: see `LanguageModel.missing_heads`. KerasHub
+has no head for pairs, and approximates the GELU, which BERT was not trained with; here it is exact.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sopan.errors import ConfigError, DataError, ModelFolderError
+from sopan.errors import ConfigError, ModelFolderError
 from sopan.runtime.encoder_config import EncoderConfig, bert_config
 from sopan.steps.bert_layout import (
     ORDERS,
@@ -26,11 +26,12 @@ from sopan.steps.bert_layout import (
     language_model_shapes,
     plain_name,
 )
+from sopan.steps.families import Family, family_of
+from sopan.steps.folder_tokenizer import read_tokenizer
 from sopan.steps.stored_tensors import KERAS_HUB, stored_tensors
 from sopan.storage.strict_json import read_json
 from sopan.storage.tensors import StoredTensor
-from sopan.text.piece_rules import Accents
-from sopan.text.wordpiece import WordPiece
+from sopan.text.piece_tokenizer import PieceTokenizer
 from sopan.types import Float32Array
 
 if TYPE_CHECKING:  # reading a folder needs no Keras
@@ -57,15 +58,8 @@ _SHARES = {  # name: (argument of `bert_config`, default, less than)
     "attention_probs_dropout_prob": ("attention_dropout", 0.1, 1.0),
     "layer_norm_eps": ("epsilon", 1e-12, 1e-2),
 }
-_FIXED = {
-    "model_type": "bert",
-    "hidden_act": "gelu",
-    "position_embedding_type": "absolute",
-    "add_cross_attention": False,
-    "tie_word_embeddings": True,
-    "pruned_heads": {},
-}
-"""What a BERT has that can be read, where its configuration speaks of it."""
+_FIXED = {"hidden_act": "gelu", "tie_word_embeddings": True, "pruned_heads": {}}
+"""What a model has that can be read, where its configuration speaks of it; further: `Family.fixed`."""
 _KERAS_HUB = {
     "vocab_size": "vocabulary_size",
     "hidden_size": "hidden_dim",
@@ -83,6 +77,7 @@ class BertFolder:
     """What a folder holds.
 
     Args:
+        model_type: which of `sopan.steps.families.FAMILIES` it is.
         config: of the encoder.
         wordpiece: cuts texts.
         weights: by path, as `LanguageModel.weights` gives them; those of missing heads are not among them.
@@ -92,8 +87,9 @@ class BertFolder:
         unused: names of further tensors, such as those of a classifier.
     """
 
+    model_type: str
     config: EncoderConfig
-    wordpiece: WordPiece
+    wordpiece: PieceTokenizer
     weights: Mapping[str, Float32Array]
     pairs: bool
     missing_heads: tuple[str, ...]
@@ -135,39 +131,48 @@ def read_bert_folder(folder: str | Path) -> BertFolder:
         config = encoder_config(described)
     except ConfigError as error:
         raise ModelFolderError(error.what, where=str(found), next_step=error.next_step) from error
-    wordpiece = read_wordpiece(folder)
+    family = family_of(described)
+    wordpiece = read_tokenizer(folder, family.specials)
     size = described.get("vocab_size", len(wordpiece))
     if size != len(wordpiece):
         raise ModelFolderError(
             f"vocab_size is {size} and the vocabulary has {len(wordpiece)} pieces", where=str(found)
         )
     try:
-        weights, pairs, missing_heads, unused = _weights(stored_tensors(folder), config, len(wordpiece))
+        weights, pairs, missing_heads, unused = _weights(
+            _renamed(stored_tensors(folder), family, described), family, config, len(wordpiece)
+        )
     except ModelFolderError as error:
         raise ModelFolderError(
             error.what, where=error.where or str(folder), next_step=error.next_step
         ) from error
-    return BertFolder(config, wordpiece, weights, pairs, missing_heads, _labels(described, found), unused)
+    labels, model_type = _labels(described, found), described.get("model_type", "bert")
+    return BertFolder(model_type, config, wordpiece, weights, pairs, missing_heads, labels, unused)
 
 
 def encoder_config(described: Mapping[str, Any]) -> EncoderConfig:
-    """Return the encoder that a BERT's `config.json` describes.
+    """Return the encoder that a `config.json` describes.
 
     Args:
         described: what the file says; what it leaves out is as in BERT-base.
 
     Raises:
-        ConfigError: it is no BERT, or a value cannot be.
+        ConfigError: it is of no family that can be read, or a value cannot be.
     """
-    for name, expected in _FIXED.items():
+    family = family_of(described)
+    described = family.bert_config(described)
+    for name, expected in {**_FIXED, **family.fixed}.items():
         if (value := described.get(name, expected)) != expected:
+            kind = described.get("model_type", "bert")
             raise ConfigError(
-                f"{name} is {value!r}", next_step=f"a BERT whose {name} is {expected!r} can be read"
+                f"{family.sizes.get(name, name)} is {value!r}",
+                next_step=f"a {kind} model whose {name} is {expected!r} can be read",
             )
     values: dict[str, Any] = {}
     for name, (argument, default, least, most) in _SIZES.items():
-        value = described.get(name, default)
+        value, least = described.get(name, default), family.absent.get(name, least)  # noqa: PLW2901
         if type(value) is not int or not least <= value <= most:
+            name = family.sizes.get(name, name)  # noqa: PLW2901  # as the file has it
             raise ConfigError(f"{name} is {value!r}", next_step=f"it is a whole number, {least} to {most}")
         values[argument] = value
     for name, (argument, share, limit) in _SHARES.items():
@@ -178,7 +183,30 @@ def encoder_config(described: Mapping[str, Any]) -> EncoderConfig:
     causal = described.get("is_decoder", False)
     if type(causal) is not bool:
         raise ConfigError(f"is_decoder is {causal!r}", next_step="it is true or false")
-    return replace(bert_config(**values), causal=causal)
+    if family.offset:
+        values["max_length"] -= _first_place(described)
+    narrow = _embedding_width(described) if family.narrow else values["width"]
+    return replace(
+        bert_config(**values),
+        causal=causal,
+        buckets=family.buckets,
+        embedding_width=None if narrow == values["width"] else narrow,
+    )
+
+
+def _embedding_width(described: Mapping[str, Any]) -> int:
+    width = described.get("embedding_size", 128)
+    if type(width) is not int or not 1 <= width <= 1 << 16:
+        raise ConfigError(f"embedding_size is {width!r}", next_step="it is a whole number, 1 or more")
+    return width
+
+
+def _first_place(described: Mapping[str, Any]) -> int:
+    """Return the first place that a text's piece has, in a family whose places begin behind padding's id."""
+    padding = described.get("pad_token_id", 1)
+    if type(padding) is not int or not 0 <= padding < described.get("max_position_embeddings", 512) - 3:
+        raise ConfigError(f"pad_token_id is {padding!r}", next_step="it leaves places for a text")
+    return padding + 1
 
 
 def _keras_hub_config(described: Mapping[str, Any], where: Path) -> dict[str, Any]:
@@ -193,61 +221,21 @@ def _keras_hub_config(described: Mapping[str, Any], where: Path) -> dict[str, An
     return {**sizes, "hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
 
 
-def read_wordpiece(folder: Path) -> WordPiece:
-    """Read how a BERT's folder cuts texts: from `tokenizer.json`, else from `vocab.txt`.
-
-    Without a `tokenizer_config.json`, a `vocab.txt` that has capital letters is taken to be cased.
-
-    Raises:
-        ModelFolderError: there is neither, or they are not WordPiece's.
-    """
-    try:
-        if (folder / KERAS_HUB).is_file():
-            wordpiece = _from_keras_hub(folder)
-        elif (folder / "tokenizer.json").is_file():
-            wordpiece = WordPiece.load(folder / "tokenizer.json")
-        elif (folder / "vocab.txt").is_file():
-            wordpiece = _from_vocabulary(folder)
-        else:
-            raise DataError("holds neither tokenizer.json nor vocab.txt", where=str(folder))
-    except DataError as error:
-        raise ModelFolderError(error.what, where=error.where, next_step=error.next_step) from error
-    if further := wordpiece.tokenizer.get_vocab_size(with_added_tokens=True) - len(wordpiece):
-        raise ModelFolderError(
-            f"adds {further} tokens to the vocabulary of {len(wordpiece)}",
-            where=str(folder / "tokenizer.json"),
-            next_step="a BERT without further tokens can be read",
-        )
-    return wordpiece
-
-
-def _from_vocabulary(folder: Path) -> WordPiece:
-    path = folder / "tokenizer_config.json"
-    rules = read_json(path) if path.is_file() else {}
-    if rules.get("tokenize_chinese_chars", True) is not True:
-        raise ModelFolderError("tokenize_chinese_chars is off, which cannot be read", where=str(path))
-    strip = rules.get("strip_accents")
-    accents: Accents | None = None if strip is None else "strip" if strip else "keep"
-    lowercase = rules.get("do_lower_case")
-    if lowercase is None:
-        wordpiece = WordPiece.load(folder / "vocab.txt")
-        ordinary = (piece for piece in wordpiece.pieces if not piece.startswith("["))
-        lowercase = not any("A" <= letter <= "Z" for piece in ordinary for letter in piece)
-    return WordPiece.load(folder / "vocab.txt", lowercase=bool(lowercase), accents=accents)
-
-
-def _from_keras_hub(folder: Path) -> WordPiece:
-    rules = read_json(folder / "tokenizer.json").get("config", {})
-    accents: Accents = "strip" if rules.get("strip_accents", False) else "keep"
-    return WordPiece.load(
-        folder / "assets" / "tokenizer" / "vocabulary.txt",
-        lowercase=bool(rules.get("lowercase", False)),
-        accents=accents,
-    )
+def _renamed(
+    tensors: Mapping[str, StoredTensor], family: Family, described: Mapping[str, Any]
+) -> dict[str, StoredTensor]:
+    """Give tensors BERT's names, and leave out places that no piece of a text has."""
+    found = {family.bert_name(name): tensor for name, tensor in tensors.items()}
+    name, first = "embeddings.position_embeddings.weight", _first_place(described) if family.offset else 0
+    if first and name in found and len(found[name].shape) == 2:
+        table = found[name]
+        shape = (max(0, table.shape[0] - first), table.shape[1])
+        found[name] = StoredTensor(shape, table.kind, lambda: table.fetch()[first:])
+    return found
 
 
 def _weights(
-    tensors: Mapping[str, StoredTensor], config: EncoderConfig, vocabulary: int
+    tensors: Mapping[str, StoredTensor], family: Family, config: EncoderConfig, vocabulary: int
 ) -> tuple[dict[str, Float32Array], bool, tuple[str, ...], tuple[str, ...]]:
     """Return the weights, whether there is a pooler, the heads that are missing, and unused names."""
     names = [plain_name(name) for name in tensors]
@@ -258,7 +246,7 @@ def _weights(
         if any(path.startswith(paths) for path in shapes) and not any(n.startswith(begins) for n in names):
             missing_heads.append(paths[0].removesuffix("/"))
             shapes = {path: shape for path, shape in shapes.items() if not path.startswith(paths)}
-    weights, unused = from_hugging_face(tensors, shapes)  # type: ignore[arg-type]  # read when asked to be arrays
+    weights, unused = from_hugging_face(tensors, shapes, family.own_name)  # type: ignore[arg-type]  # read when asked to be arrays
     kept = tuple(name for name in unused if not name.endswith("position_ids"))
     return weights, pairs, tuple(missing_heads), kept
 

@@ -7,7 +7,7 @@ and values stand side by side in one here and apart there. Here weights go by th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -45,7 +45,9 @@ def to_hugging_face(weights: Arrays) -> dict[str, Array]:
     return tensors
 
 
-def from_hugging_face(tensors: Arrays, shapes: Shapes) -> tuple[dict[str, Array], list[str]]:
+def from_hugging_face(
+    tensors: Arrays, shapes: Shapes, own_name: Callable[[str], str] = str
+) -> tuple[dict[str, Array], list[str]]:
     """Return the weights of our paths, made of tensors with Hugging Face's names, and which were not used.
 
     All shapes are compared before any array is read.
@@ -53,6 +55,7 @@ def from_hugging_face(tensors: Arrays, shapes: Shapes) -> tuple[dict[str, Array]
     Args:
         tensors: by name; a leading `bert.` and the old names `gamma` and `beta` are understood.
         shapes: of each path.
+        own_name: what the folder's architecture calls a tensor of BERT's; for messages.
 
     Raises:
         ModelFolderError: a tensor is missing or of another shape, or one that is tied differs from its twin.
@@ -65,10 +68,12 @@ def from_hugging_face(tensors: Arrays, shapes: Shapes) -> tuple[dict[str, Array]
         like = (part, *rest) if path.endswith("/kernel") else (*rest, part)
         for name in names:
             if name not in found:
-                raise ModelFolderError(f"the weights lack {name}", next_step="is this a BERT of this depth?")
+                raise ModelFolderError(
+                    f"the weights lack {own_name(name)}", next_step="are they a model of this kind and depth?"
+                )
             shape = tuple(tensors[found[name]].shape)
             if shape != like:
-                raise ModelFolderError(f"{name} has shape {shape} where the model has {like}")
+                raise ModelFolderError(f"{own_name(name)} has shape {shape} where the model has {like}")
         sources[path] = names
     for twin, name in TIED.items():
         if twin in found and name in found:
@@ -83,15 +88,21 @@ def from_hugging_face(tensors: Arrays, shapes: Shapes) -> tuple[dict[str, Array]
 
 def language_model_shapes(config: EncoderConfig, vocabulary: int, *, pairs: bool) -> Shapes:
     """Return the shape of each weight of `build_language_model`, by path, without building it."""
-    width, inner = config.width, config.inner
+    width, inner, embedded = config.width, config.inner, config.embedded
     shapes: Shapes = {
-        "words/embeddings": (vocabulary, width),
-        "positions/vectors": (config.max_length, width),
+        "words/embeddings": (vocabulary, embedded),
+        "positions/vectors": (config.max_length, embedded),
     }
     if config.segments:
-        shapes["segment_vectors/embeddings"] = (config.segments, width)
-    dense = {"predict": (width, width)} | ({"pooler": (width, width), "order": (width, 2)} if pairs else {})
-    norms = ["input_norm", "predict_norm"]
+        shapes["segment_vectors/embeddings"] = (config.segments, embedded)
+    if config.buckets:
+        shapes["distances/embeddings"] = (config.buckets, config.heads)
+    dense = {"predict": (width, embedded)}
+    if config.embedding_width is not None:
+        dense["project"] = (embedded, width)
+    if pairs:
+        dense |= {"pooler": (width, width), "order": (width, 2)}
+    norms = {"input_norm": embedded, "predict_norm": embedded}
     for i in range(config.depth):
         dense |= {
             f"block_{i}/attention/qkv": (width, 3 * width),
@@ -99,11 +110,11 @@ def language_model_shapes(config: EncoderConfig, vocabulary: int, *, pairs: bool
             f"block_{i}/feed_forward/up": (width, inner),
             f"block_{i}/feed_forward/down": (inner, width),
         }
-        norms += [f"block_{i}/attention_norm", f"block_{i}/feed_forward_norm"]
+        norms |= {f"block_{i}/attention_norm": width, f"block_{i}/feed_forward_norm": width}
     for layer, shape in dense.items():
         shapes |= {f"{layer}/kernel": shape, f"{layer}/bias": shape[1:]}
-    for layer in norms:
-        shapes |= {f"{layer}/gamma": (width,), f"{layer}/beta": (width,)}
+    for layer, wide in norms.items():
+        shapes |= {f"{layer}/gamma": (wide,), f"{layer}/beta": (wide,)}
     return shapes | {"predict_bias/bias": (vocabulary,)}
 
 
@@ -153,6 +164,8 @@ _LAYERS = {
     "predict_norm": ["cls.predictions.transform.LayerNorm"],
     "predict_bias": ["cls.predictions"],
     "order": ["cls.seq_relationship"],
+    "project": ["embeddings_project"],
+    "distances": ["encoder.relative_attention_bias"],
 }
 
 _IN_BLOCK = {

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Self, cast
 
 import keras
-import numpy as np
 import pyarrow as pa
 from keras import ops
 
@@ -31,7 +30,8 @@ from sopan.steps.language_model import LanguageModel
 from sopan.steps.layers import Summary, summarise
 from sopan.text.batch import MULTIPLE
 from sopan.text.packing import PieceStore
-from sopan.text.wordpiece import SPECIALS, WordPiece
+from sopan.text.piece_tokenizer import PieceTokenizer
+from sopan.text.wordpiece import WordPiece, kept_tokenizer
 from sopan.training.language_modelling import Batches, PretrainingTask, train_language_model
 from sopan.training.recipe import LanguageRecipe, Monitor
 from sopan.types import Arrays, Encoded
@@ -40,7 +40,7 @@ PieceSummary = Literal["cls", "mean", "first", "third", "joined"]
 
 HEAD = ("pooler/", "logits/")
 """Beginnings of the paths of weights that a language model need not have."""
-EMBEDDINGS = ("words/", "positions/", "segment_vectors/", "input_norm/", "project/")
+EMBEDDINGS = ("words/", "positions/", "segment_vectors/", "input_norm/", "project/", "distances/")
 """Beginnings of the paths of the lowest layer."""
 FROM_SCRATCH = "scratch"
 """Stands for a preset where there is none."""
@@ -68,7 +68,7 @@ class Start:
     """
 
     config: EncoderConfig
-    wordpiece: WordPiece
+    wordpiece: PieceTokenizer
     weights: Arrays | None
     fills_blanks: bool
 
@@ -76,7 +76,7 @@ class Start:
     def of(cls, preset: BertFolder, dropout: float) -> Self:
         """Take what a folder holds, with a share of dropout of one's own."""
         config = replace(preset.config, dropout=dropout, attention_dropout=dropout)
-        wordpiece = WordPiece.of(preset.wordpiece.pieces, **preset.wordpiece.settings)
+        wordpiece = kept_tokenizer(preset.wordpiece.pieces, preset.wordpiece.settings)
         return cls(config, wordpiece, preset.weights, "predict" not in preset.missing_heads)
 
 
@@ -104,14 +104,13 @@ def from_nothing(
     return Start(config, wordpiece, None, fills_blanks=False)
 
 
-def check_words(wordpiece: WordPiece, encoded: Encoded) -> None:
+def check_words(wordpiece: PieceTokenizer, encoded: Encoded) -> None:
     """Hold that N texts have a word: a piece with a letter or a digit.
 
     Raises:
         DataError: they have none.
     """
-    known = [piece not in SPECIALS and any(map(str.isalnum, piece)) for piece in wordpiece.pieces]
-    if not np.array(known, bool)[encoded.ids].any():
+    if not wordpiece.in_words[encoded.ids].any():
         raise DataError(
             "the training texts have no words", next_step="check that the text column is the right one"
         )
@@ -205,7 +204,7 @@ def build_classifier(
         its layer `body` goes from these to the results.
     """
     of_words, of_encoder, of_pooler, of_drop, of_logits = split_seed(seed, 5)
-    vectors = keras.Input((None, config.width), name="vectors")
+    vectors = keras.Input((None, config.embedded), name="vectors")
     mask = keras.Input((None,), dtype="bool", name="mask")
     segments = ops.zeros_like(mask, dtype="int32") if config.segments else None
     blocks = blocks_read(summary, config.depth)
@@ -227,7 +226,7 @@ def build_classifier(
 
     ids = keras.Input((None,), dtype="int32", name="ids")
     seen = keras.Input((None,), dtype="bool", name="mask")
-    words = keras.layers.Embedding(vocabulary, config.width, embedding_initializer(of_words), name="words")
+    words = keras.layers.Embedding(vocabulary, config.embedded, embedding_initializer(of_words), name="words")
     return keras.Model([ids, seen], body([words(ids), seen]), name="bert")
 
 

@@ -1,13 +1,15 @@
 """The Transformer's encoder: places, then block upon block of self-attention and feed-forward.
 
     vectors (B, T, D) -> project to `width` if D differs -> + segments -> + positions -> norm (BERT) -> drop
+    (ELECTRA projects last, and MPNet adds to all scores a number for the distance between two words)
     `depth` times:  x + attention, x + feed-forward, normalised before (pre) or after (post) each
     -> normalise (pre) -> hidden (B, T, width), and each layer's weights (B, H, T, T)
 
-With `bert_config`, number for number as Hugging Face's `BertModel`.
+With `bert_config`, number for number as Hugging Face's `BertModel`; `sopan.steps.families` names others.
 
 Sources: A. Vaswani et al., "Attention Is All You Need" (2017), section 3; R. Xiong et al., "On Layer
-Normalization in the Transformer Architecture" (2020) for where to normalise; J. Devlin et al., "BERT" (2019).
+Normalization in the Transformer Architecture" (2020) for where to normalise; J. Devlin et al., "BERT" (2019);
+K. Song et al., "MPNet" (2020), as its authors' code has it, for distances.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import keras
 from keras import ops
 
 from sopan.errors import ConfigError
-from sopan.runtime.encoder_config import EncoderConfig, sinusoid_rates
+from sopan.runtime.encoder_config import FARTHEST, EncoderConfig, distance_buckets, sinusoid_rates
 from sopan.steps.heads import MultiHeadAttention, kernel_initializer, split_seed
 from sopan.types import Tensor
 
@@ -84,6 +86,46 @@ class LearnedPositions(keras.layers.Layer):  # type: ignore[misc]  # an untyped 
         """Return the arguments that made this layer."""
         initializer = keras.initializers.serialize(self.initializer)
         return {**super().get_config(), "max_length": self.max_length, "initializer": initializer}
+
+
+@keras.saving.register_keras_serializable("sopan")
+class DistanceBias(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
+    """Gives what the distance between two words adds to the score of one for the other, head by head.
+
+    Args:
+        heads: H.
+        buckets: kinds of distance; see `sopan.runtime.encoder_config.distance_buckets`.
+        seed: decides the initial numbers.
+    """
+
+    def __init__(self, heads: int, buckets: int, *, seed: int, **kwargs: object):
+        super().__init__(**kwargs)
+        self.heads, self.buckets, self.seed = heads, buckets, seed
+
+    def build(self, *shapes: tuple[int | None, ...]) -> None:
+        """Make the numbers (buckets, H)."""
+        self.embeddings = self.add_weight(
+            shape=(self.buckets, self.heads), initializer=embedding_initializer(self.seed), name="embeddings"
+        )
+
+    def call(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+        """Return (1 or B, H, T, T) for words x (B, T, D) at places 0 … T - 1, or those given (B, T)."""
+        place = ops.arange(ops.shape(x)[1], dtype="int32")[None] if places is None else places
+        distance = place[:, None, :] - place[:, :, None]  # (1 or B, T, T): from the query to the key
+        far = ops.clip(distance, -FARTHEST, FARTHEST) + FARTHEST
+        table = ops.take(self.embeddings, distance_buckets(FARTHEST + 1, self.buckets), axis=0)
+        return ops.transpose(ops.take(table, far, axis=0), (0, 3, 1, 2))
+
+    def compute_output_shape(
+        self, x_shape: tuple[int | None, ...], places_shape: tuple[int | None, ...] | None = None
+    ) -> tuple[int | None, ...]:
+        """Return the shape of the bias."""
+        texts = 1 if places_shape is None else places_shape[0]
+        return (texts, self.heads, x_shape[1], x_shape[1])
+
+    def get_config(self) -> dict[str, object]:
+        """Return the arguments that made this layer."""
+        return {**super().get_config(), "heads": self.heads, "buckets": self.buckets, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable("sopan")
@@ -162,12 +204,14 @@ class EncoderBlock(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
         for layer in (self.attention, self.feed_forward, *self.norms):
             layer.build(input_shape)
 
-    def call(self, x: Tensor, mask: Tensor, training: bool | None = None) -> tuple[Tensor, Tensor]:
+    def call(
+        self, x: Tensor, mask: Tensor, bias: Tensor | None = None, training: bool | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Apply self-attention, then the feed-forward to each word by itself.
 
         Args:
             x: (B, T, D) float.
-            mask: (B, T) or (B, T, T) bool, see `MultiHeadAttention.call`.
+            mask, bias: (B, T) or (B, T, T) bool, and (1 or B, H, T, T): see `MultiHeadAttention.call`.
             training: whether anything is dropped.
 
         Returns:
@@ -175,7 +219,7 @@ class EncoderBlock(keras.layers.Layer):  # type: ignore[misc]  # an untyped base
         """
         pre = self.config.norm == "pre"
         (first, second), (drop, drop_again) = self.norms, self.drops
-        read, weights = self.attention(first(x) if pre else x, mask, training=training)
+        read, weights = self.attention(first(x) if pre else x, mask, bias, training=training)
         x = x + drop(read, training=training)
         x = x if pre else first(x)
         x = x + drop_again(self.feed_forward(second(x) if pre else x), training=training)
@@ -236,13 +280,14 @@ def encode_blocks(
         What comes out of each block (B, T, width), and its weights (B, H, T, T), lowest first.
     """
     of_project, of_positions, of_segments, of_drop, *of_blocks = split_seed(seed, 4 + config.depth)
+    start = kernel_initializer(of_project, config.initial_std)
+    project = keras.layers.Dense(config.width, kernel_initializer=start, name="project")
     x = vectors
-    if x.shape[-1] != config.width:
-        start = kernel_initializer(of_project, config.initial_std)
-        x = keras.layers.Dense(config.width, kernel_initializer=start, name="project")(x)
+    if config.embedding_width is None and x.shape[-1] != config.width:
+        x = project(x)
     if segments is not None:
         start = embedding_initializer(of_segments)
-        kinds = keras.layers.Embedding(config.segments, config.width, start, name="segment_vectors")(segments)
+        kinds = keras.layers.Embedding(config.segments, x.shape[-1], start, name="segment_vectors")(segments)
         x = keras.layers.Add(name="add_segments")([x, kinds])
     if config.positions == "sinusoidal":
         x = SinusoidalPositions(name="positions")(x, places)
@@ -252,9 +297,14 @@ def encode_blocks(
     if config.input_norm:
         x = keras.layers.LayerNormalization(epsilon=config.epsilon, name="input_norm")(x)
     x = keras.layers.Dropout(config.dropout, seed=of_drop, name="input_drop")(x)
+    if config.embedding_width is not None:
+        x = project(x)
+    bias = None
+    if config.buckets:
+        bias = DistanceBias(config.heads, config.buckets, seed=of_positions, name="distances")(x, places)
     hidden, attention = [], []
     for i, of_block in enumerate(of_blocks[:blocks]):
-        x, weights = EncoderBlock(config, seed=of_block, name=f"block_{i}")(x, mask)
+        x, weights = EncoderBlock(config, seed=of_block, name=f"block_{i}")(x, mask, bias)
         hidden.append(x)
         attention.append(weights)
     if config.norm == "pre" and len(hidden) == config.depth:  # the last sum has not been normalised yet

@@ -117,13 +117,16 @@ class MultiHeadAttention(keras.layers.Layer):  # type: ignore[misc]  # an untype
             self.out.build((None, None, self.width))
         self.built = True
 
-    def call(self, x: Tensor, mask: Tensor, training: bool | None = None) -> tuple[Tensor, Tensor]:
+    def call(
+        self, x: Tensor, mask: Tensor, bias: Tensor | None = None, training: bool | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Let every word of a text read the text.
 
         Args:
             x: (B, T, D) float, the words.
             mask: (B, T) bool, False hides a word from all (padding); or (B, T, T) bool, False hides
                 word k from word q (several texts in one row).
+            bias: (1 or B, H, T, T), added to the scores; None: nothing is.
             training: whether weights are dropped.
 
         Returns:
@@ -136,6 +139,7 @@ class MultiHeadAttention(keras.layers.Layer):  # type: ignore[misc]  # an untype
             key,
             value,
             may_see(mask, self.causal),
+            bias=bias,
             drop=lambda dropped: self.drop(dropped, training=training),
         )
         side_by_side = ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, ops.shape(x)[1], self.width))

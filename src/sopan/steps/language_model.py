@@ -23,7 +23,7 @@ from sopan.steps.encoder import embedding_initializer, encode
 from sopan.steps.heads import kernel_initializer, split_seed
 from sopan.steps.layers import computing_in, get_weights, set_weights
 from sopan.text.packing import Rows
-from sopan.text.wordpiece import WordPiece
+from sopan.text.piece_tokenizer import PieceTokenizer
 from sopan.training.backend import make_forward
 from sopan.training.quiet import quiet
 from sopan.types import Array, Arrays, Float32Array, Int32Array, Tensor
@@ -69,7 +69,7 @@ def build_language_model(
     ids, blocks, places, segments = grid
     at = keras.Input((), dtype="int32", name="at")
     words = keras.layers.ReversibleEmbedding(
-        vocabulary, config.width, embeddings_initializer=embedding_initializer(of_words), name="words"
+        vocabulary, config.embedded, embeddings_initializer=embedding_initializer(of_words), name="words"
     )
     mask = ops.logical_and(ops.equal(blocks[:, :, None], blocks[:, None, :]), (blocks > 0)[:, None, :])
     hidden, attention = encode(
@@ -77,7 +77,7 @@ def build_language_model(
     )
     flat = ops.reshape(hidden, (-1, config.width))
     start = kernel_initializer(of_predict, config.initial_std)
-    asked = keras.layers.Dense(config.width, kernel_initializer=start, name="predict")(
+    asked = keras.layers.Dense(config.embedded, kernel_initializer=start, name="predict")(
         ops.take(flat, at, axis=0)
     )
     asked = keras.activations.gelu(asked, approximate=False)
@@ -111,7 +111,7 @@ class LanguageModel:
     """
 
     config: EncoderConfig
-    wordpiece: WordPiece
+    wordpiece: PieceTokenizer
     network: keras.Model
     pairs: bool = False
     missing_heads: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ class LanguageModel:
     def make(
         cls,
         config: EncoderConfig,
-        wordpiece: WordPiece,
+        wordpiece: PieceTokenizer,
         *,
         seed: int,
         pairs: bool = False,

@@ -30,6 +30,7 @@ HUB_FILES = (
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
+    "special_tokens_map.json",
     "vocab.txt",
     WEIGHTS,
     f"{WEIGHTS}.index.json",

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from sopan.text.batch import FIRST_WORD, Clipped, clip, kept_words, without_middle
-from sopan.text.wordpiece import CLS, MARKS, MASK, SEP, SPECIALS, WordPiece
+from sopan.text.piece_tokenizer import CLS, MARKS, MASK, SEP, PieceTokenizer
 from sopan.types import Array, BoolArray, Encoded, FloatArray, Int32Array, Int64Array, StepOutput, Tokens
 
 if TYPE_CHECKING:  # it brings compiled kernels along, which pieces do without
@@ -224,7 +224,7 @@ class PieceIntake:
         pool: how the logits of a text's windows become the text's.
     """
 
-    wordpiece: WordPiece
+    wordpiece: PieceTokenizer
     window_length: int
     long_texts: LongTexts
     max_windows: int
@@ -233,7 +233,7 @@ class PieceIntake:
 
     @property
     def blank(self) -> int:
-        return self.wordpiece.id_of(MASK)
+        return self.wordpiece.specials[MASK]
 
     @property
     def longest(self) -> int:
@@ -249,8 +249,8 @@ class PieceIntake:
             max_length=self.window_length,
             long_texts=self.long_texts,
             max_windows=self.max_windows,
-            cls=self.wordpiece.id_of(CLS),
-            sep=self.wordpiece.id_of(SEP),
+            cls=self.wordpiece.specials[CLS],
+            sep=self.wordpiece.specials[SEP],
         )
 
     def knows(self, ids: Int32Array) -> BoolArray:
@@ -258,9 +258,9 @@ class PieceIntake:
         return ~np.isin(ids, list(self.wordpiece.specials.values()))
 
     def tokenize(self, text: str) -> TokenizedText:
-        """Cut a text into the words that WordPiece cuts; they are read if one of their pieces is."""
+        """Cut a text into its words; they are read if one of their pieces is."""
         pieces = self.wordpiece.cut(text, specials=False)
-        known = np.array([piece not in SPECIALS for piece in pieces.pieces], bool)
+        known = self.knows(pieces.ids)
         room = room_of(self.window_length, self.long_texts, self.max_windows)
         kept = without_middle(np.array([len(known)]), *kept_pieces(len(known), room, self.long_texts))
         units = ReadTokens(Tokens(pieces.pieces, pieces.starts, pieces.ends), known, known & kept)

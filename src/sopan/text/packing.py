@@ -21,7 +21,7 @@ import pyarrow as pa
 from sopan.errors import ModelFolderError
 from sopan.storage.atomic import write_atomic
 from sopan.storage.strict_json import dump_json, read_json
-from sopan.text.wordpiece import MARKS, WordPiece
+from sopan.text.piece_tokenizer import MARKS, PieceTokenizer
 from sopan.types import Int32Array, Int64Array
 
 IDS, OFFSETS, ABOUT = "ids.bin", "offsets.bin", "store.json"
@@ -53,7 +53,7 @@ class PieceStore(NamedTuple):
 
 
 def write_store(
-    folder: Path, texts: Iterable[pa.LargeStringArray], wordpiece: WordPiece, about: Mapping[str, object]
+    folder: Path, texts: Iterable[pa.LargeStringArray], wordpiece: PieceTokenizer, about: Mapping[str, object]
 ) -> PieceStore:
     """Encode texts into a folder, or open what is there if it was made of the same.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from tempfile import TemporaryFile
 from typing import Literal, NamedTuple, TypedDict
 
@@ -123,3 +124,11 @@ def _stands_alone(letter: str) -> bool:
         return not letter.isalnum()
     chinese = "\u3400" <= letter <= "\u9fff" or "\uf900" <= letter <= "\ufaff" or letter >= "\U00020000"
     return chinese or unicodedata.category(letter).startswith("P")
+
+
+@cache
+def byte_of_letter() -> dict[str, int]:
+    """Return which byte each letter stands for in byte-level BPE, as GPT-2 and RoBERTa have it."""
+    shown = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    hidden = [byte for byte in range(256) if byte not in shown]
+    return {chr(byte): byte for byte in shown} | {chr(256 + n): byte for n, byte in enumerate(hidden)}

@@ -10,61 +10,20 @@ Greek and Cyrillic letters only.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-import pyarrow as pa
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from sopan.errors import ConfigError, DataError
-from sopan.text.arrow import Texts, as_texts
 from sopan.text.piece_rules import Accents, PieceSettings, Rules, learn_pieces, try_out
-from sopan.types import Encoded, Int32Array, Int64Array
-
-PAD, UNK, CLS, SEP, MASK = SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-"""Pieces that stand for no text; a vocabulary that we train begins with them."""
-MARKS = 2
-"""`[CLS]` and `[SEP]`, around what a network reads at once."""
-CONTINUES = "##"
-"""Begins a piece that is not the first of its word."""
-
-AT_ONCE = 2048
-"""Texts are encoded so many at a time: each takes some kilobytes while it is."""
+from sopan.text.piece_tokenizer import CONTINUES, SPECIALS, UNK, PieceTokenizer, parsed_tokenizer
+from sopan.types import Json
 
 
-@dataclass(frozen=True, slots=True)
-class Pieces:
-    """One text's pieces with their places in it.
-
-    Args:
-        pieces: P of them, in order, without `[CLS]` and `[SEP]`.
-        ids: (P,) int32.
-        starts, ends: (P,) int64, in characters of the text as given.
-        words: (P,) int64, rising from 0: pieces of one word have the same number.
-    """
-
-    pieces: tuple[str, ...]
-    ids: Int32Array
-    starts: Int64Array
-    ends: Int64Array
-    words: Int64Array
-
-
-@dataclass(frozen=True, eq=False)
-class WordPiece:
-    """A vocabulary of pieces and the rules that cut a text into them.
-
-    Args:
-        tokenizer: of the library, without truncation, padding or a template.
-        rules: what it makes of texts before it cuts them.
-    """
-
-    tokenizer: Tokenizer
-    rules: Rules
+class WordPiece(PieceTokenizer):
+    """A WordPiece vocabulary with BERT's special pieces, and rules like BERT's; see `PieceTokenizer`."""
 
     # ---- made --------------------------------------------------------------------------------
 
@@ -146,17 +105,13 @@ class WordPiece:
     @classmethod
     def _of_json(cls, content: str) -> Self:
         """Take a `tokenizer.json`, dropping what it says of truncation, padding and templates."""
-        try:
-            tokenizer = Tokenizer.from_str(content)
-        except Exception as error:  # the library raises nothing narrower
-            raise DataError(f"is no tokenizer.json ({error})") from error
+        tokenizer = parsed_tokenizer(content)
         if not isinstance(tokenizer.model, models.WordPiece):
             raise DataError(
                 f"holds a {type(tokenizer.model).__name__} model", next_step="WordPiece models can be read"
             )
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        tokenizer.encode_special_tokens = True
         vocabulary = tokenizer.get_vocab(with_added_tokens=False)
         if lacking := [special for special in SPECIALS if special not in vocabulary]:
             raise DataError(f"the vocabulary lacks {', '.join(lacking)}", next_step="is it BERT's?")
@@ -166,117 +121,26 @@ class WordPiece:
         """Return the same rules with another vocabulary, in id order."""
         stated = json.loads(self.tokenizer.to_str())
         stated["model"]["vocab"] = {piece: index for index, piece in enumerate(pieces)}
-        tokenizer = Tokenizer.from_str(json.dumps(stated))
-        tokenizer.encode_special_tokens = True
-        return type(self)(tokenizer, self.rules)
+        return type(self)(parsed_tokenizer(json.dumps(stated)), self.rules)
 
     # ---- used --------------------------------------------------------------------------------
 
     @property
-    def settings(self) -> PieceSettings:
+    def settings(self) -> Mapping[str, Json]:
         """Its rules as `of` takes them."""
         rules = self.rules
-        return PieceSettings(lowercase=rules.lowercase, accents=rules.accents, breaks=rules.breaks)
-
-    def __len__(self) -> int:
-        return self.tokenizer.get_vocab_size(with_added_tokens=False)
-
-    @cached_property
-    def pieces(self) -> tuple[str, ...]:
-        """The V pieces in id order."""
-        vocabulary = self.tokenizer.get_vocab(with_added_tokens=False)
-        return tuple(sorted(vocabulary, key=vocabulary.__getitem__))
-
-    @cached_property
-    def specials(self) -> dict[str, int]:
-        """The ids of `SPECIALS`."""
-        return {special: self.id_of(special) for special in SPECIALS}
-
-    @cached_property
-    def continues(self) -> np.ndarray:
-        """Which pieces go on with a word: (V,) bool."""
-        return np.array([piece.startswith(CONTINUES) for piece in self.pieces])
-
-    def id_of(self, piece: str) -> int:
-        """Return a piece's id.
-
-        Raises:
-            DataError: there is no such piece.
-        """
-        found = self.tokenizer.model.token_to_id(piece)
-        if found is None:
-            raise DataError(f"the vocabulary has no piece {piece!r}")
-        return int(found)
-
-    def encode(self, texts: Texts) -> Encoded:
-        """Turn N texts into piece ids, without `[CLS]` and `[SEP]`; `[UNK]` stands for what cannot be cut.
-
-        What a text says of special pieces counts as text: `[MASK]` written in it is cut like any word.
-
-        Raises:
-            DataError: a text is missing or is not valid Unicode.
-        """
-        parts = list(self._encoded(as_texts(texts)))
-        lengths = np.array([len(part) for part in parts], np.int64)
-        ids = np.concatenate([np.empty(0, np.int32), *parts])
-        return Encoded(ids, np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
-
-    def _encoded(self, texts: pa.LargeStringArray) -> Iterator[Int32Array]:
-        for start in range(0, len(texts), AT_ONCE):
-            try:
-                batch = texts.slice(start, AT_ONCE).to_pylist()
-            except UnicodeDecodeError as error:
-                raise DataError("a text is not valid UTF-8") from error
-            for found in self.tokenizer.encode_batch_fast(batch, add_special_tokens=False):
-                yield np.array(found.ids, np.int32)
-
-    def cut(self, text: str, *, specials: bool = True) -> Pieces:
-        """Cut one text, keeping the places.
-
-        Args:
-            text: one text.
-            specials: `[MASK]` and its like are the special pieces they name; else text, as for `encode`.
-
-        Raises:
-            DataError: the text holds a lone surrogate.
-        """
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise DataError(f"the text holds a lone surrogate at character {error.start}") from error
-        tokenizer = self._seeing_specials if specials else self.tokenizer
-        found = tokenizer.encode(text, add_special_tokens=False)
-        words = _numbered(found.word_ids, found.offsets)
-        starts, ends = np.array(found.offsets, np.int64).reshape(-1, 2).T
-        return Pieces(tuple(found.tokens), np.array(found.ids, np.int32), starts, ends, words)
-
-    @cached_property
-    def _seeing_specials(self) -> Tokenizer:
-        tokenizer = Tokenizer.from_str(self.tokenizer.to_str())
-        tokenizer.encode_special_tokens = False
-        tokenizer.add_special_tokens(list(SPECIALS))
-        return tokenizer
-
-    def join(self, ids: Iterable[int]) -> str:
-        """Return pieces as text: `##` joins, a space parts; punctuation is not drawn to its word."""
-        words: list[str] = []
-        for piece in (self.pieces[index] for index in ids):
-            if piece.startswith(CONTINUES) and words:
-                words[-1] += piece.removeprefix(CONTINUES)
-            else:
-                words.append(piece)
-        return " ".join(words)
+        return dict(PieceSettings(lowercase=rules.lowercase, accents=rules.accents, breaks=rules.breaks))
 
 
-def _numbered(word_ids: list[int | None], offsets: list[tuple[int, int]]) -> Int64Array:
-    """Number words from 0. A special piece has none of its own, and begins a new count behind it."""
-    numbers, previous, number = [], (object(), -1), -1
-    for word, (start, _) in zip(word_ids, offsets, strict=True):
-        same = word is not None and word == previous[0] and start >= previous[1]
-        number += not same
-        numbers.append(number)
-        previous = (word, start)
-    return np.array(numbers, np.int64)
+def kept_tokenizer(pieces: Iterable[str], settings: Mapping[str, Json]) -> PieceTokenizer:
+    """Return what cuts texts, of V pieces in id order and of its `settings`, among others.
+
+    Raises:
+        DataError: they do not go together.
+    """
+    if "tokenizer" in settings:
+        return PieceTokenizer.kept(pieces, tokenizer=settings["tokenizer"], specials=settings["specials"])
+    return WordPiece.of(pieces, **{name: settings[name] for name in PieceSettings.__annotations__})
 
 
 def _assembled(model: models.WordPiece, rules: Rules) -> Tokenizer:

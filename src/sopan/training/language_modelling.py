@@ -18,7 +18,7 @@ from sopan.errors import ConfigError, DataError
 from sopan.options.language import PairTask
 from sopan.text.objectives import Pairs, make_pairs, mask_pieces, next_pieces
 from sopan.text.packing import PieceStore, Rows, Sequences, cut_sequences, fill_rows, pack_rows
-from sopan.text.wordpiece import CLS, MASK, SEP, SPECIALS, WordPiece
+from sopan.text.piece_tokenizer import CLS, MASK, SEP, SPECIALS, PieceTokenizer
 from sopan.training.backend import Tensors
 from sopan.training.loop import Position, Task, TrainingBatch, train_network
 from sopan.training.optimizer import make_optimizer
@@ -99,7 +99,7 @@ class Batches:
         DataError: the corpus does not fill one batch.
     """
 
-    def __init__(self, store: PieceStore, wordpiece: WordPiece, task: PretrainingTask, seed: int):
+    def __init__(self, store: PieceStore, wordpiece: PieceTokenizer, task: PretrainingTask, seed: int):
         self.store, self.task, self.seed = store, task, seed
         self.marks = {name: wordpiece.specials[name] for name in (CLS, SEP, MASK)}
         self.special = np.zeros(len(wordpiece), bool)

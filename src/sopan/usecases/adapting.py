@@ -17,14 +17,15 @@ from sopan.errors import DataError
 from sopan.fit.intervals import paired_difference
 from sopan.fit.tune import Budget, tune
 from sopan.lm.evaluate import Blank, compare_filled, evaluate_blanks, make_blanks, sentences
+from sopan.lm.hugging_face import check_bert
 from sopan.lm.pretrain import grow, new_words
 from sopan.options.base import EvaluationEntry, takes
 from sopan.options.language import AdaptOptions, CompareObjectivesOptions, LabelledOptions, LearnOptions
 from sopan.steps.language_model import LanguageModel
 from sopan.steps.presets import from_preset
 from sopan.storage.atomic import folder_lock
+from sopan.text.piece_tokenizer import PieceTokenizer
 from sopan.text.read import read_corpus
-from sopan.text.wordpiece import WordPiece
 from sopan.types import BoolArray, Json
 from sopan.usecases.inputs import CorpusReading, check_out, clean_data
 from sopan.usecases.pretraining import (
@@ -84,6 +85,7 @@ def adapt(options: AdaptOptions) -> Adapted:
     """
     progress = options.progress
     before = from_preset(options.preset)
+    check_bert(before)
     length = options.length or min(128, before.config.max_length)
     settings = chosen_settings(options, before.config, length=length)
     task = None if options.labelled is None else DownstreamTask(options)
@@ -201,7 +203,7 @@ def _documents(
     return CorpusReading(tuple(map(str, corpus)), options, options.held_out, barred)
 
 
-def _held_out_blanks(corpus: CorpusReading, wordpiece: WordPiece, seed: int) -> list[Blank]:
+def _held_out_blanks(corpus: CorpusReading, wordpiece: PieceTokenizer, seed: int) -> list[Blank]:
     """Hide a word in each of some held-out sentences, if there are any."""
     rng = np.random.default_rng([seed, 2])
     texts = chain.from_iterable(batch.to_pylist() for batch in corpus.batches(held_out=True))

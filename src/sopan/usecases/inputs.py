@@ -23,7 +23,7 @@ from sopan.text.split import check_parts, dedupe_unlabelled, make_split
 from sopan.types import Corpus, Split
 
 if TYPE_CHECKING:  # brings the library tokenizers in
-    from sopan.text.wordpiece import WordPiece
+    from sopan.text.piece_tokenizer import PieceTokenizer
 
 TRAINED_ON = 200_000
 """Documents that a vocabulary is made from, at most: the first ones of each file, in equal shares."""
@@ -143,7 +143,7 @@ class CorpusReading:
                 if left <= 0:
                     break
 
-    def about(self, wordpiece: WordPiece) -> dict[str, object]:
+    def about(self, wordpiece: PieceTokenizer) -> dict[str, object]:
         """Return what tells a store of this corpus from others."""
         pieces = zlib.crc32("\n".join(wordpiece.pieces).encode())
         rules = [*wordpiece.rules, pieces]

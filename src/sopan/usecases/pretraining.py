@@ -21,6 +21,7 @@ from sopan.runtime.encoder_config import EncoderConfig, bert_config
 from sopan.steps.language_model import LanguageModel
 from sopan.storage.atomic import check_replaceable, folder_lock, write_atomic
 from sopan.text.packing import LEAST, PieceStore, write_store
+from sopan.text.piece_tokenizer import PieceTokenizer
 from sopan.text.wordpiece import WordPiece
 from sopan.training.checkpoint import CheckpointFile
 from sopan.training.devices import check_rows, choose_xla, idle_gpus
@@ -169,7 +170,7 @@ class Workplace:
         return cls(check_out(Path(f"{out}.work") if work is None else work))
 
     def stores(
-        self, corpus: CorpusReading, wordpiece: WordPiece, progress: ProgressCallback
+        self, corpus: CorpusReading, wordpiece: PieceTokenizer, progress: ProgressCallback
     ) -> tuple[PieceStore, PieceStore | None]:
         """Cut the corpus into pieces on the disk, or open what was cut: what teaches, what measures."""
         about = corpus.about(wordpiece)
@@ -192,7 +193,7 @@ def train_language_model(
     place: Workplace,
     store: PieceStore,
     apart: PieceStore | None,
-    wordpiece: WordPiece,
+    wordpiece: PieceTokenizer,
     config: EncoderConfig,
     settings: Pretraining,
     *,
@@ -242,7 +243,7 @@ def find_vocabulary(corpus: CorpusReading, options: NewModelOptions, work: Path)
 
 
 def with_steps(
-    settings: Pretraining, store: PieceStore, wordpiece: WordPiece, options: LearnOptions
+    settings: Pretraining, store: PieceStore, wordpiece: PieceTokenizer, options: LearnOptions
 ) -> Pretraining:
     """Set the number of steps, from passes over the corpus where none is given.
 

@@ -25,8 +25,9 @@ from sopan.fit.export.piece_tables import (
 )
 from sopan.fit.export.unicode_tables import PAIR, NormalTables, PointTable, Rewriting
 from sopan.text.intake import LongTexts, Pool, kept_pieces, room_of
+from sopan.text.piece_tokenizer import CLS, MARKS, SEP, UNK
 from sopan.text.unicode import LINE_BREAK
-from sopan.text.wordpiece import CLS, MARKS, SEP, UNK, WordPiece
+from sopan.text.wordpiece import WordPiece
 from sopan.types import Tensor
 
 _SPACE = ord(" ")
@@ -49,7 +50,7 @@ class GraphPieces(tf.Module):  # type: ignore[misc]  # untyped base
         self.normal_form = Chain(*map(_step, normal_steps(rules._replace(breaks=False))))
         self.kinds = Lookup(kind_table())
         self.pieces = LongestPieces(trie_of(wordpiece.pieces, self.longest))
-        self.unknown = wordpiece.id_of(UNK)
+        self.unknown = wordpiece.specials[UNK]
 
     def __call__(self, texts: Tensor) -> Tensor:
         """Return the piece ids of N texts, (N,) string, as a ragged tensor (N, pieces of each) int32.
@@ -214,7 +215,7 @@ class GraphWindows(tf.Module):  # type: ignore[misc]  # untyped base
     def __init__(self, wordpiece: WordPiece, *, max_length: int, long_texts: LongTexts, max_windows: int):
         super().__init__()
         self.cut = GraphPieces(wordpiece)
-        self.marks = [wordpiece.id_of(CLS)], [wordpiece.id_of(SEP)]
+        self.marks = [wordpiece.specials[CLS]], [wordpiece.specials[SEP]]
         self.room = room_of(max_length, long_texts, max_windows)
         self.kept = kept_pieces(self.room + 1, self.room, long_texts)
         self.most = max_length - MARKS

@@ -19,8 +19,8 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from sopan.errors import ConfigError
 from sopan.fit.export.unicode_tables import ITSELF, PAIR, NormalTables, PointTable, Rewriting, assembled
 from sopan.text.piece_rules import Rules, try_out
+from sopan.text.piece_tokenizer import CONTINUES, UNK
 from sopan.text.unicode import CODE_POINTS
-from sopan.text.wordpiece import CONTINUES, UNK
 from sopan.types import Int32Array, Int64Array, Json
 
 IN_WORD, PUNCTUATION = 1, 2

@@ -20,6 +20,7 @@ from sopan.steps.neural import NeuralStep
 from sopan.storage.atomic import replacing_file, replacing_folder
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import PADDING
+from sopan.text.wordpiece import WordPiece
 from sopan.types import Tensor
 
 if TYPE_CHECKING:  # where Keras runs on another backend it may be absent
@@ -176,6 +177,11 @@ def _logits_of_pieces(estimator: Bert, served: tf.Module) -> Callable[[Tensor], 
 
     from sopan.fit.export.graph_pieces import GraphWindows, pooled  # noqa: PLC0415  # imports TensorFlow
 
+    if not isinstance(estimator.wordpiece_, WordPiece):
+        raise ConfigError(
+            "TensorFlow's graph cannot cut texts as this model's tokenizer does",
+            next_step="a SavedModel is for models whose tokenizer is BERT's WordPiece",
+        )
     read = served.read = GraphWindows(
         estimator.wordpiece_,
         max_length=estimator.intake.window_length,

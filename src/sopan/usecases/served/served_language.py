@@ -16,7 +16,7 @@ from sopan.runtime.language import RuntimeLanguageModel
 from sopan.steps.bert_folder import read_bert_folder
 from sopan.steps.presets import preset_folder
 from sopan.text.packing import Rows
-from sopan.text.wordpiece import WordPiece
+from sopan.text.piece_tokenizer import PieceTokenizer
 from sopan.types import Float32Array, Int32Array
 from sopan.usecases.served.answers import BlankFilling, TextFilling, TextFillings, TextScore
 from sopan.usecases.served.served_step import DECIMALS
@@ -40,7 +40,7 @@ class LoadedLanguageModel:
     """
 
     config: EncoderConfig
-    wordpiece: WordPiece
+    wordpiece: PieceTokenizer
     missing_heads: tuple[str, ...]
     network: RuntimeLanguageModel
 
