@@ -274,6 +274,22 @@ class Prediction:
         return cls(softmax(output.logits / temperature), output.truncated, output.no_known_words)
 
 
+class Asked(NamedTuple):
+    """A stage of a stack or a cascade that one text came to.
+
+    Args:
+        members: names of the steps that were asked now.
+        weights: of all asked so far, those whose logits are in this stage's answer, and their weights.
+        confidence: the probability of the answer's best class.
+        threshold: how much it takes for the answer to stand; None at the last stage.
+    """
+
+    members: tuple[str, ...]
+    weights: Mapping[str, float]
+    confidence: float
+    threshold: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What a fitted step made of one text, word by word.
@@ -289,6 +305,7 @@ class Evidence:
             head h gave to each of the A words that the step looked at. Q is A where words attend to words.
             Empty for steps without attention.
         attended: (A,) int64, rising, which of the W words these are: not those cut out of a long text.
+        asked: the stages that the text came to, of a step made of steps; the last one answered.
     """
 
     tokens: Tokens
@@ -299,6 +316,7 @@ class Evidence:
     method: str
     attention: tuple[Float32Array, ...] = ()
     attended: Int64Array = field(default_factory=lambda: np.empty(0, np.int64))
+    asked: tuple[Asked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

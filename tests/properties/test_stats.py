@@ -13,7 +13,8 @@ from results_sample import sample_results
 
 from sopan.comparison.verdict import compare_pairs, recommend, verdict_sentences
 from sopan.fit.intervals import accuracy_interval, difference_interval, holm, macro_f1_interval, mcnemar
-from sopan.fit.metrics import COLDEST, HOTTEST, fit_temperature, macro_f1, measure
+from sopan.fit.metrics import macro_f1, measure
+from sopan.steps.temperature import COLDEST, HOTTEST, fit_temperature
 from sopan.types import softmax
 
 ONE = sample_results(("bow",)).steps[0]

@@ -8,7 +8,8 @@ from scipy.optimize import brentq
 from scipy.stats import binomtest
 
 from sopan.fit.intervals import accuracy_interval, difference_interval, holm, macro_f1_interval, mcnemar
-from sopan.fit.metrics import count_confusion, fit_temperature, measure
+from sopan.fit.metrics import count_confusion, measure
+from sopan.steps.temperature import fit_temperature
 from sopan.types import softmax
 
 RESAMPLES = 3_000

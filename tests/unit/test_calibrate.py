@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from sopan.errors import DataError
-from sopan.fit.metrics import COLDEST, HOTTEST, fit_temperature, measure
+from sopan.fit.metrics import measure
+from sopan.steps.temperature import COLDEST, HOTTEST, fit_temperature
 from sopan.types import softmax
 
 

@@ -14,10 +14,11 @@ import pyarrow as pa
 from sklearn.base import clone
 
 from sopan.errors import ConfigError, DataError
-from sopan.fit.metrics import fit_temperature, measure
+from sopan.fit.metrics import measure
 from sopan.fit.scores import Trial
 from sopan.steps import make_step, step_class
 from sopan.steps.base import Memo, Step
+from sopan.steps.temperature import fit_temperature
 from sopan.text.labels import IMBALANCED, imbalance
 from sopan.training.recipe import Monitor
 from sopan.types import Labelled, Labels, SoftLabels, softmax

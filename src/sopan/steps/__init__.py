@@ -1,4 +1,4 @@
-"""The steps, lowest first. A new step is one new file and one line in `STEPS`."""
+"""The steps, lowest first, and what is made of them. A new step is one new file and one line in `STEPS`."""
 
 from __future__ import annotations
 
@@ -49,6 +49,13 @@ STEPS: dict[str, StepEntry] = {
     "bert": StepEntry("sopan.steps.bert:Bert", "unlabelled text", "–"),
 }
 _OUTSIDE = StepEntry("sopan.steps.estimator:EstimatorStep", "what its maker gave it", "what its maker knows")
+COMBINATIONS: dict[str, StepEntry] = {
+    "stack": StepEntry(
+        "sopan.steps.stack:Stack", "what the steps know together", "speed: each text costs all that count"
+    ),
+    "cascade": StepEntry("sopan.steps.cascade:Cascade", "costly steps only where cheap ones are unsure", "–"),
+}
+"""Steps that are made of fitted steps, and are fitted on validation texts: see `sopan.steps.combination`."""
 BACKENDS = ("tensorflow", "jax", "torch")
 """What Keras runs on, each an extra of the same name."""
 
@@ -62,17 +69,17 @@ def step_class(step: str) -> type[Step]:
         ConfigError: no step has that name (the nearest is offered).
         MissingExtraError: see `import_with_backend`.
     """
-    name = StepName.parse(step).step
-    if name not in STEPS:
-        hint = did_you_mean(name, STEPS)
-        raise ConfigError(f"no step is called {name!r}", next_step=f"{hint}steps: {', '.join(STEPS)}")
-    module, attribute = STEPS[name].path.split(":")
+    name, known = StepName.parse(step).step, STEPS | COMBINATIONS
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise ConfigError(f"no step is called {name!r}", next_step=f"{hint}steps: {', '.join(known)}")
+    module, attribute = known[name].path.split(":")
     return cast("type[Step]", getattr(import_with_backend(module, name), attribute))
 
 
 def step_entry(name: str) -> StepEntry:
     """Return what is known of a step by its own name, or of an estimator from outside."""
-    return STEPS.get(name, _OUTSIDE)
+    return (STEPS | COMBINATIONS).get(name, _OUTSIDE)
 
 
 def import_with_backend(module: str, what: str) -> ModuleType:

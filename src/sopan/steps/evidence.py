@@ -20,7 +20,7 @@ from sopan.text.ngrams import NgramCounter
 from sopan.text.tokenize import tokenize
 from sopan.text.unicode import LINE_BREAK, aligned_normal_form
 from sopan.text.vocab import Vocabulary
-from sopan.types import BoolArray, Evidence, FloatArray, Int32Array, Int64Array, Tokens
+from sopan.types import Array, BoolArray, Evidence, FloatArray, Int32Array, Int64Array, Tokens
 
 
 class Found(NamedTuple):
@@ -179,7 +179,7 @@ def _by_characters(
     strays = Tokens(
         tuple(form[a:b] for a, b in runs[stray].tolist()), first[runs[stray, 0]], last[runs[stray, 1] - 1]
     )
-    tokens, words = _merged(tokens, strays)
+    tokens, words = merge_tokens(tokens, strays)
     low, high = _owners(tokens, first)
     at = np.flatnonzero(covered)
     run = np.searchsorted(runs[:, 1], at, side="right")
@@ -197,7 +197,57 @@ def _owners(tokens: Tokens, at: Int64Array) -> tuple[Int64Array, Int64Array]:
     return np.searchsorted(tokens.ends, at, side="right"), np.searchsorted(tokens.starts, at, side="right")
 
 
-def _merged(tokens: Tokens, more: Tokens) -> tuple[Tokens, Int64Array]:
+def weigh_together(parts: Sequence[tuple[float, Evidence]]) -> Evidence:
+    """Tell the words' parts in a weighed sum of several steps' logits, which may cut a text differently.
+
+    The words are the first one's. What another's word added is shared equally by those that it overlaps;
+    where it overlaps none, as a smiley may, it stands among them itself.
+
+    Args:
+        parts: what each step's logits are multiplied by, and what the step made of the text.
+    """
+    factor, first = parts[0]
+    tokens, read, added = first.tokens, first.read.copy(), factor * first.contributions
+    for factor, other in parts[1:]:
+        theirs = other.tokens
+        low, high = _overlapped(tokens, theirs)
+        alone = np.flatnonzero(other.read & (low == high))
+        strays = Tokens(
+            tuple(theirs.words[i] for i in alone.tolist()), theirs.starts[alone], theirs.ends[alone]
+        )
+        tokens, places = merge_tokens(tokens, strays)
+        read, added = _moved(read, places, len(tokens.words)), _moved(added, places, len(tokens.words))
+        low, high = _overlapped(tokens, theirs)
+        theirs_read = np.flatnonzero(other.read)
+        low, high = low[theirs_read], high[theirs_read]
+        found = Found(np.arange(len(theirs_read)), low, high - low)
+        more, met = share_out(found, factor * other.contributions[theirs_read], len(tokens.words))
+        added, read = added + more, read | met
+    methods = [evidence.method for _, evidence in parts if evidence.method != "exact"]
+    return Evidence(
+        tokens,
+        read,
+        added,
+        np.sum([factor * evidence.base for factor, evidence in parts], axis=0),
+        np.sum([factor * evidence.logits for factor, evidence in parts], axis=0),
+        methods[0] if methods else "exact",
+    )
+
+
+def _overlapped(tokens: Tokens, theirs: Tokens) -> tuple[Int64Array, Int64Array]:
+    """Return for each of their words the range of ours that it shares a character with."""
+    low = np.searchsorted(tokens.ends, theirs.starts, side="right")
+    return low, np.maximum(low, np.searchsorted(tokens.starts, theirs.ends, side="left"))
+
+
+def _moved(values: Array, places: Int64Array, n: int) -> Array:
+    """Put rows at new places among n, with zeros between them."""
+    moved = np.zeros((n, *values.shape[1:]), values.dtype)
+    moved[places] = values
+    return moved
+
+
+def merge_tokens(tokens: Tokens, more: Tokens) -> tuple[Tokens, Int64Array]:
     """Put two lists of words in one, in the order of the text, and say where the first's now stand."""
     words, starts = (*tokens.words, *more.words), np.concatenate([tokens.starts, more.starts])
     order = np.argsort(starts, kind="stable")
