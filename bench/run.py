@@ -5,7 +5,7 @@
 Each script prints a table and ends with lines of JSON, one a peer: `measure.report`. They go to
 bench/out/results.jsonl behind a line about the machine; those of a script that is named take the place of its
 older ones, unless the machine or a library changed, which empties the file. With `--smoke` each does the same
-work on little data, in seconds, which shows that it runs and no more; nothing is kept.
+work on little data, two scripts at a time, which shows that they run and no more; nothing is kept.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -33,6 +34,7 @@ SCRIPTS: dict[str, list[str]] = {
     "memory": ["--smoke"],
     "dependencies": ["--smoke"],
     "verdict_honesty": ["--smoke"],
+    "combined_honesty": ["--smoke"],
     "cbow": ["--smoke"],
     "room": ["--smoke"],
 }
@@ -54,13 +56,15 @@ def main() -> int:
         parser.error(f"there is no measurement {unknown[0]}")
     gathered: list[dict[str, Any]] = []
     failed = []
-    for name in options.names or SCRIPTS:
-        found, right = run(name, SCRIPTS[name] if options.smoke else [])
-        gathered += found
-        if not right:
-            failed.append(name)
-        elif not options.smoke:
-            keep(name, found)
+    names = list(options.names or SCRIPTS)
+    with ThreadPoolExecutor(2 if options.smoke else 1) as threads:  # a smoke measures nothing
+        done = threads.map(lambda name: run(name, SCRIPTS[name] if options.smoke else []), names)
+        for name, (found, right) in zip(names, done, strict=True):
+            gathered += found
+            if not right:
+                failed.append(name)
+            elif not options.smoke:
+                keep(name, found)
     print("\n== all")
     for result in gathered:
         print(json.dumps(result))
@@ -71,13 +75,12 @@ def main() -> int:
 
 def run(name: str, given: list[str]) -> tuple[list[dict[str, Any]], bool]:
     """Run one script; return its results and whether it ended well with at least one."""
-    print(f"\n== {name}", flush=True)
     started = time.perf_counter()
     script = Path(__file__).with_name(f"{name}.py")
     done = subprocess.run(
         [sys.executable, str(script), *given], stdout=subprocess.PIPE, text=True, check=False
     )
-    print(done.stdout, end="", flush=True)
+    print(f"\n== {name}\n{done.stdout}", end="", flush=True)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"bench"')]
     about = {
         "script": name,

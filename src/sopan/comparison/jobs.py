@@ -25,9 +25,14 @@ from sopan.storage.strict_json import dump_json, read_json
 from sopan.storage.tensors import read_tensors, write_tensors
 from sopan.text.audit import CleanData
 from sopan.text.split import PARTS
-from sopan.types import Array, BoolArray, FloatArray, Int64Array, Json, Labelled
+from sopan.types import Array, BoolArray, FloatArray, Int64Array, Json, Labelled, SoftLabels
 
 OUTCOME, ESTIMATOR = "outcome.safetensors", "estimator.pickle"
+
+
+_ARRAYS = (
+    "probabilities", "validation", "truncated", "no_known_words", "curve", "correct_with_leaks",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class Outcome:
         scores: its item of `steps` in results.json.
         probabilities: (N, C) of the test texts.
         validation: (M, C) of the validation texts.
-        truncated: (N,) bool.
+        truncated, no_known_words: (N,) bool.
         curve: (P, 3) int64, points of a learning curve: texts trained on, right, and tested on.
         correct_with_leaks: (N,) bool, where the step was also trained with the leaks put back.
         key: what it hangs on; see `sopan.comparison.ledger`.
@@ -48,6 +53,7 @@ class Outcome:
     probabilities: FloatArray
     validation: FloatArray
     truncated: BoolArray
+    no_known_words: BoolArray
     curve: Int64Array
     correct_with_leaks: BoolArray | None = None
     key: str = ""
@@ -55,9 +61,7 @@ class Outcome:
     def write(self, path: Path, *, key: str = "") -> None:
         """Write it as one file, under a key."""
         arrays: dict[str, Array] = {
-            name: getattr(self, name)
-            for name in ("probabilities", "validation", "truncated", "curve", "correct_with_leaks")
-            if getattr(self, name) is not None
+            name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None
         }
         arrays["scores"] = np.frombuffer(json.dumps(self.scores.as_json()).encode(), np.uint8)
         arrays["key"] = np.frombuffer(key.encode(), np.uint8)
@@ -115,6 +119,7 @@ class Job(NamedTuple):
         train, val, test: the texts, the leaks taken out.
         leaky: training texts with the leaks put back, where there are any.
         unlabelled: further texts.
+        soft: what a teacher says of them, for a step that is distilled.
     """
 
     options: CompareOptions
@@ -125,6 +130,12 @@ class Job(NamedTuple):
     test: Labelled
     leaky: Labelled | None
     unlabelled: pa.LargeStringArray | None
+    soft: SoftLabels | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The contenders of the run."""
+        return tuple(map(str, self.options.steps or ()))
 
 
 def read_job(folder: Path) -> Job:

@@ -102,9 +102,9 @@ class Mark:
 
 
 def step_marks(steps: Sequence[str]) -> dict[str, Mark]:
-    """Give each step its mark, by its place; the eight marks repeat beyond eight steps."""
+    """Give each step its mark, by its place; beyond eight the colours come again, with other shapes."""
     return {
-        step: Mark(f"var(--step-{place % 8 + 1})", SHAPES[place % 8], DASHES[place % 8])
+        step: Mark(f"var(--step-{place % 8 + 1})", SHAPES[(place + place // 8) % 8], DASHES[place % 8])
         for place, step in enumerate(steps)
     }
 

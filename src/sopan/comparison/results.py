@@ -50,6 +50,23 @@ class SeedScores(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StageScores(Record):
+    """One stage of a stack or a cascade.
+
+    Args:
+        asks: the members that are asked now.
+        weights: what each member asked so far counts in the answer.
+        threshold: how sure the stage must be to answer; 0 at the last one.
+        answered: share of the test texts that were answered here.
+    """
+
+    asks: tuple[str, ...]
+    weights: Mapping[str, float]
+    threshold: Share
+    answered: Share
+
+
+@dataclass(frozen=True, kw_only=True)
 class StepScores(ModelMetrics):
     """One step of a comparison.
 
@@ -59,6 +76,8 @@ class StepScores(ModelMetrics):
         config: the settings chosen.
         trials: settings tried, in order, with their scores on the validation texts.
         seeds: the same settings trained with other seeds.
+        stages: of a stack or a cascade.
+        teacher: of a distilled step, the contender that it learnt from.
     """
 
     step: str
@@ -66,6 +85,8 @@ class StepScores(ModelMetrics):
     config: Mapping[str, Any]
     trials: Annotated[tuple[Trial, ...], at.MinLen(1)]
     seeds: tuple[SeedScores, ...]
+    stages: tuple[StageScores, ...] | None = None
+    teacher: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

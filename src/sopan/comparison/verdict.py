@@ -11,6 +11,7 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import norm
 
+from sopan.comparison.combined_verdict import combined_sentences
 from sopan.comparison.layout import MINUS, p_value, plural, quantity
 from sopan.comparison.results import Pair, Recommendation, StepScores, Verdict
 from sopan.errors import DataError
@@ -172,7 +173,8 @@ def verdict_sentences(
         for step in steps
         if step.interrupted
     )
-    return (*told, *_unseen(pairs, n_test, margin), recommendation.reason, *interrupted)
+    combined = combined_sentences(steps, pairs, margin)
+    return (*told, *combined, *_unseen(pairs, n_test, margin), recommendation.reason, *interrupted)
 
 
 def _headline(step: StepScores, n_test: int) -> str:

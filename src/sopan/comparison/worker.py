@@ -12,39 +12,57 @@ import json
 import pickle
 import signal
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from sklearn.base import clone
 
+from sopan.comparison.combining import combines, is_taught, read_peers, run_combination, taught_by_best
 from sopan.comparison.jobs import ESTIMATOR, OUTCOME, Job, Outcome, read_job
+from sopan.comparison.measuring import as_json_values, measure_tuned, seed_scores
 from sopan.comparison.results import SeedScores, StepScores, model_folder
 from sopan.errors import SopanError
 from sopan.fit.artifact import save_model
-from sopan.fit.costs import latency_ms, peak_rss_mb
 from sopan.fit.metrics import measure
-from sopan.fit.predict import score_prediction
 from sopan.fit.scores import ModelMetrics, PredictionScores
-from sopan.fit.tune import Budget, Tuned, tune
-from sopan.steps import make_step, step_class, step_entry
+from sopan.fit.tune import Budget, tune
+from sopan.steps import make_step, step_class
 from sopan.steps.base import Step
 from sopan.training.recipe import Monitor
-from sopan.types import BoolArray, Int64Array, Json, Labelled, Prediction
+from sopan.types import BoolArray, Int64Array, Labelled, SoftLabels
 
 CURVE_SIZES = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 """Training texts at the points of a learning curve, as far as there are so many."""
-WARM_UP_TEXTS = 256
-"""Validation texts that a fitted step reads before its speed is measured."""
 CURVE_TEXTS = 10_000
 """Test texts, drawn once, on which a learning curve is measured."""
 
 
-def run_job(step: str, job: Job, outside: Step | None = None) -> Outcome:
+def run_job(step: str, job: Job, folder: Path, outside: Step | None = None) -> Outcome:
+    """Do one contender's job.
+
+    Args:
+        step: its name.
+        job: what is given.
+        folder: the job folder, where the outcomes of those before it are.
+        outside: the estimator, of one from outside.
+    """
+    if outside is None and combines(step):
+        _say(stage="weigh the steps together")
+        return run_combination(step, job, read_peers(folder, job.names))
+    if outside is None and is_taught(step):
+        _say(stage="ask the teacher")
+        teacher, soft = taught_by_best(job, read_peers(folder, job.names))
+        outcome = run_tuning(step, job._replace(soft=soft))
+        return replace(outcome, scores=replace(outcome.scores, teacher=teacher))
+    return run_tuning(step, job, outside)
+
+
+def run_tuning(step: str, job: Job, outside: Step | None = None) -> Outcome:
     """Tune, fit, measure and save one contender; one from outside is not tuned, and not saved."""
-    options, train, test = job.options, job.train, job.test
+    options, train = job.options, job.train
     _warm_up(outside or make_step(step, **job.settings[step]), train)
     fixed = {
         "tokens": options.tokens,
@@ -60,14 +78,14 @@ def run_job(step: str, job: Job, outside: Step | None = None) -> Outcome:
             budget=Budget.parse(options.budget),
             fixed=fixed,
             unlabelled=job.unlabelled,
+            soft=job.soft,
             outside=outside,
             on_trial=lambda trial, offered: _say(trial=trial.accuracy, offered=offered),
             monitor=lambda number: Monitor(lambda progress: _say(stage=progress.line())),
         )
     _say(stage="measure")
-    tuned.estimator.predict_texts(job.val.texts.slice(0, WARM_UP_TEXTS))  # not every tuning reads with it
-    prediction, metrics = _measure(tuned, test, options.seed)
-    validation = tuned.estimator.predict_proba(job.val.texts)
+    validation = tuned.estimator.predict_proba(job.val.texts)  # warms up what tuning did not read with
+    prediction, metrics = measure_tuned(tuned, job.test, options.seed)
     size = None
     if outside is None:
         folder = model_folder(Path(str(options.out)), step)
@@ -83,17 +101,8 @@ def run_job(step: str, job: Job, outside: Step | None = None) -> Outcome:
     )
     curve = _learning_curve(tuned.estimator, job)
     with_leaks = _with_leaks(step, tuned.estimator, job)
-    return Outcome(scores, prediction.probabilities, validation, prediction.truncated, curve, with_leaks)
-
-
-def as_json_values(settings: Mapping[str, object]) -> dict[str, Json]:
-    """Return settings as JSON holds them; an object from outside is told by its `repr`."""
-    return {
-        name: value
-        if value is None or isinstance(value, str | bool | int | float | list | tuple | dict)
-        else repr(value)
-        for name, value in settings.items()
-    }
+    flags = (prediction.truncated, prediction.no_known_words)
+    return Outcome(scores, prediction.probabilities, validation, *flags, curve, with_leaks)
 
 
 @contextmanager
@@ -117,37 +126,17 @@ def _warm_up(estimator: Step, train: Labelled) -> None:
     )
     few = train.take(firsts)
     estimator.set_params(**{name: 1 for name in ("epochs", "min_steps") if name in estimator.get_params()})
-    estimator.fit(few.texts, few.names).predict_texts(few.texts)
-
-
-def _measure(tuned: Tuned, test: Labelled, seed: int) -> tuple[Prediction, ModelMetrics]:
-    """Predict the test texts once, timed, and say how good and how costly that was."""
-    estimator = tuned.estimator
-    started = time.perf_counter()
-    prediction = estimator.predict_texts(test.texts)
-    seconds = time.perf_counter() - started
-    scores = score_prediction(prediction, test.labels, test.classes, np.random.default_rng(seed))
-    metrics = ModelMetrics(
-        **vars(scores),
-        adds=(entry := step_entry(estimator.name)).adds,
-        lacks=entry.lacks,
-        temperature=float(estimator.temperature_),
-        fit_seconds=tuned.fit_seconds,
-        tune_seconds=tuned.tune_seconds,
-        texts_per_second=len(test) / seconds,
-        latency_ms=latency_ms(estimator, test.texts, np.random.default_rng(seed)),
-        peak_rss_mb=peak_rss_mb(),
-        trials_total=tuned.offered,
-        interrupted=tuned.interrupted,
-        training=estimator.training(),
-    )
-    return prediction, metrics
+    soft = None
+    if estimator.get_params().get("distilled"):
+        soft = SoftLabels(few.texts, np.eye(len(few.classes))[few.labels][:, np.unique(few.labels)])
+    estimator.fit(few.texts, few.names, soft=soft).predict_texts(few.texts)
 
 
 def _refit(estimator: Step, job: Job, part: Labelled, **settings: object) -> Step:
     """Fit the chosen settings again on another part or with another seed, keeping the temperature."""
     again: Step = clone(estimator).set_params(**settings)
-    again.fit(part.texts, part.names, unlabelled=job.unlabelled, validation=(job.val.texts, job.val.names))
+    validation = (job.val.texts, job.val.names)
+    again.fit(part.texts, part.names, unlabelled=job.unlabelled, soft=job.soft, validation=validation)
     again.temperature_ = estimator.temperature_
     return again
 
@@ -162,9 +151,7 @@ def _seeds(estimator: Step, metrics: ModelMetrics, job: Job) -> Iterator[SeedSco
             seeded = {"random_state": seed} if "random_state" in estimator.get_params() else {}
             again = _refit(estimator, job, job.train, **seeded)
             scores = measure(again.predict_proba(test.texts), test.labels, test.classes)
-        yield SeedScores(
-            seed=seed, accuracy=scores.accuracy, macro_f1=scores.macro_f1, log_loss=scores.log_loss
-        )
+        yield seed_scores(seed, scores)
 
 
 def _learning_curve(estimator: Step, job: Job) -> Int64Array:
@@ -212,7 +199,7 @@ def main() -> None:
         if outside is None:
             step_class(step)
         if sys.stdin.readline():  # else whoever started this has gone
-            run_job(step, read_job(folder.parent), outside).write(folder / OUTCOME)
+            run_job(step, read_job(folder.parent), folder.parent, outside).write(folder / OUTCOME)
     except SopanError as error:
         _say(error=str(error), kind=type(error).__name__)
         sys.exit(error.exit_code)

@@ -137,19 +137,18 @@ class Workers:
     The first begins to load at once. At the end of the `with` block none is left, nor the job folder.
 
     Args:
-        contenders: in the order in which they will run.
-        resume: take over the outcomes that the run's ledger has.
+        first: who will run first, if that is known before the data are read.
     """
 
-    def __init__(self, contenders: Sequence[Contender], *, resume: bool = False) -> None:
-        self._contenders, self._resume = list(contenders), resume
+    def __init__(self, first: Contender | None) -> None:
+        self._first = first
         self._workers: dict[str, Worker] = {}
         self._job = tempfile.TemporaryDirectory(prefix="sopan-")
 
     def __enter__(self) -> Self:
         try:
-            if not self._resume:  # else it may have nothing to do
-                self._load(self._contenders[:1])
+            if self._first is not None:
+                self._load([self._first])
         except BaseException:
             self._job.cleanup()
             raise
@@ -160,16 +159,27 @@ class Workers:
             worker.end()
         self._job.cleanup()
 
-    def run(self, options: CompareOptions, data: CleanData, summary: DataSummary) -> dict[str, Outcome]:
+    def run(
+        self,
+        contenders: Sequence[Contender],
+        options: CompareOptions,
+        data: CleanData,
+        summary: DataSummary,
+    ) -> dict[str, Outcome]:
         """Do every contender's job; return the outcomes by name.
+
+        Args:
+            contenders: in the order in which they run.
+            options: how is compared; with `resume`, what the run's ledger has is taken over.
+            data, summary: what is trained and measured on.
 
         Raises:
             SopanError: what a worker gave up for.
         """
         job, ledger = Path(self._job.name), Ledger(options, data, summary)
-        write_job(job, options, self._contenders, data, summary)
-        outcomes = ledger.found(self._contenders) if self._resume else {}
-        left = [one for one in self._contenders if one.name not in outcomes]
+        write_job(job, options, contenders, data, summary)
+        outcomes = ledger.found(contenders) if options.resume else {}
+        left = [one for one in contenders if one.name not in outcomes]
         for outcome in outcomes.values():
             (job / path_name(outcome.scores.step)).mkdir()
             outcome.write(job / path_name(outcome.scores.step) / OUTCOME)
@@ -179,7 +189,7 @@ class Workers:
             worker, following = self._workers[contender.name], left[place + 1 : place + 2]
             outcomes[contender.name] = worker.run(options.progress, partial(self._load, following))
             ledger.keep(contender, outcomes[contender.name])
-        return {one.name: outcomes[one.name] for one in self._contenders}
+        return {one.name: outcomes[one.name] for one in contenders}
 
     def _load(self, contenders: Sequence[Contender]) -> None:
         """Start the workers of these contenders, where they have not started."""

@@ -155,7 +155,8 @@ class Combination(Step):
         """Combine steps that are fitted and calibrated already, on validation texts that they have read.
 
         Args:
-            members: fitted steps of the same classes, by any name that a folder may have.
+            members: fitted steps of the same classes, by any name that a folder may have; of a mapping that
+                loads them when they are asked for, those that count are loaded.
             logits: member -> (N, C) of the validation texts, calibrated: over the member's temperature, or
                 log-probabilities.
             labels: (N,) class indices.
@@ -167,11 +168,11 @@ class Combination(Step):
         """
         combination = cls(members=tuple(members))
         combination.set_params(**settings)
-        combination.classes_ = next(iter(members.values())).classes_
-        combination.temperature_ = 1.0
-        check_classes(members, combination.classes_)
         read = {name: logits[name] for name in members}
         combination._take(members, combination._choose_stages(read, labels, costs or {}))
+        combination.classes_ = next(iter(combination.members_.values())).classes_
+        combination.temperature_ = 1.0
+        check_classes(combination.members_, combination.classes_)
         return combination
 
     # ---- using ---------------------------------------------------------------------------

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from sopan.comparison.combining import check_needs, in_order
 from sopan.comparison.comparison import Comparison, summarise_data, weigh_outcomes
-from sopan.comparison.contenders import check_contenders
+from sopan.comparison.contenders import Contender, check_contenders
+from sopan.comparison.defaults import DEFAULT, lacks_preset, name_presets
+from sopan.comparison.estimate import estimate
 from sopan.comparison.evidence import predictions_table
 from sopan.comparison.worker_pool import Workers
 from sopan.fit.tune import Budget
 from sopan.options.base import takes
 from sopan.options.classify import AuditOptions, CompareOptions, FetchOptions
-from sopan.steps import STEPS
 from sopan.storage.atomic import folder_lock
 from sopan.text.audit import audit_corpus
 from sopan.text.audit_report import AuditReport
@@ -34,23 +37,34 @@ def compare(options: CompareOptions) -> Comparison:
     Raises:
         SopanError: one line that says what is wrong, where, and what to do.
     """
-    contenders = check_contenders(tuple(STEPS) if options.steps is None else options.steps, options.settings)
-    options = replace(options, steps=tuple(one.name for one in contenders))
+    given = check_contenders(DEFAULT if options.steps is None else options.steps, options.settings)
+    check_needs(given, unlabelled=options.unlabelled is not None)
     Budget.parse(options.budget)
     name = re.sub(r"[^\w.-]+", "-", Path(str(options.data)).name)
-    folder, command = check_out(options.out or Path("runs") / name), options.command_line("compare")
-    options = replace(options, out=folder)
-    with Workers(contenders, resume=options.resume) as workers:
+    folder, command = check_out(options.out or Path("runs") / name), _command(options, given)
+    with Workers(None if options.resume or lacks_preset(given[0]) else given[0]) as workers:
         data = tuning_data(options)
+        train, *read = data.parts()
+        named = name_presets(given, train.texts, options.progress)
+        told = estimate(named, train.texts, sum(map(len, read)), Budget.parse(options.budget))
+        options.progress("estimate", {"stage": told})
+        contenders = [named[place] for place in in_order([one.name for one in named])]
+        options = replace(options, out=folder, steps=tuple(one.name for one in contenders))
         with folder_lock(folder):
             started, summary = datetime.now(UTC), summarise_data(data)
-            outcomes = workers.run(options, data, summary)
+            outcomes = workers.run(contenders, options, data, summary)
             options.progress("compare", {"stage": "intervals, paired tests, verdict"})
             found = Comparison(weigh_outcomes(options, data, summary, outcomes, command, started), folder)
             config = options.as_json()
             config["data"] = {"given": config["data"], **asdict(data.corpus.source)}
             found.write(predictions_table(*data.tested(), outcomes), config)
     return found
+
+
+def _command(options: CompareOptions, contenders: Sequence[Contender]) -> str:
+    """Return the command that does the same; an estimator from outside stands there by its name."""
+    names = None if options.steps is None else tuple(one.name for one in contenders)
+    return replace(options, steps=names).command_line("compare")
 
 
 @takes(AuditOptions)

@@ -1,0 +1,87 @@
+"""About how long a comparison will take, said before it starts: from the speed of this machine's products.
+
+    multiplications of the encoder for all texts / (products a second, measured, x the share that is reached)
+
+Networks over words and bags take about their tuning budget; what takes long is an encoder of pieces, whose
+arithmetic is known from its configuration (Kaplan et al. 2020, "Scaling Laws for Neural Language Models",
+section 2.1: 2 operations a weight and piece forwards, and twice that backwards).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from sopan.comparison.contenders import Contender
+from sopan.comparison.layout import duration
+from sopan.fit.tune import Budget
+from sopan.runtime.encoder_config import EncoderConfig
+from sopan.steps.presets import preset_bert
+from sopan.types import StepName
+
+REACHED = 0.35
+"""Share of the machine's products that training reached where it was measured (docs/performance.md)."""
+PROBED = 300
+"""Texts whose pieces are counted."""
+LONGEST = 2048
+"""Pieces of a text that are read at most: `max_windows` of `max_length`."""
+ASSUMED = (3, 5)
+"""Epochs, and seconds that a step without an encoder takes besides its budget."""
+
+
+def estimate(contenders: Sequence[Contender], texts: pa.LargeStringArray, read: int, budget: Budget) -> str:
+    """Say about how long each contender will take, in a line.
+
+    Args:
+        contenders: with their presets named.
+        texts: N training texts.
+        read: how many more are only read.
+        budget: for tuning.
+    """
+    rate: float | None = None
+    told, total = [], 0.0
+    for contender in contenders:
+        name = StepName.parse(contender.name)
+        spare = min(budget.seconds, 60.0) + ASSUMED[1]
+        if contender.estimator is None and name.step == "bert" and name.preset is not None:
+            rate = rate or _products_a_second()
+            spare = _encoder_seconds(name, contender, texts, read, rate)
+        total += spare
+        told.append(f"{contender.name} {duration(spare)}")
+    return f"about {duration(total)} in all: {', '.join(told)}"
+
+
+def _encoder_seconds(
+    name: StepName,
+    contender: Contender,
+    texts: pa.LargeStringArray,
+    read: int,
+    rate: float,
+) -> float:
+    """Return what reading all texts, and learning from some of them, takes."""
+    preset = preset_bert(str(name.preset))
+    lengths = np.minimum(np.diff(preset.wordpiece.encode(texts.slice(0, PROBED)).offsets), LONGEST)
+    pieces = float(lengths.mean()) if len(lengths) else 1.0
+    forwards = pieces * _operations(preset.config)
+    epochs = contender.settings.get("epochs", ASSUMED[0])
+    learning = 0 if name.variant == "frozen" else 3 * len(texts) * float(str(epochs))
+    return forwards * (learning + len(texts) + read) / (rate * REACHED)
+
+
+def _operations(config: EncoderConfig) -> float:
+    """Return the operations that one piece costs forwards."""
+    return 2.0 * config.depth * config.width * (4 * config.width + 2 * config.inner)
+
+
+def _products_a_second(width: int = 768, seconds: float = 0.2) -> float:
+    """Measure the operations of float32 products that the machine does in a second."""
+    x = np.ones((width, width), np.float32)
+    x @ x  # loads the library
+    started, done = time.perf_counter(), 0
+    while time.perf_counter() - started < seconds:
+        x @ x
+        done += 1
+    return 2.0 * width**3 * done / (time.perf_counter() - started)
