@@ -19,12 +19,12 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-from sopan.steps.cascading import fit_cascade
-from sopan.steps.stacking import fit_stack
-from sopan.steps.stages import Stage
 
 from sopan.comparison.combining import combined, log_probabilities
 from sopan.comparison.verdict import compare_pairs
+from sopan.steps.cascading import fit_cascade
+from sopan.steps.stacking import fit_stack
+from sopan.steps.stages import Stage
 from sopan.types import softmax
 
 MEMBERS, TRUTH = 7, 200_000

@@ -9,12 +9,12 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pytest
 import tables
-from sopan.steps.combination import Combination
-from sopan.steps.stages import Stage
 
 from sopan.comparison.combining import combined, in_order, log_probabilities
 from sopan.comparison.comparison import Comparison
 from sopan.errors import ConfigError
+from sopan.steps.combination import Combination
+from sopan.steps.stages import Stage
 from sopan.usecases import compare
 
 
