@@ -18,6 +18,7 @@ from sopan.errors import SopanError
 from sopan.options.classify import (
     AuditOptions,
     CompareOptions,
+    DistillOptions,
     EmbedOptions,
     EvaluateOptions,
     ExplainOptions,
@@ -43,6 +44,7 @@ COMMANDS = (
     Command("compare", CompareOptions, show="show:comparison"),
     Command("audit", AuditOptions, show="show:findings"),
     Command("train", TrainOptions, show="show:training"),
+    Command("distill", DistillOptions, show="show:distilled"),
     Command("evaluate", EvaluateOptions, show="show:evaluation"),
     Command("predict", PredictOptions, show="show:prediction"),
     Command("explain", ExplainOptions, show="show:explanation"),

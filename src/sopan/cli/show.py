@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sopan.options.classify import (
         AuditOptions,
         CompareOptions,
+        DistillOptions,
         EvaluateOptions,
         ExplainOptions,
         ExportOptions,
@@ -58,6 +59,11 @@ def findings(found: AuditReport, _: AuditOptions) -> None:
 def training(scores: EvaluationScores, options: TrainOptions) -> None:
     """Print the scores of a model that was trained, and where it is."""
     _scores(scores, f"{options.step} on its test part; model in {options.out}")
+
+
+def distilled(scores: EvaluationScores, options: DistillOptions) -> None:
+    """Print the scores of a model that another taught, and where it is."""
+    _scores(scores, f"{options.into}, taught by {options.teacher}, on its test part; model in {options.out}")
 
 
 def evaluation(scores: EvaluationScores, options: EvaluateOptions) -> None:

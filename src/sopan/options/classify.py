@@ -88,6 +88,31 @@ class TrainOptions(TuneOptions):
 
 
 @dataclass(frozen=True)
+class DistillOptions(TuneOptions):
+    """Teach a cheap step what a costly model says of unlabelled texts, and write its model folder.
+
+    Split DATA as the teacher's was: by the same --seed and shares, so that it has not seen the test part.
+    """
+
+    teacher: Annotated[Place, Option("A model folder to learn from.", argument=True)]
+    data: _Data
+    out: Annotated[Place, Option("Model folder to write.")]
+    _: KW_ONLY
+    into: Annotated[str, Option("The step that learns, maybe with a preset: bow, cbow, bert@sopan-mini.")] = (
+        "bow"
+    )
+
+    def __post_init__(self) -> None:
+        """Hold that there are texts that the teacher can speak of."""
+        super().__post_init__()
+        if self.unlabelled is None:
+            raise ConfigError(
+                "a step is taught by what the teacher says of unlabelled texts, and there are none",
+                next_step="name some: --unlabelled FILE",
+            )
+
+
+@dataclass(frozen=True)
 class EvaluateOptions(ReadOptions):
     """Measure a saved model on every labelled text of DATA."""
 

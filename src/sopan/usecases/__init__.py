@@ -14,6 +14,7 @@ _HOMES = {
     "audit": "comparing",
     "compare": "comparing",
     "compare_objectives": "adapting",
+    "distill": "distilling",
     "embed": "models",
     "evaluate": "models",
     "explain": "explaining",

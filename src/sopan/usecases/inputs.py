@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopan.errors import ConfigError, DataError
-from sopan.options.classify import CompareOptions, TrainOptions, TuneOptions
+from sopan.options.classify import CompareOptions, DistillOptions, TrainOptions, TuneOptions
 from sopan.options.data import SplitOptions, TextOptions, TokenRule
 from sopan.text.audit import CleanData, audit_corpus, remove_leaks
 from sopan.text.duplicates import canonical
@@ -48,7 +48,7 @@ def clean_data(corpus: Corpus, options: SplitOptions, rule: TokenRule = "words")
     return CleanData(corpus, split, audit, clean)
 
 
-def tuning_data(options: CompareOptions | TrainOptions) -> CleanData:
+def tuning_data(options: CompareOptions | DistillOptions | TrainOptions) -> CleanData:
     """Read what steps are tuned, fitted and measured on.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NotRequired, Protocol, TypedDict, runtime_checkable
@@ -9,27 +10,29 @@ from typing import NotRequired, Protocol, TypedDict, runtime_checkable
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sopan.comparison.contenders import check_contenders
+from sopan.comparison.contenders import Contender, check_contenders
 from sopan.errors import ConfigError, ModelFolderError, needs_extra
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.predict import evaluate_model
 from sopan.fit.saved import MODEL_FILES
 from sopan.fit.scores import EvaluationScores
 from sopan.fit.served import load_served
-from sopan.fit.tune import Budget, tune
-from sopan.options.base import takes
-from sopan.options.classify import EmbedOptions, EvaluateOptions, ExportOptions, TrainOptions
+from sopan.fit.tune import Budget, Tuned, tune
+from sopan.options.base import Place, takes
+from sopan.options.classify import EmbedOptions, EvaluateOptions, ExportOptions, TrainOptions, TuneOptions
 from sopan.options.data import TextOptions
 from sopan.options.language import NeighborsOptions
 from sopan.steps import import_with_backend
 from sopan.steps.base import Step
+from sopan.steps.teaching import DISTILLED, needs_teacher
 from sopan.storage.atomic import check_replaceable, folder_lock, replacing_file
+from sopan.text.audit import CleanData
 from sopan.text.duplicates import fingerprint
 from sopan.text.read import read_corpus, stream_texts
 from sopan.text.vectors import WordVectors, load_word_vectors, save_projector, save_word2vec
 from sopan.training.checkpoint import CheckpointFile
 from sopan.training.recipe import Monitor
-from sopan.types import Float32Array
+from sopan.types import Float32Array, Json, SoftLabels, StepName
 from sopan.usecases.inputs import check_out, tuning_data
 from sopan.usecases.language import load_language_model, numbered_texts
 from sopan.usecases.predicting import WrittenRows
@@ -71,32 +74,70 @@ def train(options: TrainOptions) -> EvaluationScores:
     Raises:
         SopanError: the step, the data or the folder cannot be used.
     """
-    step, out, progress = options.step, options.out, options.progress
+    step, out = options.step, options.out
     (contender,) = check_contenders([step], options.settings)
+    if StepName.parse(step).variant in DISTILLED:
+        raise needs_teacher(step)
     check_replaceable(check_out(out), MODEL_FILES)
     limit = Budget.parse(options.budget)
     with folder_lock(Path(out)):
         data = tuning_data(options)
-        train_part, val_part, test_part = data.parts()
-        fixed = {"tokens": options.tokens, "random_state": options.seed, **contender.settings}
-        tuned = tune(
-            step,
-            train_part,
-            val_part,
-            budget=limit,
-            fixed=fixed,
-            unlabelled=data.unlabelled,
-            on_trial=lambda trial, offered: progress(step, {"trial": trial.accuracy, "offered": offered}),
-            monitor=lambda number: _monitor(number, options),
+        scores, tuned = tune_and_save(
+            contender, data, options, out, limit, lambda number: _monitor(number, options)
         )
-        scores = evaluate_model(tuned.estimator, test_part)
-        counts = {"train": len(train_part), "val": len(val_part), "test": len(test_part)}
-        about = {"name": data.corpus.source.name, "fingerprint": fingerprint(data.corpus), **counts}
-        save_model(tuned.estimator, out, data=about, metrics=scores.as_json(), step=step)
         if options.checkpoint is not None:
             for number in range(len(tuned.trials)):
                 _checkpoint(options.checkpoint, number).path.unlink(missing_ok=True)
     return scores
+
+
+def tune_and_save(
+    contender: Contender,
+    data: CleanData,
+    options: TuneOptions,
+    out: Place,
+    limit: Budget,
+    monitor: Callable[[int], Monitor],
+    *,
+    soft: SoftLabels | None = None,
+    notes: Sequence[str] = (),
+) -> tuple[EvaluationScores, Tuned]:
+    """Tune a step, measure it on the test part and write its model folder.
+
+    Args:
+        contender: the step, and settings that every trial keeps to.
+        data: split, and clean.
+        options: seed, rule for tokens, and who is told how far it is.
+        out: the model folder.
+        limit: of tuning.
+        monitor: who watches the training of the trial with this number.
+        soft: what a teacher says of the unlabelled texts, if there is one.
+        notes: sentences for the model card.
+    """
+    step = contender.name
+    train_part, val_part, test_part = data.parts()
+    tuned = tune(
+        step,
+        train_part,
+        val_part,
+        budget=limit,
+        fixed={"tokens": options.tokens, "random_state": options.seed, **contender.settings},
+        unlabelled=data.unlabelled,
+        soft=soft,
+        on_trial=lambda trial, offered: options.progress(step, {"trial": trial.accuracy, "offered": offered}),
+        monitor=monitor,
+    )
+    scores = evaluate_model(tuned.estimator, test_part)
+    counts = {"train": len(train_part), "val": len(val_part), "test": len(test_part)}
+    about: dict[str, Json] = {
+        "name": data.corpus.source.name,
+        "fingerprint": fingerprint(data.corpus),
+        **counts,
+    }
+    if notes:
+        about["notes"] = list(notes)
+    save_model(tuned.estimator, out, data=about, metrics=scores.as_json(), step=step)
+    return scores, tuned
 
 
 def _monitor(number: int, options: TrainOptions) -> Monitor:
