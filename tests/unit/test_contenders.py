@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from sopan.comparison.contenders import check_contenders, parse_settings
-from sopan.errors import ConfigError, ModelFolderError
+from sopan.errors import ConfigError, ModelFolderError, SopanError
 from sopan.steps.estimator import EstimatorStep
 from sopan.usecases import compare
 
@@ -84,14 +84,13 @@ def test_an_estimator_predicts_as_it_does_by_itself(classifier: object) -> None:
         step.state()
 
 
-class OnlyLabels(LogisticRegression):  # type: ignore[misc]  # an untyped base
-    """A classifier that gives labels alone."""
-
-    predict_proba = property()
-    decision_function = property()
-
-    def predict(self, X: object) -> object:
-        return self.classes_[(np.asarray(X).sum(axis=1) > 4).astype(int)]
+@pytest.mark.parametrize("name", ["bert@./nowhere", "bert:frozen@minilmm"])
+def test_a_preset_that_is_not_there_is_refused_before_the_data_are_read(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(SopanError, match="presets: "):
+        compare(tmp_path / "nothing.csv", steps=["bow", name])
 
 
 def test_an_estimator_competes_with_the_steps(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from sopan.errors import ConfigError, did_you_mean
 from sopan.options.base import listed
 from sopan.runtime.network import NETWORKS
 from sopan.steps import STEPS, check_backend, make_step, step_class
+from sopan.steps.presets import preset_folder
 from sopan.types import StepName
 
 Given = Sequence[str | tuple[str, object]] | str
@@ -44,6 +45,7 @@ def check_contenders(given: Given, settings: Sequence[str] = ()) -> tuple[Conten
     Raises:
         ConfigError: which is not so.
         MissingExtraError: a step is a network, and what it runs on is not installed.
+        ModelFolderError, DownloadError: a preset is not there, and could not be fetched.
     """
     named = listed(given) if isinstance(given, str) else list(given)
     contenders = [_contender(each) for each in named if each]
@@ -62,11 +64,13 @@ def _contender(given: str | tuple[str, object]) -> Contender:
     """Check one contender's name, or the estimator that comes under it."""
     if not isinstance(given, str):
         return _outside(given)
-    step = StepName.parse(given).step
+    step, _, preset = StepName.parse(given)
     if given not in STEPS:  # a plain name needs no look into its module, which may bring TensorFlow in
         step_class(given).named_settings(given)
     elif step in NETWORKS:
         check_backend(f"the step {step}")
+    if preset is not None:
+        preset_folder(preset)
     return Contender(given)
 
 

@@ -44,6 +44,11 @@ HINTS: dict[GraphPrecision, str] = {"float32": "f32", "bfloat16": "bf16", "int8"
 """What is computed in; of an int8 graph, what is not made of bytes."""
 
 
+def cpu_capabilities() -> list[str]:
+    """Return what OpenVINO says that this processor is good at: `FP32`, `BF16`, `INT8`, …"""
+    return list(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
 # ---- Graphs --------------------------------------------------------------------------------------
 
 

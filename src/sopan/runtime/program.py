@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from typing import Protocol
 
@@ -146,6 +147,16 @@ RUNTIMES: Mapping[str, Runtime] = {
     "keras": Runtime(("keras",), 'pip install "sopan[tensorflow]"', ("float32", "bfloat16"), None),
 }
 """The first that is installed and computes in the precision asked for is taken."""
+
+
+@cache
+def cpu_has_bfloat16() -> bool:
+    """Say whether this processor multiplies bfloat16 numbers itself, as far as OpenVINO is there to tell."""
+    if RUNTIMES["openvino"].missing:
+        return False
+    from sopan.runtime.openvino_program import cpu_capabilities  # noqa: PLC0415  # only where it is installed
+
+    return "BF16" in cpu_capabilities()
 
 
 def choose_runtime(precision: GraphPrecision, runtime: str | None = None) -> str:

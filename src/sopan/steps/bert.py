@@ -27,6 +27,7 @@ from sopan.errors import ConfigError, DataError
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.runtime.encoder_config import EncoderConfig
 from sopan.runtime.network import piece_intake, wordpiece_of
+from sopan.runtime.program import cpu_has_bfloat16
 from sopan.steps.base import Settings, TrainingData, with_fixed
 from sopan.steps.bert_network import (
     FROM_SCRATCH,
@@ -57,6 +58,11 @@ from sopan.text.vectors import WordVectors
 from sopan.training.quiet import quiet
 from sopan.training.recipe import Monitor, Recipe
 from sopan.types import Arrays, Evidence, FloatArray, Int64Array, StepState
+
+FACTORS = (1.0, 0.5, 2.0)
+"""Of the learning rate, in the order in which they are tried."""
+FINE_TUNING: Mapping[str, tuple[float, int]] = {"minilm": (1e-4, 3)}
+"""Learning rate and epochs with which a preset is fine-tuned; others take those of `minilm` (docs/log.md)."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -313,13 +319,25 @@ class Bert(NetworkStep):
     @classmethod
     def candidates(cls, class_counts: Int64Array) -> list[Settings]:
         """List settings, the best guess first; few, because each takes long."""
-        rate = cls.learning_rate
-        return weighed_too(class_counts, [{"learning_rate": rate * factor} for factor in (1.0, 0.5, 2.0)])
+        rates: list[Settings] = [{"learning_rate": cls.learning_rate * factor} for factor in FACTORS]
+        return weighed_too(class_counts, rates)
 
     @classmethod
     def candidates_with(cls, class_counts: Int64Array, fixed: Settings) -> list[Settings]:
-        """List the candidates that go with fixed settings: of a frozen encoder, what is read, and C."""
+        """List the candidates that go with fixed settings: of a frozen encoder, what is read, and C.
+
+        One that learns is begun with what its preset is best fine-tuned with (`FINE_TUNING`), in bfloat16
+        where the processor has it, unless the preset is our own, which was tuned without.
+        """
+        preset = str(fixed.get("preset", cls.preset))
         if not fixed.get("frozen", cls.frozen):
-            return super().candidates_with(class_counts, fixed)
+            if preset in (cls.preset, FROM_SCRATCH):
+                return super().candidates_with(class_counts, fixed)
+            rate, epochs = FINE_TUNING.get(preset, FINE_TUNING["minilm"])
+            start: Settings = {"epochs": epochs}
+            if cpu_has_bfloat16():
+                start["precision"] = "bfloat16"
+            rates: list[Settings] = [{**start, "learning_rate": rate * factor} for factor in FACTORS]
+            return with_fixed(weighed_too(class_counts, rates), fixed)
         regressions: list[Settings] = [{"summary": how, "C": C} for C in REGULARISATION for how in FEATURES]
         return with_fixed(weighed_too(class_counts, regressions), fixed)
