@@ -5,6 +5,7 @@
     model.safetensors   the arrays
     README.md           the model card
     manifest.json       size and SHA-256 of the others
+    members/NAME/       of a step that is made of steps: the folder of each; their manifests are sealed, too
 
 A step is rebuilt from its own class and these values: there is no pickle and no code in the folder.
 The same fitted step gives the same bytes.
@@ -19,6 +20,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -35,13 +37,14 @@ from sopan.fit.saved import (
     label_names,
     read_saved,
 )
-from sopan.steps import STEPS, step_class
+from sopan.steps import step_class, step_entry
 from sopan.steps.base import Step
+from sopan.steps.combination import Combination
 from sopan.storage.atomic import replacing_folder
-from sopan.storage.manifest import FORMAT, write_manifest
+from sopan.storage.manifest import FORMAT, MEMBERS, write_manifest
 from sopan.storage.strict_json import dump_json
 from sopan.storage.tensors import write_tensors
-from sopan.types import Array, Json, StepState
+from sopan.types import Array, Arrays, Json, StepState, path_name
 
 PREPROCESSING = ("tokens", "lowercase", "ngrams", "characters")
 """Settings that say how a text becomes words, repeated under `preprocessing` for other programs' use."""
@@ -79,20 +82,19 @@ def save_model(
             or the step holds something that cannot be written without pickle.
         SopanError: the disk is full, or the folder cannot be written.
     """
-    check_is_fitted(estimator, "classes_")
-    state, entry = estimator.state(), STEPS[estimator.name]
-    config = _config_of(estimator, state, step or estimator.name, data, metrics)
-    files = {
-        "config.json": _to_json(config),
-        "vocab.txt": encode_words(state.words),
-        "README.md": model_card(config, adds=entry.adds, lacks=entry.lacks).encode(),
+    whole = _contents(estimator, step or estimator.name, data, metrics)
+    members = {
+        path_name(name): _contents(member, name, data, {}) for name, member in _members_of(estimator).items()
     }
-    needed = sum(map(len, files.values())) + sum(array.nbytes for array in state.arrays.values())
+    if len(members) < len(_members_of(estimator)):
+        raise ModelFolderError(f"two members have the same folder: {', '.join(_members_of(estimator))}")
+    needed = sum(content.size for content in (whole, *members.values()))
     with replacing_folder(Path(folder), bytes_needed=needed, names=MODEL_FILES) as new:
-        for name, content in files.items():
-            (new / name).write_bytes(content)
-        write_tensors(state.arrays, new / "model.safetensors")
-        return write_manifest(new)
+        for name, content in members.items():
+            (new / MEMBERS / name).mkdir(parents=True)
+            content.write(new / MEMBERS / name)
+        whole.write(new)
+        return sum(path.stat().st_size for path in new.rglob("*") if path.is_file())
 
 
 def load_model(folder: str | Path) -> Step:
@@ -105,6 +107,43 @@ def load_model(folder: str | Path) -> Step:
         ModelFolderError: there is no model, it was damaged, or this version of sopan cannot read it.
     """
     return rebuild(read_saved(folder))
+
+
+class _Contents(NamedTuple):
+    """What goes into one folder: files by name, and the arrays of model.safetensors."""
+
+    files: Mapping[str, bytes]
+    arrays: Arrays
+
+    @property
+    def size(self) -> int:
+        """How many bytes are needed."""
+        return sum(map(len, self.files.values())) + sum(array.nbytes for array in self.arrays.values())
+
+    def write(self, folder: Path) -> None:
+        """Write the files and their manifest."""
+        for name, content in self.files.items():
+            (folder / name).write_bytes(content)
+        write_tensors(self.arrays, folder / "model.safetensors")
+        write_manifest(folder)
+
+
+def _contents(estimator: Step, step: str, data: Mapping[str, Json], metrics: Mapping[str, Json]) -> _Contents:
+    """Return what a fitted step's own folder holds."""
+    check_is_fitted(estimator, "classes_")
+    state, entry = estimator.state(), step_entry(estimator.name)
+    config = _config_of(estimator, state, step, data, metrics)
+    files = {
+        "config.json": _to_json(config),
+        "vocab.txt": encode_words(state.words),
+        "README.md": model_card(config, adds=entry.adds, lacks=entry.lacks).encode(),
+    }
+    return _Contents(files, state.arrays)
+
+
+def _members_of(estimator: Step) -> Mapping[str, Step]:
+    """Return the fitted steps that a combination is made of, by name; none of a single step."""
+    return estimator.members_ if isinstance(estimator, Combination) else {}
 
 
 def _to_json(config: ModelConfig) -> bytes:
@@ -204,6 +243,10 @@ def rebuild(saved: Saved) -> Step:
     step, where = saved.step, saved.where
     estimator = _unfitted(step, saved.settings, where)
     estimator.classes_ = saved.classes
+    if isinstance(estimator, Combination):
+        estimator.members_ = {name: rebuild(member) for name, member in saved.members.items()}
+    elif saved.members:
+        raise damaged(where, f"the step {step!r} has no members")
     try:
         estimator.restore(saved.state)
         estimator.temperature_ = saved.temperature

@@ -12,17 +12,17 @@ import numpy as np
 
 from sopan.errors import ModelFolderError, damaged
 from sopan.storage.atomic import read_published
-from sopan.storage.manifest import MANIFEST, Buffer, check_format, read_verified
+from sopan.storage.manifest import MANIFEST, MEMBERS, Buffer, check_format, member_folders, read_verified
 from sopan.storage.strict_json import parse_object
 from sopan.storage.tensors import read_tensors
-from sopan.types import Array, Arrays, Json, StepState
+from sopan.types import Array, Json, StepState, path_name
 
 SEALED = ("config.json", "vocab.txt", "model.safetensors", "README.md")
 """What a model folder holds beside its manifest."""
 GRAPH = ("network.xml", "network.bin")
 """What it may hold besides: its network as a graph of OpenVINO's; see `sopan.fit.export.runtimes`."""
-MODEL_FILES = (*SEALED, MANIFEST, *GRAPH)
-"""Every name that a model folder may hold."""
+MODEL_FILES = (*SEALED, MANIFEST, *GRAPH, MEMBERS)
+"""Every name that a model folder may hold; `members` is the folder of what a combination is made of."""
 
 LABEL_DTYPES = {np.dtype(kind).name for kind in "?bhilqBHILQefd"} | {"str", "object"}
 """Kinds of label that JSON can hold and give back unchanged."""
@@ -62,6 +62,7 @@ class Saved(NamedTuple):
         where: config.json's path, for error messages.
         config: all of config.json.
         files: the verified bytes of each file by name.
+        members: what it is made of, by name, in the order of its state; none of a single step.
     """
 
     step: str
@@ -72,6 +73,7 @@ class Saved(NamedTuple):
     where: Path
     config: ModelConfig
     files: Mapping[str, Buffer]
+    members: Mapping[str, Saved]
 
 
 def read_saved(folder: str | Path, *, memory_map: bool = False) -> Saved:
@@ -86,25 +88,42 @@ def read_saved(folder: str | Path, *, memory_map: bool = False) -> Saved:
     """
     given = Path(folder)
 
-    def read(found: Path) -> dict[str, Buffer]:
+    def read(found: Path) -> tuple[dict[str, Buffer], dict[str, dict[str, Buffer]]]:
         _check_there(found, given)
-        return read_verified(found, names=SEALED, optional=GRAPH, memory_map=memory_map)
+        outer = read_verified(found, names=SEALED, optional=GRAPH, memory_map=memory_map)
+        return outer, {
+            member: read_verified(
+                found / MEMBERS / member, names=SEALED, optional=GRAPH, memory_map=memory_map
+            )
+            for member in member_folders(outer)
+        }
 
-    files = read_published(given, read)
-    config = parse_object(files["config.json"], given / "config.json")
-    words = decode_words(files["vocab.txt"], given / "vocab.txt")
-    arrays = read_tensors(files["model.safetensors"], given / "model.safetensors")
-    return _checked(config, words, arrays, given / "config.json", files)
+    outer, of_members = read_published(given, read)
+    saved = _checked(outer, given)
+    members = {member: _checked(files, given / MEMBERS / member) for member, files in of_members.items()}
+    return saved._replace(members=_named(saved, members))
 
 
-def _checked(
-    config: dict[str, object],
-    words: tuple[str, ...],
-    arrays: Arrays,
-    where: Path,
-    files: Mapping[str, Buffer],
-) -> Saved:
+def _named(saved: Saved, members: Mapping[str, Saved]) -> dict[str, Saved]:
+    """Return the members by their own names, in the order of the state, which must name each of them."""
+    names = saved.state.settings.get("members", []) if members else []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise damaged(saved.where, "the state does not name the members")
+    folders = [path_name(name) for name in names]
+    if sorted(folders) != sorted(members):
+        raise damaged(saved.where, f"the members are {', '.join(sorted(members))}, not {', '.join(names)}")
+    for name, folder in zip(names, folders, strict=True):
+        if members[folder].step != name:
+            raise damaged(members[folder].where, f"is the member {members[folder].step!r}, not {name!r}")
+    return {name: members[folder] for name, folder in zip(names, folders, strict=True)}
+
+
+def _checked(files: Mapping[str, Buffer], folder: Path) -> Saved:
     """Check config.json against itself and the number of words, and return what `Saved` holds."""
+    where = folder / "config.json"
+    config: dict[str, object] = parse_object(files["config.json"], where)
+    words = decode_words(files["vocab.txt"], folder / "vocab.txt")
+    arrays = read_tensors(files["model.safetensors"], folder / "model.safetensors")
     check_format(config, where)
     step = _field(config, "step", str, where)
     classes = _classes(config, where)
@@ -116,7 +135,7 @@ def _checked(
         raise damaged(where, f"vocab.txt has {len(words):,} words where {size:,} are said")
     state = StepState(_field(config, "state", dict, where), words, arrays)
     settings = _field(config, "settings", dict, where)
-    return Saved(step, settings, state, classes, temperature, where, cast(ModelConfig, config), files)
+    return Saved(step, settings, state, classes, temperature, where, cast(ModelConfig, config), files, {})
 
 
 def label_names(classes: Sequence[object] | Array) -> tuple[str, ...]:

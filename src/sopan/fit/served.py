@@ -1,12 +1,15 @@
 """A saved model that answers: a model folder's network in a runtime, without Keras or what it runs on.
 
     model folder -> Saved -> intake, program -> texts -> probabilities
+    of a stack or a cascade: each of its members so, and the stages in which they are asked
 
 The same texts give what `load_model` gives: it reads with the same program, made of the same weights.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
@@ -18,6 +21,15 @@ from sopan.fit.saved import GRAPH, Saved, read_saved
 from sopan.options.classify import GraphPrecision
 from sopan.runtime.network import NETWORKS, Network, intake_of, network_of
 from sopan.runtime.program import Program, choose_runtime, compile_network, run_program
+from sopan.steps import COMBINATIONS
+from sopan.steps.stages import (
+    Member,
+    Stage,
+    StagesOutput,
+    check_classes,
+    read_stages,
+    stages_of_arrays,
+)
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.intake import Intake, read_through
 from sopan.types import Array, FloatArray, Prediction, StepName, StepOutput
@@ -37,8 +49,40 @@ class Predictor(Protocol):
         """Return the most probable label of each text (N,)."""
 
 
+class Answering(ABC):
+    """What follows from reading texts to logits.
+
+    Attributes:
+        classes_, temperature_: as `Step` has them.
+    """
+
+    classes_: Array
+    temperature_: float
+
+    @abstractmethod
+    def read(self, X: Texts) -> StepOutput:
+        """Read N texts."""
+
+    def logits(self, X: Texts) -> FloatArray:
+        """Score N texts: (N, C) float64, before the temperature."""
+        return self.read(X).logits
+
+    def predict_texts(self, X: Texts) -> Prediction:
+        """Return probabilities with the flags that say what was not read."""
+        return Prediction.of(self.read(X), self.temperature_)
+
+    def predict_proba(self, X: Texts) -> FloatArray:
+        """Return calibrated probabilities (N, C)."""
+        return self.predict_texts(X).probabilities
+
+    def predict(self, X: Texts) -> Array:
+        """Return the most probable label of each text (N,)."""
+        labels: Array = self.classes_[self.logits(X).argmax(axis=1)]
+        return labels
+
+
 @dataclass(frozen=True, eq=False)
-class Served:
+class Served(Answering):
     """A fitted network that only predicts.
 
     Args:
@@ -64,22 +108,31 @@ class Served:
             self.intake, as_texts(X), lambda clipped: run_program(self.program, clipped, classes)
         )
 
-    def logits(self, X: Texts) -> FloatArray:
-        """Score N texts: (N, C) float64, before the temperature."""
-        return self.read(X).logits
 
-    def predict_texts(self, X: Texts) -> Prediction:
-        """Return probabilities with the flags that say what was not read."""
-        return Prediction.of(self.read(X), self.temperature_)
+@dataclass(frozen=True, eq=False)
+class ServedCombination(Answering):
+    """A fitted stack or cascade that only predicts.
 
-    def predict_proba(self, X: Texts) -> FloatArray:
-        """Return calibrated probabilities (N, C)."""
-        return self.predict_texts(X).probabilities
+    Args:
+        step: its name.
+        classes_, temperature_: as `Step` has them.
+        members: what is asked, by name: networks in a runtime, or steps that are none.
+        stages: what is asked when; see `sopan.steps.stages`.
+    """
 
-    def predict(self, X: Texts) -> Array:
-        """Return the most probable label of each text (N,)."""
-        labels: Array = self.classes_[self.logits(X).argmax(axis=1)]
-        return labels
+    step: str
+    classes_: Array
+    temperature_: float
+    members: Mapping[str, Member]
+    stages: tuple[Stage, ...]
+
+    def read(self, X: Texts) -> StepOutput:
+        """Read N texts by the members, a text by no more of them than it takes."""
+        return self.read_in_stages(X).output
+
+    def read_in_stages(self, X: Texts) -> StagesOutput:
+        """Read N texts, and say which stage answered each."""
+        return read_stages(list(self.members.values()), self.stages, as_texts(X))
 
 
 def load_served(
@@ -96,19 +149,27 @@ def load_served(
         runtime: see `sopan.runtime.program.choose_runtime`.
 
     Returns:
-        A network in a runtime. The step itself where it is no network, or is read by Keras.
+        A network in a runtime; what is made of steps, of such members. The step itself where it is no
+        network, or is read by Keras.
 
     Raises:
         ModelFolderError: there is no model, it was damaged, or this version of sopan cannot read it.
         ConfigError: the runtime is not there, or lacks the precision.
     """
-    saved = read_saved(folder)
+    return cast(Predictor, _answering(read_saved(folder), precision, runtime))
+
+
+def _answering(saved: Saved, precision: GraphPrecision | None, runtime: str | None) -> Member:
+    """Make what answers of one folder; see `load_served`."""
     step = StepName.parse(saved.step).step
+    if step in COMBINATIONS:
+        return _combined(saved, precision, runtime)
     if step in NETWORKS:
         trained = saved.settings.get("precision", "float32")
         chosen = precision or cast(GraphPrecision, saved.config.get("served", {}).get("precision", trained))
         named = choose_runtime(chosen, runtime)
         if chosen == "int8" and saved.config.get("served", {}).get("precision") != "int8":
+            folder = saved.where.parent
             raise ConfigError(
                 f"{folder} holds no network of bytes",
                 next_step=f"sopan export {folder} --format openvino --precision int8 --texts F --out G",
@@ -117,7 +178,18 @@ def load_served(
             return _served(saved, step, named, chosen)
     from sopan.fit.artifact import rebuild  # noqa: PLC0415  # brings the steps in
 
-    return cast(Predictor, rebuild(saved))
+    return cast(Member, rebuild(saved))
+
+
+def _combined(saved: Saved, precision: GraphPrecision | None, runtime: str | None) -> ServedCombination:
+    """Make the members, and check them as `rebuild` does."""
+    members = {name: _answering(member, precision, runtime) for name, member in saved.members.items()}
+    try:
+        check_classes(members, saved.classes)
+        stages = stages_of_arrays(saved.state.arrays, len(members))
+    except (LookupError, TypeError, ValueError) as error:
+        raise damaged(saved.where, f"the step {saved.step!r} cannot be rebuilt ({error})") from error
+    return ServedCombination(saved.step, saved.classes, saved.temperature, members, stages)
 
 
 def _served(saved: Saved, step: str, runtime: str, precision: GraphPrecision) -> Served:

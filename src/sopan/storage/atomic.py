@@ -75,7 +75,7 @@ def check_replaceable(folder: Path, names: Collection[str]) -> None:
 
     Args:
         folder: existing or not.
-        names: what may be in it.
+        names: what may be in it; a folder among them holds folders of the same kind.
 
     Raises:
         ModelFolderError: `folder` is a file, or holds files that are not a model's.
@@ -91,6 +91,9 @@ def check_replaceable(folder: Path, names: Collection[str]) -> None:
             where=str(folder),
             next_step="a save would replace them: choose a new or empty folder with --out",
         )
+    for entry in folder.iterdir():
+        for member in entry.iterdir() if entry.is_dir() else ():
+            check_replaceable(member, names)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict
@@ -23,6 +24,10 @@ FORMAT = 1
 """Version of the folder's layout, raised when an older sopan could no longer read it."""
 
 LARGEST_MANIFEST = 1 << 20
+
+MEMBERS = "members"
+"""Folder within a folder, of folders that have manifests of their own; the outer manifest lists those."""
+_MEMBER = re.compile(rf"{MEMBERS}/([\w@-][\w.@-]*)/{re.escape(MANIFEST)}", re.ASCII)
 
 Buffer: TypeAlias = "memoryview[Any]"
 
@@ -38,21 +43,24 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_manifest(folder: Path) -> int:
-    """Write the manifest of a folder's files, and return the folder's size in bytes with it."""
+def write_manifest(folder: Path) -> None:
+    """Write the manifest of a folder's files; of its members, which have theirs already, it lists those."""
+    paths = [path for path in folder.iterdir() if path.is_file()]
+    paths += (folder / MEMBERS).glob(f"*/{MANIFEST}")
     files = {
-        path.name: _Entry(bytes=path.stat().st_size, sha256=sha256_of(path))
-        for path in sorted(folder.iterdir())
+        path.relative_to(folder).as_posix(): _Entry(bytes=path.stat().st_size, sha256=sha256_of(path))
+        for path in sorted(paths)
     }
-    manifest = _dump({"format": FORMAT, "files": files})
-    (folder / MANIFEST).write_bytes(manifest)
-    return sum(entry["bytes"] for entry in files.values()) + len(manifest)
+    (folder / MANIFEST).write_bytes(_dump({"format": FORMAT, "files": files}))
 
 
 def read_verified(
     folder: Path, *, names: Collection[str], optional: Collection[str] = (), memory_map: bool = False
 ) -> dict[str, Buffer]:
     """Return the verified bytes of every file that a folder's manifest lists.
+
+    A member's manifest stands among them under the path that it has in the folder; what that one lists is for
+    another call. Folders among the members that are not listed are refused.
 
     Args:
         folder: with a `manifest.json`.
@@ -72,7 +80,13 @@ def read_verified(
     except OSError as error:
         raise damaged(folder / MANIFEST, f"cannot be read ({error.strerror})") from error
     entries = _entries(sealed, folder, names, optional)
+    _check_members(folder, entries)
     return {name: _verified(folder / name, entry, memory_map=memory_map) for name, entry in entries.items()}
+
+
+def member_folders(listed: Collection[str]) -> list[str]:
+    """Return the names of the members whose manifests are among the files that a manifest lists."""
+    return [match[1] for match in map(_MEMBER.fullmatch, listed) if match]
 
 
 def check_format(description: Mapping[str, object], where: Path) -> None:
@@ -87,6 +101,17 @@ def check_format(description: Mapping[str, object], where: Path) -> None:
             f"has format version {found!r}, and this sopan reads version {FORMAT}",
             where=str(where),
             next_step="upgrade sopan with: pip install --upgrade sopan",
+        )
+
+
+def _check_members(folder: Path, entries: Collection[str]) -> None:
+    """Hold that the folder's members are those that are listed, neither more nor fewer."""
+    place = folder / MEMBERS
+    there = {path.name for path in place.iterdir()} if place.is_dir() else set()
+    listed = set(member_folders(entries))
+    for name in sorted(there ^ listed):
+        raise damaged(
+            place, f"{name} is missing" if name in listed else f"{name} is not listed in {MANIFEST}"
         )
 
 
@@ -131,8 +156,11 @@ def _entries(
 
 
 def _well_formed(files: object, known: Collection[str]) -> bool:
-    """Return whether every entry is a known file's size and hash; a name can thus never be a path."""
-    if not isinstance(files, dict) or not set(files) <= set(known):
+    """Return whether every entry is a known file's, or a member's manifest's, size and hash.
+
+    A name can thus never be a path out of the folder.
+    """
+    if not isinstance(files, dict) or not all(name in known or _MEMBER.fullmatch(name) for name in files):
         return False
     return all(
         isinstance(entry, dict)
