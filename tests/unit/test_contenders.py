@@ -17,6 +17,7 @@ from sopan.comparison.contenders import check_contenders, parse_settings
 from sopan.errors import ConfigError, ModelFolderError, SopanError
 from sopan.steps.estimator import EstimatorStep
 from sopan.usecases import compare
+from sopan.usecases.served.records import read_records
 
 TEXTS = ["good film", "bad film", "good plot", "bad plot", "good", "bad"]
 LABELS = ["yes", "no", "yes", "no", "yes", "no"]
@@ -111,3 +112,5 @@ def test_an_estimator_competes_with_the_steps(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "run" / "models").glob("[!.]*")) == ["bow"]
     assert found.predictions().filter(found.predictions()["step"].to_numpy() == "mine").num_rows
     assert "mine" in found.report.read_text()
+    assert "`mine` was measured and not written: it could only be pickled." in found.results.verdict
+    assert [path.name for path in read_records(tmp_path / "run").models] == ["bow"]

@@ -1,4 +1,4 @@
-"""What the comparison says of contenders that are made of others: whom they ask, and whether that pays."""
+"""What the comparison says of contenders that are made of others, or from outside, besides their scores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sopan.types import StepName
 
 
 def combined_sentences(steps: Sequence[StepScores], pairs: Sequence[Pair], margin: float) -> Iterator[str]:
-    """Yield a sentence for each stack, cascade and distilled step.
+    """Yield a sentence for each stack, cascade, distilled step and estimator from outside.
 
     Args:
         steps: all contenders.
@@ -22,6 +22,8 @@ def combined_sentences(steps: Sequence[StepScores], pairs: Sequence[Pair], margi
             yield _cascade(step, steps, pairs, margin)
         elif step.stages:
             yield _one_stage(step, step.stages[0])
+        if step.artifact_bytes is None:
+            yield f"`{step.step}` was measured and not written: it could only be pickled."
         if step.teacher is not None:
             pupil = StepName.parse(step.step)._replace(variant=None)
             yield f"`{step.step}` is `{pupil}`, taught by `{step.teacher}` on unlabelled texts."

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from sopan.comparison.results import PREDICTIONS, RESULTS, Results, model_folder, read_results
-from sopan.errors import InputError
+from sopan.errors import InputError, ModelFolderError
 from sopan.storage.strict_json import read_json
 from sopan.usecases.served import Disagreements, DisputedText, PairCounts, RecordedScores, RunRecords
 
@@ -147,4 +147,7 @@ def read_records(folder: Path) -> Records:
     if not (folder / RESULTS).is_file():
         return Records(folder, (folder,), None)  # loading says what is wrong if it is no model
     results = read_results(folder / RESULTS)
-    return Records(folder, tuple(model_folder(folder, scores.step) for scores in results.steps), results)
+    written = [scores.step for scores in results.steps if scores.artifact_bytes is not None]
+    if not written:
+        raise ModelFolderError("none of the models of this run could be written", where=str(folder))
+    return Records(folder, tuple(model_folder(folder, step) for step in written), results)
