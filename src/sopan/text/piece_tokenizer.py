@@ -270,7 +270,7 @@ class PieceTokenizer:
         offsets = [_trimmed(text, *place) for place in found.offsets]
         words = _numbered(found.word_ids, found.offsets)
         if self.mark != CONTINUES:
-            words = _without_spaces(words, offsets)
+            words, offsets = _without_spaces(words, offsets)
         starts, ends = np.array(offsets, np.int64).reshape(-1, 2).T
         return Pieces(tuple(self.pieces[i] for i in ids), np.array(ids, np.int32), starts, ends, words)
 
@@ -331,11 +331,11 @@ def _spelt(model: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """Leave out the space before a piece, which some libraries count to it."""
-    while end > start and text[end - 1].isspace():
-        end -= 1
+    """Leave out the space that a library counts to a piece; of a piece of space alone its end remains."""
     while start < end and text[start].isspace():
         start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
     return start, end
 
 
@@ -350,9 +350,16 @@ def _numbered(word_ids: list[int | None], offsets: list[tuple[int, int]]) -> Int
     return np.array(numbers, np.int64)
 
 
-def _without_spaces(words: Int64Array, offsets: list[tuple[int, int]]) -> Int64Array:
-    """Count words that are nothing but space to the word before them, or to the first one."""
+def _without_spaces(
+    words: Int64Array, offsets: list[tuple[int, int]]
+) -> tuple[Int64Array, list[tuple[int, int]]]:
+    """Count words that are nothing but space to the word before them, or to the first one, and show none."""
     if not len(words):
-        return words
+        return words, offsets
     shown = np.bincount(words, weights=[end > start for start, end in offsets]) > 0
-    return np.asarray(np.maximum(np.cumsum(shown) - 1, 0)[words])
+    places, last = [], min((start for start, end in offsets if end > start), default=offsets[0][0])
+    for word, (start, end) in zip(words.tolist(), offsets, strict=True):
+        place = (start, end) if shown[word] else (last, last)
+        places.append(place)
+        last = place[1]
+    return np.asarray(np.maximum(np.cumsum(shown) - 1, 0)[words]), places
