@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tables
+from quick_steps import eagerly
 from small_language import PIECES, trained, untrained, without_head
 
 from sopan import usecases
 from sopan.errors import ConfigError, DataError
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.lm.pretrain import LEAST_COUNT, grow, new_words
+from sopan.steps.presets import from_preset
 from sopan.text.arrow import as_texts
 from sopan.text.packing import IDS, Sequences, fill_rows
 from sopan.text.wordpiece import WordPiece
@@ -174,9 +176,17 @@ def test_a_preset_without_a_head_is_adapted_and_has_one_then(tmp_path):
     corpus = write_corpus(
         tmp_path / "corpus.csv", [f"the cat purrs . the dog barks . {i}" for i in range(60)]
     )
-    report = usecases.adapt(str(tmp_path / "preset"), [corpus], tmp_path / "out", held_out=0.3, **TINY)
+    how = {"held_out": 0.3, "words": 0, **TINY}
+    with eagerly():
+        report = usecases.adapt(str(tmp_path / "preset"), [corpus], tmp_path / "out", **how)
+        usecases.adapt(str(tmp_path / "preset"), [corpus], tmp_path / "head", head_steps=3, **how)
     assert "blanks" not in report
     assert usecases.fill("the [MASK] .", model=tmp_path / "out")
+    body, moved, head = (from_preset(tmp_path / name).weights() for name in ("preset", "out", "head"))
+    blocks = [path for path in body if path.startswith("block_")]
+    assert all(np.array_equal(head[path], body[path]) for path in blocks)
+    assert not any(np.array_equal(moved[path], body[path]) for path in blocks)
+    assert not np.array_equal(head["predict/kernel"], body["predict/kernel"])
 
 
 def test_another_preset_does_not_go_on_from_the_first_ones_run(tmp_path, preset):

@@ -310,6 +310,23 @@ def test_adapting_learns_what_fills_the_blanks_of_the_texts(preset):
         np.testing.assert_array_equal(again.weights[path], value, err_msg=path)
 
 
+def test_a_preset_without_a_head_grows_one_which_learns_first(preset, monkeypatch):
+    whole = taken_up(preset)
+    body = {path: array for path, array in whole.weights.items() if not path.startswith("predict")}
+    start = replace(whole, weights=body, fills_blanks=False)
+    how = Adaptation(steps=4, seconds=None, rate=0.01, precision="float32", seed=0)
+    with eagerly():
+        found = adapted(start, as_texts(RHYMES), how, Monitor())
+        monkeypatch.setattr("sopan.steps.bert_network.HEAD_SHARE", 1.0)
+        still = adapted(start, as_texts(RHYMES), how, Monitor())
+    assert found.fills_blanks
+    assert found.weights.keys() == whole.weights.keys()
+    blocks = [path for path in body if path.startswith("block_")]
+    assert all(np.array_equal(still.weights[path], body[path]) for path in body)
+    assert not any(np.array_equal(found.weights[path], body[path]) for path in blocks)
+    assert loss_of(still.weights, RHYMES[:2]) < loss_of(start.weights, RHYMES[:2])
+
+
 def test_a_limit_of_time_makes_fewer_steps_from_the_same_start(preset):
     told = []
     how = Adaptation(steps=1_000_000, seconds=0.5, rate=1e-3, precision="float32", seed=0)

@@ -35,6 +35,21 @@ def test_a_rate_is_counted_in_batches():
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_heads_learn_first_with_the_body_still(optimizer):
+    model = untrained(seed=8)
+    made = make_optimizer(replace(RECIPE, optimizer=optimizer, head_steps=2, accumulate=1))
+    variables = model.network.trainable_variables
+    made.build(variables)
+    rng = np.random.default_rng(0)
+    for step in range(3):
+        before = model.weights()
+        made.apply([keras.ops.convert_to_tensor(rng.normal(size=w.shape), w.dtype) for w in variables])
+        for path, value in model.weights().items():
+            still = step < 2 and not path.startswith("predict")
+            assert np.array_equal(value, before[path]) == still, (step, path)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_matrices_decay_and_nothing_else(optimizer):
     model = untrained(seed=7)
     model.set_weights({path: np.full(w.shape, 2.0, np.float32) for path, w in model.weights().items()})

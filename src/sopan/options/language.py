@@ -136,6 +136,10 @@ class AdaptOptions(LearnOptions, LabelledOptions):
     ] = None
     learning_rate: _LearningRate = 3e-4
     held_out: _HeldOut = 0.01
+    head_steps: Annotated[
+        int | None,
+        Option("Steps in which a head that the preset lacks learns alone; else a fifth.", at_least=0),
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from sopan.text.packing import PieceStore
 from sopan.text.piece_tokenizer import PieceTokenizer
 from sopan.text.wordpiece import WordPiece, kept_tokenizer
 from sopan.training.language_modelling import Batches, PretrainingTask, train_language_model
-from sopan.training.recipe import LanguageRecipe, Monitor
+from sopan.training.recipe import HEAD_SHARE, LanguageRecipe, Monitor
 from sopan.types import Arrays, Encoded
 
 PieceSummary = Literal["cls", "mean", "first", "third", "joined"]
@@ -140,6 +140,8 @@ class Adaptation(NamedTuple):
 def adapted(start: Start, texts: pa.LargeStringArray, how: Adaptation, monitor: Monitor) -> Start:
     """Let a start fill blanks in N texts, or predict them if it is causal; return what it became.
 
+    A preset that lacks the head for it gets a new one, which learns first, with the body still.
+
     Raises:
         DataError: steps were asked for, and the texts do not fill a batch.
         DivergedError: the loss was no longer a number.
@@ -163,16 +165,27 @@ def adapted(start: Start, texts: pa.LargeStringArray, how: Adaptation, monitor: 
     if how.seconds is not None:
         steps = min(steps, max(1, math.floor(how.seconds / _seconds_a_step(model, batches, how))))
         model.set_weights(first)
-    _learn(model, batches, how, steps, Monitor(on_progress=monitor.on_progress))
+    grows = start.weights is not None and not start.fills_blanks
+    watch = Monitor(on_progress=monitor.on_progress)
+    _learn(model, batches, how, steps, watch, head_steps=round(HEAD_SHARE * steps) if grows else 0)
     return replace(start, weights={**(start.weights or {}), **model.weights()}, fills_blanks=True)
 
 
 def _learn(
-    model: LanguageModel, batches: Batches, how: Adaptation, steps: int, monitor: Monitor, every: int = 100
+    model: LanguageModel,
+    batches: Batches,
+    how: Adaptation,
+    steps: int,
+    monitor: Monitor,
+    *,
+    every: int = 100,
+    head_steps: int = 0,
 ) -> list[float]:
     """Make so many steps; return the seconds spent at each evaluation."""
     warm_up = max(1, steps // 10)
-    recipe = LanguageRecipe(steps, how.rate, warm_up=warm_up, decay=0.9, judge_every=every)
+    recipe = LanguageRecipe(
+        steps, how.rate, warm_up=warm_up, decay=0.9, judge_every=every, head_steps=head_steps
+    )
     found = train_language_model(model.network, batches, recipe, monitor=monitor)
     return [each.seconds for each in found]
 

@@ -14,6 +14,8 @@ from sopan.types import Tensor
 
 NEVER_DECAYED = ("bias", "gamma", "beta", "embeddings")
 """Weights whose names hold one of these are not drawn to 0: biases, layer norms' and word vectors."""
+HEADS = ("predict", "pooler", "order")
+"""Beginnings of the paths of a language model's heads; all else is its body."""
 CLIP_NORM = 1.0
 """The gradient of all weights together is never longer than this (Pascanu et al. 2013)."""
 
@@ -134,6 +136,38 @@ def adamw(
 # ---- For language models -----------------------------------------------------------------------
 
 
+class _HeadFirst(keras.optimizers.Optimizer):  # type: ignore[misc]  # an untyped base
+    """What an optimiser is mixed with to keep all but the heads still at first.
+
+    Moments are taken of every weight's gradients from the beginning; no weight of the body moves or decays.
+    """
+
+    head_steps = 0
+    """Batches until the body moves."""
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Make the moments of the weights, and note which are a head's."""
+        super().build(variables)
+        self.heads = tuple(weight.path.startswith(HEADS) for weight in variables)
+
+    def update_step(self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor) -> None:
+        """Decay one weight, and move it, at a rate of 0 as long as it is to keep still."""
+        rate = ops.cast(learning_rate, variable.dtype)
+        if not self.heads[self._get_variable_index(variable)]:
+            rate = rate * ops.cast(self.iterations >= self.head_steps, variable.dtype)
+        if self.weight_decay and self._use_weight_decay(variable):
+            self.assign_sub(variable, variable * (self.weight_decay * rate))
+        super().update_step(gradient, variable, rate)
+
+    def _apply_weight_decay(self, variables: list[keras.Variable]) -> None:
+        """Leave it to `update_step`, which knows each weight's rate."""
+
+
+@keras.saving.register_keras_serializable("sopan")
+class HeadFirstAdamW(_HeadFirst, keras.optimizers.AdamW):  # type: ignore[misc]  # untyped bases
+    """AdamW in which the heads learn first; see `LanguageRecipe.head_steps`."""
+
+
 @keras.saving.register_keras_serializable("sopan")
 class HalfMuon(keras.optimizers.Muon):  # type: ignore[misc]  # an untyped base
     """Muon whose iteration runs in bfloat16, as its authors' does: a third of the step's time otherwise."""
@@ -142,6 +176,11 @@ class HalfMuon(keras.optimizers.Muon):  # type: ignore[misc]  # an untyped base
         """Return the nearest orthogonal matrix to x (n, m), about: Jordan et al. (2024)."""
         found = super().zeropower_via_newtonschulz5(ops.cast(x, "bfloat16"), steps)
         return ops.cast(found, x.dtype)
+
+
+@keras.saving.register_keras_serializable("sopan")
+class HeadFirstMuon(_HeadFirst, HalfMuon):
+    """Muon in which the heads learn first; see `LanguageRecipe.head_steps`."""
 
 
 def make_optimizer(recipe: LanguageRecipe) -> keras.optimizers.Optimizer:
@@ -158,8 +197,14 @@ def make_optimizer(recipe: LanguageRecipe) -> keras.optimizers.Optimizer:
         "adam_beta_2" if recipe.optimizer == "muon" else "beta_2": 0.98,
         "gradient_accumulation_steps": recipe.accumulate if recipe.accumulate > 1 else None,
     }
+    first = recipe.head_steps * recipe.accumulate
     if recipe.optimizer == "muon":
-        return HalfMuon(schedule, exclude_layers=["positions"], adam_weight_decay=None, **common)
-    optimizer = keras.optimizers.AdamW(schedule, epsilon=1e-6, **common)
-    optimizer.exclude_from_weight_decay(var_names=[*NEVER_DECAYED, "vectors"])  # of places, too
+        kind = HeadFirstMuon if first else HalfMuon
+        optimizer = kind(schedule, exclude_layers=["positions"], adam_weight_decay=None, **common)
+    else:
+        kind = HeadFirstAdamW if first else keras.optimizers.AdamW
+        optimizer = kind(schedule, epsilon=1e-6, **common)
+        optimizer.exclude_from_weight_decay(var_names=[*NEVER_DECAYED, "vectors"])  # of places, too
+    if first:
+        optimizer.head_steps = first
     return optimizer

@@ -16,6 +16,9 @@ from sopan.types import Amount, Record, Share
 
 Decay: TypeAlias = Literal["cosine", "linear"]
 
+HEAD_SHARE = 0.2
+"""Unless told otherwise, a new head learns alone in so much of a run."""
+
 
 # ---- Settings ----------------------------------------------------------------------------------
 
@@ -73,6 +76,8 @@ class LanguageRecipe:
             (Jordan et al. 2024; scaled as Liu et al. 2025 do, to the rates of AdamW); vectors go to Adam.
         accumulate: batches whose gradients are added up for one change of the weights.
         judge_every: steps between evaluations on held-out text.
+        head_steps: steps, the first ones, in which the heads alone learn and the body keeps still: a new head
+            would else spoil what the body knows.
     """
 
     steps: int
@@ -83,6 +88,7 @@ class LanguageRecipe:
     optimizer: OptimizerName = "adamw"
     accumulate: int = 1
     judge_every: int = 500
+    head_steps: int = 0
 
     @property
     def stable_until(self) -> int:

@@ -18,7 +18,7 @@ from sopan.fit.intervals import paired_difference
 from sopan.fit.tune import Budget, tune
 from sopan.lm.evaluate import Blank, compare_filled, evaluate_blanks, make_blanks, sentences
 from sopan.lm.hugging_face import check_bert
-from sopan.lm.pretrain import grow, new_words
+from sopan.lm.pretrain import Pretraining, grow, new_words
 from sopan.options.base import EvaluationEntry, takes
 from sopan.options.language import AdaptOptions, CompareObjectivesOptions, LabelledOptions, LearnOptions
 from sopan.steps.language_model import LanguageModel
@@ -26,6 +26,7 @@ from sopan.steps.presets import from_preset
 from sopan.storage.atomic import folder_lock
 from sopan.text.piece_tokenizer import PieceTokenizer
 from sopan.text.read import read_corpus
+from sopan.training.recipe import HEAD_SHARE
 from sopan.types import BoolArray, Json
 from sopan.usecases.inputs import CorpusReading, check_out, clean_data
 from sopan.usecases.pretraining import (
@@ -77,6 +78,9 @@ class Objectives(TypedDict):
 def adapt(options: AdaptOptions) -> Adapted:
     """Let a preset go on learning on a user's own text, frequent words of which become pieces of their own.
 
+    A preset that cannot fill blanks grows the head for it: tied to the vectors of its pieces, with a new
+    transform and a new bias. The head learns first, with the body still; then both do.
+
     The step `bert` learns labelled texts from the preset and from the adapted model, and both are tested on
     the test part; validation and test texts are first taken out of the corpus.
 
@@ -97,6 +101,8 @@ def adapt(options: AdaptOptions) -> Adapted:
         begin = grow(before, added)
         store, apart = place.stores(documents, begin.wordpiece, progress)
         settings = with_steps(settings, store, begin.wordpiece, options)
+        if "predict" in before.missing_heads:
+            settings = _head_first(settings, options.head_steps)
         blanks = _held_out_blanks(documents, before.wordpiece, options.seed)
         found = train_language_model(
             place, store, apart, begin.wordpiece, begin.config, settings, begin=begin, progress=progress
@@ -112,6 +118,13 @@ def adapt(options: AdaptOptions) -> Adapted:
         correct = {"before": task.correct(str(options.preset)), "after": task.correct(str(options.out))}
         report["downstream"] = task.report(correct, "after", "before")
     return report
+
+
+def _head_first(settings: Pretraining, given: int | None) -> Pretraining:
+    """Let a new head learn alone in the first steps: as many as were given, or `HEAD_SHARE` of all."""
+    recipe = settings.recipe
+    steps = round(HEAD_SHARE * recipe.steps) if given is None else given
+    return replace(settings, recipe=replace(recipe, head_steps=steps))
 
 
 @takes(CompareObjectivesOptions)
