@@ -37,6 +37,7 @@ SCRIPTS: dict[str, list[str]] = {
     "combined_honesty": ["--smoke"],
     "cbow": ["--smoke"],
     "room": ["--smoke"],
+    "few_labels": ["--smoke"],
 }
 """Each measurement, with what makes a smoke of it."""
 PEERS = (
