@@ -114,8 +114,13 @@ def read_set(folder: Path, name: str) -> Set:
 
 
 def read_lines(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read lines `LABEL TEXT`."""
-    lines = [line.split(" ", 1) for line in path.read_text(encoding="utf-8").splitlines()]
+    """Read lines `LABEL TEXT`, in UTF-8 or, as TREC is, Latin-1."""
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    lines = [line.split(" ", 1) for line in text.split("\n") if line.strip()]
     return np.array([text for _, text in lines], object), np.array([label for label, _ in lines])
 
 

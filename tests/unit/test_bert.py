@@ -374,3 +374,46 @@ def test_its_pieces_have_vectors():
     vectors = estimator.word_vectors
     assert vectors.words == estimator.wordpiece_.pieces
     assert vectors["gulls"].shape == (32,)
+
+
+# ---- layers that do not learn are read once ----------------------------------------------------------------
+
+
+def learnt(preset, monkeypatch, *, apart, **settings):
+    """Return the weights that training with frozen layers comes to, these read once or in every epoch."""
+    with monkeypatch.context() as patch, eagerly():
+        if not apart:
+            patch.setattr(type(make_step("bert")), "_halves", lambda self: None)
+        chosen = {"frozen_layers": 2, "learning_rate": 0.01, "epochs": 3, "dropout": 0.2, **settings}
+        estimator = make_step("bert", **{"preset": preset, "max_length": 8, "min_steps": 6, **chosen})
+        judges = (["sea a b", "the soil a b c d e f g h i"], ["sea", "soil"])
+        estimator.fit(TWO, NAMES, validation=judges)
+    return estimator.state().arrays, estimator.trained_
+
+
+@pytest.mark.parametrize(
+    ("summary", "frozen_layers"), [("mean", 2), ("cls", 3), ("joined", 3), ("third", 3), ("mean", 3)]
+)
+def test_frozen_layers_that_are_read_once_give_what_those_read_every_epoch_give(
+    preset, monkeypatch, summary, frozen_layers
+):
+    """What learns drops the same numbers either way; what does not drops none."""
+    settings = {"summary": summary, "frozen_layers": frozen_layers}
+    (once, first), (always, second) = (
+        learnt(preset, monkeypatch, apart=apart, **settings) for apart in (True, False)
+    )
+    assert once.keys() == always.keys()
+    for path, value in always.items():
+        np.testing.assert_allclose(once[path], value, atol=2e-4, err_msg=path)
+    np.testing.assert_allclose(
+        [epoch.loss for epoch in first.epochs], [epoch.loss for epoch in second.epochs], rtol=1e-4
+    )
+    assert [epoch.score for epoch in first.epochs] == [epoch.score for epoch in second.epochs]
+
+
+def test_where_there_is_no_room_in_memory_a_file_holds_what_was_read(preset, monkeypatch):
+    in_memory, _ = learnt(preset, monkeypatch, apart=True)
+    monkeypatch.setattr("sopan.training.kept.IN_MEMORY", 3)
+    on_disk, _ = learnt(preset, monkeypatch, apart=True)
+    for path, value in in_memory.items():
+        np.testing.assert_array_equal(on_disk[path], value, err_msg=path)

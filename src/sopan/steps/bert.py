@@ -29,6 +29,7 @@ from sopan.runtime.encoder_config import EncoderConfig
 from sopan.runtime.network import piece_intake, wordpiece_of
 from sopan.runtime.program import cpu_has_bfloat16
 from sopan.steps.base import Settings, TrainingData, with_fixed
+from sopan.steps.bert_layers import freeze, halves, layer_rates
 from sopan.steps.bert_network import (
     FROM_SCRATCH,
     HEAD,
@@ -38,9 +39,7 @@ from sopan.steps.bert_network import (
     adapted,
     build_classifier,
     check_words,
-    freeze,
     from_nothing,
-    layer_rates,
 )
 from sopan.steps.frozen import (
     FEATURES,
@@ -55,6 +54,7 @@ from sopan.steps.network import NETWORK_RULES, NetworkStep, Unbuilt, weighed_too
 from sopan.steps.teaching import DISTILLED
 from sopan.text.intake import LongTexts, PieceIntake, Pool, Windows
 from sopan.text.vectors import WordVectors
+from sopan.training.kept import Halves
 from sopan.training.quiet import quiet
 from sopan.training.recipe import Monitor, Recipe
 from sopan.types import Arrays, Evidence, FloatArray, Int64Array, StepState
@@ -238,6 +238,10 @@ class Bert(NetworkStep):
     def _frozen(self) -> int:
         """Return how many of the lowest layers do not learn."""
         return int(self.preset != FROM_SCRATCH) if self.frozen_layers is None else self.frozen_layers
+
+    def _halves(self) -> Halves | None:
+        """Return the blocks that do not learn, which are read once, and what stands above them."""
+        return halves(self.network_, self._frozen(), self.config_, self.summary)
 
     def _build(self, weights: Arrays | None) -> keras.Model:
         """Make the network; without weights, random ones."""

@@ -5,14 +5,13 @@
     ids (B, T) -> piece vectors -> encoder -> hidden (B, T, width)
     -> a summary of the pieces (`PIECE_SUMMARIES`) -> vector (B, width, or 3 · width) -> logits
 
-Sources: J. Devlin et al., "BERT" (2019), section 4; S. Gururangan et al., "Don't Stop Pretraining" (2020);
-for rates that differ from layer to layer J. Howard and S. Ruder, "Universal Language Model Fine-tuning for
-Text Classification" (2018), section 3.2.
+Sources: J. Devlin et al., "BERT" (2019), section 4; S. Gururangan et al., "Don't Stop Pretraining" (2020).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Self, cast
 
@@ -34,7 +33,7 @@ from sopan.text.piece_tokenizer import PieceTokenizer
 from sopan.text.wordpiece import WordPiece, kept_tokenizer
 from sopan.training.language_modelling import Batches, PretrainingTask, train_language_model
 from sopan.training.recipe import HEAD_SHARE, LanguageRecipe, Monitor
-from sopan.types import Arrays, Encoded
+from sopan.types import Arrays, Encoded, Tensor
 
 PieceSummary = Literal["cls", "mean", "first", "third", "joined"]
 
@@ -222,17 +221,20 @@ def build_classifier(
     segments = ops.zeros_like(mask, dtype="int32") if config.segments else None
     blocks = blocks_read(summary, config.depth)
     hidden, attention = encode_blocks(vectors, mask, segments, config=config, seed=of_encoder, blocks=blocks)
-    parts = [
-        summarise(hidden[block - 1], mask, cast(Summary, how), seed=0)  # neither way has weights
-        for how, block in summary_parts(summary, config.depth)
-    ]
-    vector = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
-    if summary == "cls":
-        start = kernel_initializer(of_pooler, config.initial_std)
-        vector = keras.layers.Dense(config.width, "tanh", kernel_initializer=start, name="pooler")(vector)
-    dropped = keras.layers.Dropout(config.dropout, seed=of_drop, name="drop_out")(vector)
-    start = kernel_initializer(of_logits, config.initial_std)
-    logits = keras.layers.Dense(n_classes, kernel_initializer=start, name="logits")(dropped)
+    layers: dict[str, keras.layers.Layer] = {
+        "pooler": keras.layers.Dense(
+            config.width,
+            "tanh",
+            kernel_initializer=kernel_initializer(of_pooler, config.initial_std),
+            name="pooler",
+        ),
+        "drop_out": keras.layers.Dropout(config.dropout, seed=of_drop, name="drop_out"),
+        "logits": keras.layers.Dense(
+            n_classes, kernel_initializer=kernel_initializer(of_logits, config.initial_std), name="logits"
+        ),
+    }
+    after = dict(enumerate(hidden, 1))
+    vector, logits = classify(after, mask, config, summary, layers.__getitem__)
     outputs = {"logits": logits, "vector": vector, "attention": attention}
     outputs = keras.tree.map_structure(lambda output: ops.cast(output, "float32"), outputs)
     body = keras.Model([vectors, mask], outputs, name="body")
@@ -243,34 +245,26 @@ def build_classifier(
     return keras.Model([ids, seen], body([words(ids), seen]), name="bert")
 
 
-# ---- Learning ---------------------------------------------------------------------------------
-
-
-def layer_rates(depth: int, layer_decay: float) -> tuple[tuple[str, float], ...]:
-    """Say by how much slower each layer learns than the head: by `layer_decay` for every layer between.
-
-    Args:
-        depth: blocks of the encoder.
-        layer_decay: 1: all learn alike, and nothing is returned.
-    """
-    if layer_decay == 1:
-        return ()
-    blocks = tuple((f"block_{i}/", layer_decay ** (depth - i)) for i in range(depth))
-    lowest = tuple((start, layer_decay ** (depth + 1)) for start in EMBEDDINGS)
-    return (*blocks, *lowest, ("output_norm/", layer_decay))
-
-
-def freeze(network: keras.Model, layers: int) -> None:
-    """Keep the lowest layers from learning.
+def classify(
+    after: Mapping[int, Tensor],
+    mask: Tensor,
+    config: EncoderConfig,
+    summary: PieceSummary,
+    layer: Callable[[str], keras.layers.Layer],
+) -> tuple[Tensor, Tensor]:
+    """Lead what comes out of blocks to vectors and logits, as part of a functional model.
 
     Args:
-        network: from `build_classifier`.
-        layers: how many: the vectors of pieces and places are the first, then come the blocks.
+        after: (B, T, width) by how many blocks it has been through; those that the summary reads.
+        mask: (B, T) bool.
+        config, summary: as `build_classifier` has them.
+        layer: gives the layers `pooler`, which only `cls` asks for, `drop_out` and `logits`.
     """
-    if layers == 0:
-        return
-    frozen = EMBEDDINGS + tuple(f"block_{i}/" for i in range(layers - 1))
-    network.get_layer("words").trainable = False
-    for layer in network.get_layer("body").layers:
-        if f"{layer.name}/".startswith(frozen):
-            layer.trainable = False
+    parts = [
+        summarise(after[block], mask, cast(Summary, how), seed=0)  # neither way has weights
+        for how, block in summary_parts(summary, config.depth)
+    ]
+    vector = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
+    if summary == "cls":
+        vector = layer("pooler")(vector)
+    return vector, layer("logits")(layer("drop_out")(vector))

@@ -37,6 +37,7 @@ from sopan.text.intake import Intake, Windows, read_through
 from sopan.text.labels import IMBALANCED, imbalance
 from sopan.training.backend import Forward, make_forward, read_all
 from sopan.training.classification import Examples, Validation, scorer, train_classifier
+from sopan.training.kept import Halves
 from sopan.training.recipe import Recipe, TrainingReport
 from sopan.types import (
     Amounts,
@@ -177,8 +178,13 @@ class NetworkStep(Step):
             seed=self.random_state,
             validation=None if data.validation is None else self._judge(data.validation),
             monitor=data.monitor,
+            halves=self._halves(),
         )
         self._programs = {}  # of other weights
+
+    def _halves(self) -> Halves | None:
+        """Return the network in two, if its lower layers do not learn."""
+        return None
 
     def _weigh(self, labels: Targets) -> tuple[Labels | Float32Array, FloatArray]:
         """Return each text's class (N,), or how it is shared out among the classes (N, C); and its weight."""

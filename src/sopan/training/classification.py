@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 import keras
@@ -20,6 +21,7 @@ from sklearn.metrics import f1_score
 from sopan.text.batch import Batch, Clipped, batches, drop_words, padding_share, plan, row_weights
 from sopan.text.labels import IMBALANCED, imbalance
 from sopan.training.backend import Loss, Tensors, make_forward, read_all
+from sopan.training.kept import Halves, Source
 from sopan.training.loop import Position, Task, TrainingBatch, train_network
 from sopan.training.optimizer import WarmUpDecay, adamw
 from sopan.training.recipe import DivergedError, Epoch, Monitor, Recipe, TrainingReport
@@ -88,6 +90,7 @@ def train_classifier(
     seed: int,
     validation: Validation | None = None,
     monitor: Monitor | None = None,
+    halves: Halves | None = None,
 ) -> TrainingReport:
     """Train a classifier; afterwards the network holds the weights of the best epoch.
 
@@ -99,13 +102,14 @@ def train_classifier(
         seed: decides the order of texts and which words are hidden.
         validation: what to stop by; without it the last epoch counts.
         monitor: who watches, and where snapshots are kept. A snapshot there is gone on from.
+        halves: the network in two, if its lower layers do not learn: texts go through these once.
 
     Raises:
         DivergedError: the loss became infinite or NaN in the first epoch.
         ConfigError: the snapshot is of another run.
         KeyboardInterrupt: Ctrl-C, before the first epoch was over.
     """
-    task = Classification(network, examples, recipe, buckets, seed, validation)
+    task = Classification(network, examples, recipe, buckets, seed, validation, halves)
     steps = task.epochs * len(task.first)
     schedule = WarmUpDecay(recipe.learning_rate, steps, recipe.warm_up, recipe.decay)
     optimizer = adamw(schedule, recipe.weight_decay, recipe.rates)
@@ -135,6 +139,7 @@ class Classification(Task):
         buckets: tuple[int, ...],
         seed: int,
         validation: Validation | None,
+        halves: Halves | None = None,
     ):
         self.network, self.examples, self.validation = network, examples, validation
         self.recipe, self.buckets, self.seed = recipe, buckets, seed
@@ -142,7 +147,24 @@ class Classification(Task):
         self.epochs = max(recipe.epochs, math.ceil(recipe.min_steps / len(self.first)))
         self.patience = recipe.patience * math.ceil(self.epochs / recipe.epochs)  # of epochs of few batches
         self.loss = cross_entropy(recipe.label_smoothing)
-        self._forward, self._classes = make_forward(network, ["logits"]), network.output["logits"].shape[-1]
+        self._halves, self._classes = halves, network.output["logits"].shape[-1]
+        self._forward = make_forward(self.learner, ["logits"])
+
+    @property
+    def learner(self) -> keras.Model:
+        """The network, or its upper half."""
+        return self.network if self._halves is None else self._halves.above
+
+    @cached_property
+    def _learnt(self) -> Source:
+        """The texts to learn from; read when they are first asked for: a snapshot may come before."""
+        return Source.of(self.examples.texts, self._halves, self.buckets)
+
+    @cached_property
+    def _judged(self) -> Source:
+        """The validation texts, likewise."""
+        assert self.validation is not None
+        return Source.of(self.validation[0], self._halves, self.buckets)
 
     def plan(self, epoch: int) -> list[tuple[Int64Array, int, int]]:
         """Return the rectangles of an epoch in their order."""
@@ -153,7 +175,7 @@ class Classification(Task):
     def batches(self, at: Position) -> Iterator[TrainingBatch]:
         """Return the batches that are left of the epoch."""
         epoch, start = len(at.evaluations), at.since
-        left = batches(self.examples.texts, self.plan(epoch)[start:])
+        left = batches(self._learnt.clipped, self.plan(epoch)[start:])
         return (self._prepared(batch, [self.seed, epoch, number]) for number, batch in enumerate(left, start))
 
     def _prepared(self, batch: Batch, seed: list[int]) -> TrainingBatch:
@@ -164,14 +186,14 @@ class Classification(Task):
         weights = row_weights(batch, self.examples.weights)
         if self.recipe.word_dropout:
             batch = drop_words(batch, self.recipe.word_dropout, np.random.default_rng(seed))
-        return TrainingBatch((batch.ids, batch.mask), (labels, weights), int(batch.mask.sum()))
+        return TrainingBatch(self._learnt.inputs(batch), (labels, weights), int(batch.mask.sum()))
 
     def evaluate(self) -> dict[str, float]:
         """Score the validation texts."""
         if self.validation is None:
             return {}
-        texts, score = self.validation
-        found, log_loss = score(read_all(self._forward, texts, self.buckets, self._classes))
+        texts, forward = self._judged, self._judged.forward(self._forward)
+        found, log_loss = self.validation[1](read_all(forward, texts.clipped, self.buckets, self._classes))
         return {"score": found, "log_loss": log_loss}
 
     def is_best(self, at: Position) -> bool:

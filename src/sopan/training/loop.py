@@ -86,6 +86,11 @@ class Task(ABC):
     shown: ClassVar[str]
     """Which of the values of `evaluate` is reported with the progress."""
 
+    @property
+    def learner(self) -> keras.Model:
+        """What batches are led through: the network, or the part of it that learns."""
+        return self.network
+
     @abstractmethod
     def batches(self, at: Position) -> Iterator[TrainingBatch]:
         """Return the batches that are left until the next evaluation; a position decides them."""
@@ -137,7 +142,7 @@ def train_network(
         ConfigError: the snapshot is of another run.
         KeyboardInterrupt: Ctrl-C.
     """
-    stepper = make_stepper(task.network, task.loss, optimizer, xla=xla, shared=shared)
+    stepper = make_stepper(task.learner, task.loss, optimizer, xla=xla, shared=shared)
     run = _Run(task, optimizer, stepper, monitor or Monitor())
     stopped: KeyboardInterrupt | DivergedError | None = None
     try:
