@@ -38,6 +38,7 @@ SCRIPTS: dict[str, list[str]] = {
     "cbow": ["--smoke"],
     "room": ["--smoke"],
     "few_labels": ["--smoke"],
+    "frozen_layers": ["--smoke"],
 }
 """Each measurement, with what makes a smoke of it."""
 PEERS = (

@@ -112,11 +112,16 @@ def test_tuning_chooses_what_is_read_and_how_strongly_it_is_held_back(preset):
 
 def test_candidates_are_those_of_what_is_fixed():
     cls, counts = step_class("bert"), np.array([90, 5])
-    fixed = cls.candidates_with(counts, {"frozen": True, "summary": "mean"})
-    assert {tuple(sorted(candidate)) for candidate in fixed} == {("C", "class_weight", "frozen", "summary")}
+    fixed = cls.candidates_with(counts, {"frozen": True, "summary": "mean", "precision": "float32"})
+    assert {tuple(sorted(candidate)) for candidate in fixed} == {
+        ("C", "class_weight", "frozen", "precision", "summary")
+    }
     assert len(fixed) == 10  # five values of C, classes weighed or not
     tuned = cls.candidates_with(counts, {"frozen": False})
     assert all("learning_rate" in candidate and "C" not in candidate for candidate in tuned)
+    assert sum(candidate.get("frozen_layers") == "half" for candidate in tuned) == 2  # weighed or not
+    random = cls.candidates_with(counts, {"preset": "scratch"})
+    assert not any("frozen_layers" in candidate for candidate in random)
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "keras"])

@@ -84,6 +84,19 @@ class Span:
         return None if near == list(value) else f"the nearest that can is {tuple(near)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Either:
+    """What keeps to one of two rules."""
+
+    first: Rule
+    second: Rule
+
+    def remedy(self, value: object) -> str | None:
+        """Say what to give instead, or None if the value is fine."""
+        found = [rule.remedy(value) for rule in (self.first, self.second)]
+        return None if None in found else ", or ".join(map(str, found))
+
+
 def check_values(values: Mapping[str, object], rules: Mapping[str, Rule]) -> None:
     """Refuse the first value that breaks the rule of its name; each rule has a value.
 

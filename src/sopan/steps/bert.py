@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
-from typing import ClassVar, get_args
+from typing import ClassVar, Literal, get_args
 
 import keras
 import pyarrow as pa
@@ -24,10 +24,9 @@ from keras import ops
 from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, DataError
-from sopan.options.rules import Between, OneOf, Rule
+from sopan.options.rules import Between, Either, OneOf, Rule
 from sopan.runtime.encoder_config import EncoderConfig
 from sopan.runtime.network import piece_intake, wordpiece_of
-from sopan.runtime.program import cpu_has_bfloat16
 from sopan.steps.base import Settings, TrainingData, with_fixed
 from sopan.steps.bert_layers import freeze, halves, layer_rates
 from sopan.steps.bert_network import (
@@ -41,13 +40,8 @@ from sopan.steps.bert_network import (
     check_words,
     from_nothing,
 )
-from sopan.steps.frozen import (
-    FEATURES,
-    REGULARISATION,
-    Reading,
-    Regression,
-    fit_logits,
-)
+from sopan.steps.bert_tuning import FACTORS, fine_tunings, regressions
+from sopan.steps.frozen import REGULARISATION, Reading, Regression, fit_logits
 from sopan.steps.integrated_gradients import network_evidence
 from sopan.steps.layers import computing_in, set_weights
 from sopan.steps.network import NETWORK_RULES, NetworkStep, Unbuilt, weighed_too
@@ -58,11 +52,6 @@ from sopan.training.kept import Halves
 from sopan.training.quiet import quiet
 from sopan.training.recipe import Monitor, Recipe
 from sopan.types import Arrays, Evidence, FloatArray, Int64Array, StepState
-
-FACTORS = (1.0, 0.5, 2.0)
-"""Of the learning rate, in the order in which they are tried."""
-FINE_TUNING: Mapping[str, tuple[float, int]] = {"minilm": (1e-4, 3)}
-"""Learning rate and epochs with which a preset is fine-tuned; others take those of `minilm` (docs/log.md)."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -83,7 +72,8 @@ class Bert(NetworkStep):
         C: inverse strength of that regression's regularisation.
         layer_decay: by how much slower each layer learns than the one above it; 1: all alike.
         frozen_layers: the lowest so many do not learn: the pieces' vectors are one, then come the blocks.
-            None: a preset's vectors of pieces, many of which no labelled text holds; from scratch none.
+            `half`: the vectors and half of the blocks. None: a preset's vectors of pieces, many of which no
+            labelled text holds; from scratch none. Blocks that do not learn drop nothing, and are read once.
         warm_up: share of all steps in which the rate rises.
         adapt_steps: steps of filling blanks in the texts at hand, `unlabelled` ones included, before any
             label is seen. None: where there are unlabelled texts and the preset can fill blanks, once through
@@ -115,7 +105,7 @@ class Bert(NetworkStep):
     frozen: bool = False
     C: float = REGULARISATION[0]
     layer_decay: float = 0.9
-    frozen_layers: int | None = None
+    frozen_layers: int | Literal["half"] | None = None
     learning_rate: float = 2e-4
     epochs: int = 5
     min_steps: int = 150
@@ -141,7 +131,7 @@ class Bert(NetworkStep):
         "frozen": OneOf((True, False)),
         "C": Between(Real, 1e-9, 1e9),
         "layer_decay": Between(Real, 0.01, 1),
-        "frozen_layers": Between(Integral, 0, 1000, optional=True),
+        "frozen_layers": Either(Between(Integral, 0, 1000, optional=True), OneOf(("half",))),
         "warm_up": Between(Real, 0, 1),
         "adapt_steps": Between(Integral, 0, 100_000_000, optional=True),
         "adapt_seconds": Between(Real, 0.1, 1e9, optional=True),
@@ -237,7 +227,9 @@ class Bert(NetworkStep):
 
     def _frozen(self) -> int:
         """Return how many of the lowest layers do not learn."""
-        return int(self.preset != FROM_SCRATCH) if self.frozen_layers is None else self.frozen_layers
+        if self.frozen_layers is None:
+            return int(self.preset != FROM_SCRATCH)
+        return 1 + self.config_.depth // 2 if self.frozen_layers == "half" else self.frozen_layers
 
     def _halves(self) -> Halves | None:
         """Return the blocks that do not learn, which are read once, and what stands above them."""
@@ -328,20 +320,10 @@ class Bert(NetworkStep):
 
     @classmethod
     def candidates_with(cls, class_counts: Int64Array, fixed: Settings) -> list[Settings]:
-        """List the candidates that go with fixed settings: of a frozen encoder, what is read, and C.
-
-        One that learns is begun with what its preset is best fine-tuned with (`FINE_TUNING`), in bfloat16
-        where the processor has it, unless the preset is our own, which was tuned without.
-        """
-        preset = str(fixed.get("preset", cls.preset))
-        if not fixed.get("frozen", cls.frozen):
-            if preset in (cls.preset, FROM_SCRATCH):
-                return super().candidates_with(class_counts, fixed)
-            rate, epochs = FINE_TUNING.get(preset, FINE_TUNING["minilm"])
-            start: Settings = {"epochs": epochs}
-            if cpu_has_bfloat16():
-                start["precision"] = "bfloat16"
-            rates: list[Settings] = [{**start, "learning_rate": rate * factor} for factor in FACTORS]
-            return with_fixed(weighed_too(class_counts, rates), fixed)
-        regressions: list[Settings] = [{"summary": how, "C": C} for C in REGULARISATION for how in FEATURES]
-        return with_fixed(weighed_too(class_counts, regressions), fixed)
+        """List the candidates that go with fixed settings: see `sopan.steps.bert_tuning`."""
+        if fixed.get("frozen", cls.frozen):
+            found = regressions()
+        else:
+            preset = str(fixed.get("preset", cls.preset))
+            found = fine_tunings(preset, cls.learning_rate, tuned=preset in (cls.preset, FROM_SCRATCH))
+        return with_fixed(weighed_too(class_counts, found), fixed)

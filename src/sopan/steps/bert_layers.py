@@ -82,8 +82,11 @@ def halves(network: keras.Model, layers: int, config: EncoderConfig, summary: Pi
 
     hidden = keras.Input((None, config.width), dtype=below.output["hidden"].dtype, name="hidden")
     x, after = hidden, {kept: hidden}
+    distances = [
+        layer(hidden) for layer in body.layers if layer.name == "distances"
+    ]  # MPNet's, by place alone
     for i in range(kept, top):
-        x, _ = body.get_layer(f"block_{i}")(x, mask)
+        x, _ = body.get_layer(f"block_{i}")(x, mask, *distances)
         after[i + 1] = x
     if config.norm == "pre" and kept < top == config.depth:
         after[top] = body.get_layer("output_norm")(x)

@@ -1,0 +1,113 @@
+"""How much faster is fine-tuning where blocks that do not learn are read once, not in every epoch?
+
+    python bench/frozen_layers.py [--texts 256] [--epochs 4] [--rounds 3] [--preset minilm] [--smoke]
+
+For each number of frozen layers (the vectors of pieces are one, then come the blocks) the same texts are
+learnt twice, by turns: the frozen blocks read once and kept, and, as the peer, led through anew with every
+batch, as is usual. Both come to the same weights (tests/unit/test_bert.py). The ratio is of seconds of the
+whole training, reading and validation included, and of training with the vectors alone frozen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from statistics import median
+
+import numpy as np
+from measure import report, table
+from reviews import made_up
+
+from sopan.steps.bert import Bert
+from sopan.training.kept import Halves
+
+
+class Anew(Bert):
+    """The step without its short cut."""
+
+    def _halves(self) -> Halves | None:
+        return None
+
+
+def main() -> None:
+    """Measure by turns; print a table and lines of JSON."""
+    asked = parse()
+    texts, labels = made_up(asked.texts + 64, words=100)
+    layers = range(1, 1 + asked.blocks + 1)
+    seconds: dict[tuple[int, bool], list[float]] = {}
+    for _ in range(asked.rounds):
+        for frozen in layers:
+            for cls in (Bert, Anew):
+                took = fit(cls, texts, labels, frozen, asked)
+                seconds.setdefault((frozen, cls is Bert), []).append(took)
+    usual = seconds[1, False]
+    rows: list[tuple[str, ...]] = [("frozen layers", "once", "every epoch", "ratio", "to 1 frozen layer")]
+    for frozen in layers:
+        once, anew = seconds[frozen, True], seconds[frozen, False]
+        ratio = median(peer / own for own, peer in zip(once, anew, strict=True))
+        to_one = median(peer / own for own, peer in zip(once, usual, strict=True))
+        shown = (f"{median(once):.1f} s", f"{median(anew):.1f} s", f"{ratio:.2f}", f"{to_one:.2f}")
+        rows.append((str(frozen), *shown))
+        report(
+            f"frozen layers, {frozen}",
+            peer_name="read in every epoch",
+            ours=median(once),
+            peer=median(anew),
+            ratio=ratio,
+            bar=None,
+            unit="s",
+            to_one_frozen_layer=round(to_one, 2),
+            texts=asked.texts,
+            epochs=asked.epochs,
+            preset=asked.preset,
+            precision=asked.precision,
+        )
+    table(f"{asked.texts} texts, {asked.epochs} epochs, {asked.preset}, {asked.precision}", rows)
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--texts", type=int, default=256)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--preset", default="minilm")
+    parser.add_argument("--blocks", type=int, default=6, help="of the preset")
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--smoke", action="store_true", help="a few texts, a small preset")
+    asked = parser.parse_args()
+    if asked.smoke:
+        asked.texts, asked.epochs, asked.rounds, asked.preset, asked.blocks = 16, 2, 1, "sopan-mini", 1
+    return asked
+
+
+def fit(
+    cls: type[Bert], texts: list[str], labels: list[str], frozen: int, asked: argparse.Namespace
+) -> float:
+    """Return the seconds of training, without making the network ready."""
+    step = cls(
+        preset=asked.preset,
+        frozen_layers=frozen,
+        epochs=asked.epochs,
+        min_steps=1,
+        patience=asked.epochs,
+        precision=asked.precision,
+    )
+    train, judged = slice(0, asked.texts), slice(asked.texts, None)
+    timed: list[float] = []
+    learn = step._train
+
+    def stopped(windows: object, data: object) -> None:
+        started = time.perf_counter()
+        learn(windows, data)  # type: ignore[arg-type]
+        timed.append(time.perf_counter() - started)
+
+    step._train = stopped  # type: ignore[method-assign]
+    step.fit(texts[train], np.array(labels[train]), validation=(texts[judged], labels[judged]))
+    return timed[0]
+
+
+if __name__ == "__main__":
+    main()
