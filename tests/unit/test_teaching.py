@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sopan.errors import ConfigError, DataError
 from sopan.fit.tune import Budget, tune
-from sopan.steps import STEPS, make_step
+from sopan.steps import STEPS, make_step, step_class
 from sopan.steps.feature_weights import class_log_count_ratio, log_count_ratio
 from sopan.steps.linear import fit_logistic, fit_one_vs_rest, fit_standardised
 from sopan.types import Amounts, Labelled, SoftLabels
@@ -124,6 +124,18 @@ def test_the_tuner_hands_the_teacher_down():
     assert len(tuned.trials) == 2
     assert all(trial.settings["distilled"] for trial in tuned.trials)
     assert tuned.estimator.predict(["zither", "oboe"]).tolist() == ["sea", "soil"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("counts", [[50, 50], [90, 10]])
+def test_each_candidate_for_a_student_is_a_valid_setting(step, counts):
+    cls = step_class(step)
+    candidates = cls.candidates_with(np.array(counts), {"distilled": True})
+    for candidate in candidates:
+        student = make_step(step, **candidate)
+        student.check_settings()
+        assert student.distilled
+    assert all(each["epochs"] == 2 for each in candidates if step in ON_KERAS)
 
 
 # ---- Refused ---------------------------------------------------------------------------------

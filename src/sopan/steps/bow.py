@@ -251,9 +251,32 @@ class BagOfWords(Step):
             {"ngrams": (1, 3), "C": 300.0},
             {"ngrams": None, "characters": (2, 5), "C": 10.0},
         ]
-        if imbalance(class_counts) <= UNEVEN:
-            return settings
-        return [{**each, "class_weight": weight} for weight in ("balanced", None) for each in settings]
+        return _weighed(class_counts, settings)
+
+    @classmethod
+    def taught_candidates(cls, class_counts: Int64Array) -> list[Settings]:
+        """List what many texts with a teacher's probabilities make worth trying, longer n-grams early."""
+        words: Settings = {"ngrams": (1, 2)}
+        for_short: Settings = {"ngrams": (1, 2), "characters": (2, 5)}
+        settings: list[Settings] = [
+            {**words, "C": 30.0},
+            {"ngrams": (1, 3), "C": 30.0},
+            {**for_short, "C": 10.0},
+            {**words, "C": 10.0},
+            {**words, "C": 30.0, "soft_weight": 0.3},
+            {**for_short, "C": 100.0},
+            {"ngrams": (1, 3), "characters": (2, 5), "character_weight": 0.5, "C": 30.0},
+            {**words, "C": 3.0},
+            {**words, "C": 30.0, "soft_weight": 3.0},
+        ]
+        return _weighed(class_counts, settings)
+
+
+def _weighed(class_counts: Int64Array, settings: list[Settings]) -> list[Settings]:
+    """Return the settings; where classes are uneven, first with them weighed, then without."""
+    if imbalance(class_counts) <= UNEVEN:
+        return settings
+    return [{**each, "class_weight": weight} for weight in ("balanced", None) for each in settings]
 
 
 class _Block(NamedTuple):

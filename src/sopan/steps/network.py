@@ -64,6 +64,10 @@ class Unbuilt(NamedTuple):
     build: Callable[[Arrays], keras.Model]
 
 
+TAUGHT_EPOCHS = 2
+"""Passes over the labelled texts and a teacher's, unless told otherwise; see `NetworkStep.min_steps`."""
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class NetworkStep(Step):
     """A step that is a Keras network.
@@ -204,6 +208,11 @@ class NetworkStep(Step):
     def training(self) -> TrainingReport | None:
         """Tell how training went; a saved model no longer knows."""
         return getattr(self, "trained_", None)
+
+    @classmethod
+    def taught_candidates(cls, class_counts: Int64Array) -> list[Settings]:
+        """List the candidates with few epochs: an epoch through a teacher's texts is many steps."""
+        return [each | {"epochs": TAUGHT_EPOCHS} for each in cls.candidates(class_counts)]
 
     # ---- using ---------------------------------------------------------------------------
 
