@@ -262,16 +262,19 @@ class Prediction:
         probabilities: (N, C) float64, rows sum to 1, always finite.
         truncated: (N,) bool, the step did not read the whole text.
         no_known_words: (N,) bool, the step knew no word of the text.
+        answered: (N,) int64, of a step made of steps the stage that answered, from 0; else None.
     """
 
     probabilities: FloatArray
     truncated: BoolArray
     no_known_words: BoolArray
+    answered: Int64Array | None = None
 
     @classmethod
-    def of(cls, output: StepOutput, temperature: float) -> Self:
+    def of(cls, output: StepOutput, temperature: float, answered: Int64Array | None = None) -> Self:
         """Turn logits into probabilities: softmax over the temperature (Guo et al. 2017)."""
-        return cls(softmax(output.logits / temperature), output.truncated, output.no_known_words)
+        probabilities = softmax(output.logits / temperature)
+        return cls(probabilities, output.truncated, output.no_known_words, answered)
 
 
 class Asked(NamedTuple):

@@ -111,7 +111,7 @@ def one_by_one(logits, labels, costs, margin):
                         left &= ~stands
                     d = right.astype(float) - best_right
                     error = np.sqrt(((np.abs(d).sum() + 2) / n - d.mean() ** 2) / n)
-                    if d.mean() - error >= -margin - 1e-12 or ladder == [best]:
+                    if min(d.mean(), 0) - error >= -margin - 1e-12 or ladder == [best]:
                         found.append((cost, right.mean()))
     least = min(cost for cost, _ in found)
     accuracy = max(right for cost, right in found if cost <= SAME_COST * least)
@@ -159,9 +159,9 @@ def test_chosen_on_few_texts_it_loses_no_more_than_it_may(n, skills):
     """
     margin, loss = 0.01, []
     costs = {"m0": 1, "m1": 10}
-    for seed in range(40):
+    for seed in range(25):
         rng = np.random.default_rng(seed)
-        fresh, truth = world(10_000, skills, rng)
+        fresh, truth = world(5_000, skills, rng)
         logits, labels = world(n, skills, rng)
         found = fit_cascade(logits, labels, costs, margin=margin)
         best = fit_stack(

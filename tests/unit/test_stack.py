@@ -254,10 +254,8 @@ def test_a_stack_answers_with_the_weighed_logits_of_its_members():
 
 
 def test_members_of_other_classes_are_refused():
-    members = {
-        "a": make_step("bow").fit(EIGHT, SOIL_OR_SEA),
-        "b": make_step("bow").fit(TEXTS, LABELS),
-    }
-    with pytest.raises(DataError, match="'b'"):
-        Stack.of(members, {name: np.zeros((4, 2)) for name in members}, np.array([0, 1, 0, 1]))
+    members = {"m0": make_step("bow").fit(EIGHT, SOIL_OR_SEA), "m1": make_step("bow").fit(TEXTS, LABELS)}
+    logits, labels = drawn(1_000, 2, [1.5, 1.5], np.random.default_rng(0), shared=0.2)
+    with pytest.raises(DataError, match="'m1'"):
+        Stack.of(members, logits, labels)
     assert step_class("stack") is Stack

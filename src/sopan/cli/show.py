@@ -99,6 +99,8 @@ def prediction(found: PredictedText | WrittenRows, _: Options) -> None:
     for name, probability in ranked[:10]:
         bar = "█" * round(probability * 30)
         out.print(Text(f"{probability:7.4f}  {escape_for_display(name):<20} {bar}"))
+    if "answered_by" in found:
+        out.print(f"Answered by {found['answered_by']}.")
     if found["no_known_words"]:
         out.print("The model knows no word of this text: these are only the classes' base rates.")
     if found["truncated"]:
@@ -133,6 +135,8 @@ def explanation(found: ExplainedText, options: ExplainOptions) -> None:
     predicted = escape_for_display(found["predicted"])
     probability = found["probabilities"][found["predicted"]]
     out.print(Text.assemble((predicted, "bold"), f", with probability {probability:.3f} ({found['step']})\n"))
+    if found["asked"]:
+        out.print(Text(escape_for_display(found["asked"]["sentence"]) + "\n"))
     if found["text"].strip():
         out.print(by_support(found["text"], found["words"]))
         out.print()

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sopan.types import BoolArray, Evidence, Float32Array, FloatArray, Int64Array, Prediction, Tokens, softmax
+from sopan.types import (
+    Asked,
+    BoolArray,
+    Evidence,
+    Float32Array,
+    FloatArray,
+    Int64Array,
+    Prediction,
+    Tokens,
+    softmax,
+)
 
 if TYPE_CHECKING:  # it brings scikit-learn along, which a server of networks does without
     from sopan.fit.served import Predictor
@@ -163,6 +173,21 @@ def top_words(tokens: Tokens, support: FloatArray, most: int = 10) -> list[tuple
     total = np.bincount(index, support)
     order = np.argsort(-np.abs(total), kind="stable")[:most]
     return [(str(words[i]), float(total[i]), int(times[i])) for i in order if total[i]]
+
+
+def asked_sentence(asked: Sequence[Asked]) -> str:
+    """Say who answered one text, and why those that were asked before did not; nothing of a single step."""
+    told = []
+    for stage in asked:
+        who = " and ".join(stage.weights)
+        sure = f"{who} {'are' if len(stage.weights) > 1 else 'is'} {stage.confidence:.2f} sure"
+        if stage is not asked[-1]:
+            told.append(f"{sure}, less than the {stage.threshold:.2f} that it takes")
+        elif stage.threshold is not None:
+            told.append(f"{sure}, and {stage.threshold:.2f} is enough: nothing else was asked")
+        else:
+            told.append(f"{sure}, and there is nobody else to ask" if len(asked) > 1 else sure)
+    return "; so the next is asked: ".join(told) + "." if told else ""
 
 
 # ---- occlusion ----------------------------------------------------------------------------------------

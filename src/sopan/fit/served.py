@@ -28,6 +28,7 @@ from sopan.steps.stages import (
     StagesOutput,
     check_classes,
     read_stages,
+    stage_names,
     stages_of_arrays,
 )
 from sopan.text.arrow import Texts, as_texts
@@ -133,6 +134,18 @@ class ServedCombination(Answering):
     def read_in_stages(self, X: Texts) -> StagesOutput:
         """Read N texts, and say which stage answered each."""
         return read_stages(list(self.members.values()), self.stages, as_texts(X))
+
+    def predict_texts(self, X: Texts) -> Prediction:
+        """Return probabilities with the flags, and which stage answered."""
+        read = self.read_in_stages(X)
+        return Prediction.of(read.output, self.temperature_, read.answered)
+
+
+def answered_by(model: Predictor, prediction: Prediction, row: int) -> str | None:
+    """Name what a stack or a cascade asked last about one text, `bow` or `cbow + bert`; None of others."""
+    if not isinstance(model, ServedCombination) or prediction.answered is None:
+        return None
+    return stage_names(list(model.members), model.stages)[int(prediction.answered[row])]
 
 
 def load_served(

@@ -18,7 +18,7 @@ import numpy as np
 from sopan.options.rules import Between, Rule
 from sopan.steps.cascading import fit_cascade
 from sopan.steps.combination import Combination
-from sopan.steps.stages import Stage
+from sopan.steps.stages import Stage, stage_names
 from sopan.text.arrow import Texts
 from sopan.types import Array, FloatArray, Int64Array
 
@@ -54,10 +54,9 @@ class Cascade(Combination):
         return np.array([stage.threshold for stage in self.stages_[:-1]])
 
     def answered_by(self, X: Texts) -> Array:
-        """Return for each of N texts the name of the member that was asked last, (N,)."""
-        names = list(self.members_)
-        last = np.array([names[stage.asks[-1]] for stage in self.stages_], object)
-        return np.asarray(last[self.read_in_stages(X).answered])
+        """Return for each of N texts the name of what was asked last, (N,): `bow`, `cbow + bert`."""
+        answered = self.read_in_stages(X).answered
+        return np.array(stage_names(list(self.members_), self.stages_), object)[answered]
 
     def _choose_stages(
         self, logits: Mapping[str, FloatArray], labels: Int64Array, costs: Mapping[str, float]

@@ -69,8 +69,9 @@ def fit_cascade(
 
     The least costly way is taken whose accuracy is shown to be within the margin of the best: its difference,
     less one standard error, must not be below -margin. To the texts of which only one of the two is right an
-    imaginary one is added on either side, so that on few texts agreement shows nothing. The best itself is
-    always a way: where nothing cheaper is shown to be as good, the cascade is that single step, or the stack.
+    imaginary one is added on either side, so that on few texts agreement shows nothing. Of very many ways
+    some are lucky: one that looks better than the best counts as equal to it. The best itself is always a
+    way: where nothing cheaper is shown to be as good, the cascade is that single step, or the stack.
 
     Args:
         logits: member -> (N, C) float64, calibrated: over its temperature, or log-probabilities.
@@ -152,7 +153,7 @@ class _Search:
             for name in ("seconds", "difference", "error")
         )
         of = np.repeat(np.arange(len(ways)), [len(each.seconds) for each in ways])
-        shown = difference - error >= -self.margin - 1e-12
+        shown = np.minimum(difference, 0) - error >= -self.margin - 1e-12
         shown[of == ladders.index((self.best,))] = True
         cheap = shown & (seconds <= SAME_COST * seconds[shown].min())
         places = np.flatnonzero(cheap)

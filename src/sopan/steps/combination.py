@@ -24,6 +24,7 @@ from sopan.steps.evidence import weigh_together
 from sopan.steps.stages import (
     Stage,
     StagesOutput,
+    asked_of,
     check_classes,
     read_stages,
     stages_as_arrays,
@@ -32,7 +33,7 @@ from sopan.steps.stages import (
 from sopan.steps.temperature import fit_temperature
 from sopan.text.arrow import Texts, as_texts
 from sopan.training.recipe import Monitor
-from sopan.types import Asked, Evidence, FloatArray, Int64Array, StepName, StepOutput, StepState
+from sopan.types import Evidence, FloatArray, Int64Array, Prediction, StepName, StepOutput, StepState
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -186,6 +187,11 @@ class Combination(Step):
         """Read n texts by the members, a text by no more of them than it takes."""
         return self.read_in_stages(texts).output
 
+    def predict_texts(self, X: Texts) -> Prediction:
+        """Return probabilities with the flags, and which stage answered."""
+        read = self.read_in_stages(X)
+        return Prediction.of(read.output, self.temperature_, read.answered)
+
     def evidence(self, text: str) -> Evidence:
         """Weigh together what each word added in the members that answered; say what was asked before them.
 
@@ -198,15 +204,7 @@ class Combination(Step):
         for member in self.stages_[last].counting.tolist():
             step = self.members_[names[member]]
             parts.append((self.stages_[last].weights[member] / step.temperature_, step.evidence(text)))
-        asked = tuple(
-            Asked(
-                tuple(names[member] for member in stage.asks),
-                {names[member]: float(stage.weights[member]) for member in stage.counting.tolist()},
-                float(read.confidence[0, number]),
-                None if number == len(self.stages_) - 1 else stage.threshold,
-            )
-            for number, stage in enumerate(self.stages_[: last + 1])
-        )
+        asked = asked_of(names, self.stages_, read, 0)
         return replace(weigh_together(parts), asked=asked)
 
     # ---- keeping -------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from sopan.errors import DataError
-from sopan.types import Array, Arrays, BoolArray, FloatArray, Int64Array, StepOutput, softmax
+from sopan.types import Array, Arrays, Asked, BoolArray, FloatArray, Int64Array, StepOutput, softmax
 
 
 class Member(Protocol):
@@ -117,6 +117,33 @@ def _weighed(members: Sequence[Member], stage: Stage, said: dict[int, StepOutput
 
 def _rows(output: StepOutput, rows: BoolArray) -> StepOutput:
     return StepOutput(output.logits[rows], output.truncated[rows], output.no_known_words[rows])
+
+
+def asked_of(
+    names: Sequence[str], stages: Sequence[Stage], read: StagesOutput, row: int
+) -> tuple[Asked, ...]:
+    """Tell which stages one text came to, the last of which answered.
+
+    Args:
+        names: of the M members.
+        stages: that have read the texts.
+        read: what they gave.
+        row: which text.
+    """
+    return tuple(
+        Asked(
+            tuple(names[member] for member in stage.asks),
+            {names[member]: float(stage.weights[member]) for member in stage.counting.tolist()},
+            float(read.confidence[row, number]),
+            None if number == len(stages) - 1 else stage.threshold,
+        )
+        for number, stage in enumerate(stages[: int(read.answered[row]) + 1])
+    )
+
+
+def stage_names(names: Sequence[str], stages: Sequence[Stage]) -> tuple[str, ...]:
+    """Name each stage by the members that it asks: `bow`, `cbow + bert`."""
+    return tuple(" + ".join(names[member] for member in stage.asks) for stage in stages)
 
 
 def top_probability(logits: FloatArray) -> FloatArray:

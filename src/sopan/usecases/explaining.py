@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict, cast
 
@@ -9,13 +10,13 @@ import numpy as np
 
 from sopan.errors import needs_extra
 from sopan.fit.artifact import load_model
-from sopan.fit.explain import ERASED_SHARES, NOT_A_CAUSE, Explanation, explain_text, top_words
+from sopan.fit.explain import ERASED_SHARES, NOT_A_CAUSE, Explanation, asked_sentence, explain_text, top_words
 from sopan.fit.saved import label_names
 from sopan.options.base import takes
 from sopan.options.classify import ExplainOptions
 from sopan.steps.base import Step
 from sopan.storage.atomic import write_atomic
-from sopan.types import Evidence, FloatArray
+from sopan.types import Asked, Evidence, FloatArray
 
 DECIMALS = 6
 """Of every number that is told."""
@@ -78,6 +79,22 @@ class AttentionEntry(TypedDict):
     layers: list[list[list[list[float]]]]
 
 
+class AskedStage(TypedDict):
+    """A stage of a stack or a cascade that the text came to: see `sopan.types.Asked`."""
+
+    members: list[str]
+    weights: dict[str, float]
+    confidence: float
+    threshold: float | None
+
+
+class AskedEntry(TypedDict):
+    """Who was asked about the text, in that order; the last stage answered. The sentence says why."""
+
+    sentence: str
+    stages: list[AskedStage]
+
+
 class ExplainedText(TypedDict):
     """Why a model says what it says of one text; the fields mean what `sopan.fit.explain` says of them."""
 
@@ -89,6 +106,7 @@ class ExplainedText(TypedDict):
     probabilities: dict[str, float]
     truncated: bool
     no_known_words: bool
+    asked: AskedEntry | None
     evidence: EvidenceEntry
     words: list[ExplainedWord]
     top_words: list[TopWord]
@@ -120,6 +138,7 @@ def explain(options: ExplainOptions) -> ExplainedText:
         "probabilities": dict(zip(names, found.probabilities.tolist(), strict=True)),
         "truncated": found.truncated,
         "no_known_words": found.no_known_words,
+        "asked": asked_entry(evidence.asked),
         "evidence": {
             "method": evidence.method,
             "base": _numbers(evidence.base),
@@ -147,6 +166,22 @@ def explain(options: ExplainOptions) -> ExplainedText:
 def _numbers(values: FloatArray) -> list[float | None]:
     """Round numbers, and put None for what is not one."""
     return [None if np.isnan(value) else round(value, DECIMALS) for value in values.tolist()]
+
+
+def asked_entry(asked: Sequence[Asked]) -> AskedEntry | None:
+    """Tell who was asked about a text; None of a single step."""
+    if not asked:
+        return None
+    stages: list[AskedStage] = [
+        {
+            "members": list(stage.members),
+            "weights": {name: round(weight, DECIMALS) for name, weight in stage.weights.items()},
+            "confidence": round(stage.confidence, DECIMALS),
+            "threshold": None if stage.threshold is None else round(stage.threshold, DECIMALS),
+        }
+        for stage in asked
+    ]
+    return {"sentence": asked_sentence(asked), "stages": stages}
 
 
 def _words(found: Explanation) -> list[ExplainedWord]:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TypedDict, final
+from typing import NotRequired, TypedDict, final
 
 from sopan.fit.saved import label_names
-from sopan.fit.served import load_served
+from sopan.fit.served import answered_by, load_served
 from sopan.options.base import takes
 from sopan.options.classify import PredictOptions
 
 
 @final
 class PredictedText(TypedDict):
-    """The classes of one text."""
+    """The classes of one text; `answered_by`: of a stack or a cascade, the steps that were asked last."""
 
     predicted: str
     probabilities: dict[str, float]
     truncated: bool
     no_known_words: bool
+    answered_by: NotRequired[str]
 
 
 @final
@@ -44,9 +45,12 @@ def predict(options: PredictOptions) -> PredictedText | WrittenRows:
         return {"rows": write_predictions(found, str(options.out)), "out": str(options.out)}
     answer = served.predict_texts([options.words])
     names, probabilities = label_names(served.classes_), answer.probabilities[0]
-    return {
+    told: PredictedText = {
         "predicted": names[int(probabilities.argmax())],
         "probabilities": dict(zip(names, probabilities.tolist(), strict=True)),
         "truncated": bool(answer.truncated[0]),
         "no_known_words": bool(answer.no_known_words[0]),
     }
+    if (name := answered_by(served, answer, 0)) is not None:
+        told["answered_by"] = name
+    return told

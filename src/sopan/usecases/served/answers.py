@@ -14,7 +14,10 @@ Projection = Literal["pca", "tsne"]
 
 
 class StepPrediction(TypedDict):
-    """What one step says of one text; `confidence` is the calibrated probability of `label`."""
+    """What one step says of one text; `confidence` is the calibrated probability of `label`.
+
+    `answered_by`: of a stack or a cascade, the steps that were asked last.
+    """
 
     step: str
     label: str
@@ -22,6 +25,7 @@ class StepPrediction(TypedDict):
     probabilities: dict[str, float]
     truncated: bool
     no_known_words: bool
+    answered_by: NotRequired[str]
 
 
 class TextPrediction(TypedDict):

@@ -16,7 +16,15 @@ from typing import Literal
 import numpy as np
 import scipy.sparse as sp
 
-from sopan.fit.explain import NOT_A_CAUSE, Occluded, margin_contributions, predict_occluded
+from sopan.fit.explain import (
+    NOT_A_CAUSE,
+    Occluded,
+    asked_sentence,
+    margin_contributions,
+    predict_occluded,
+)
+from sopan.fit.served import ServedCombination
+from sopan.steps.stages import asked_of
 from sopan.text.intake import ReadTokens, tokenize_words
 from sopan.text.tokenize import tokenize
 from sopan.types import BoolArray, FloatArray, Prediction, Tokens
@@ -49,10 +57,31 @@ NOTES = {
 
 
 def read_words(step: ServedStep, text: str) -> ReadTokens:
-    """Cut a text into words as a step other than bow reads it; pieces are put together to words."""
+    """Cut a text into words as a step reads it; pieces are put together to words.
+
+    The words of a stack or a cascade are those of its first member, and read where any member reads them.
+    """
+    if step.members:
+        first, *others = [read_words(member, text) for member in step.members]
+        known, read = first.known.copy(), first.read.copy()
+        for other in others:
+            known |= _touched(first.tokens, other.tokens, other.known)
+            read |= _touched(first.tokens, other.tokens, other.read)
+        return ReadTokens(first.tokens, known, read)
+    if step.name == "bow":
+        return _bag(step, text)[1]
     if step.name == "cbow":
         return tokenize_words(step.cbow.vocabulary_, text).words
     return step.intake.tokenize(text).words
+
+
+def _touched(tokens: Tokens, theirs: Tokens, which: BoolArray) -> BoolArray:
+    """Say which words share a character with some of another step's, (W,)."""
+    edges = np.zeros(1 + max(tokens.ends.max(initial=0), theirs.ends.max(initial=0)), np.int64)
+    np.add.at(edges, theirs.starts[which], 1)
+    np.add.at(edges, theirs.ends[which], -1)
+    covered = np.concatenate([[0], np.cumsum(np.cumsum(edges) > 0)])
+    return np.asarray(covered[tokens.ends] > covered[tokens.starts])
 
 
 def _spans(tokens: Tokens) -> list[TextSpan]:
@@ -183,8 +212,17 @@ def occlusions(step: ServedStep, texts: Sequence[str], most_read: int = MOST_REA
             support[group] = (odds[0] - odds[number]) / len(group)
             fall[group] = (chances[0] - chances[number]) / len(group)
         attributions = _attributions(words.tokens, words.read, support, fall)
-        found.append(_explanation(step, prediction, "occlusion", span, attributions))
+        told = _explanation(step, prediction, "occlusion", span, attributions)
+        if isinstance(step.model, ServedCombination):
+            told["note"] += f" {_asked(step.model, case.text)}"
+        found.append(told)
     return found
+
+
+def _asked(model: ServedCombination, text: str) -> str:
+    """Say who answered a text, and why those that were asked before did not."""
+    read = model.read_in_stages([text])
+    return asked_sentence(asked_of(list(model.members), model.stages, read, 0))
 
 
 def log_odds(probabilities: FloatArray, label: int) -> FloatArray:

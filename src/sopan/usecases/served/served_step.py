@@ -14,19 +14,19 @@ import numpy as np
 
 from sopan.errors import ModelFolderError
 from sopan.fit.saved import Saved, label_names, read_saved
-from sopan.fit.served import Predictor, Served, load_served
+from sopan.fit.served import Predictor, Served, ServedCombination, answered_by, load_served
 from sopan.runtime.graph import Graph
 from sopan.runtime.network import Network, network_of
 from sopan.runtime.numpy_operations import NumPyOperations
 from sopan.runtime.program import Program, compile_network, run_program
 from sopan.storage.atomic import write_atomic
-from sopan.storage.manifest import MANIFEST
+from sopan.storage.manifest import MANIFEST, MEMBERS
 from sopan.storage.strict_json import read_json
 from sopan.text.arrow import as_texts
 from sopan.text.batch import FIRST_WORD
 from sopan.text.intake import Intake
 from sopan.text.vectors import WordVectors
-from sopan.types import Float32Array, FloatArray, Prediction, StepName
+from sopan.types import Float32Array, FloatArray, Prediction, StepName, path_name
 from sopan.usecases.served.answers import (
     Projection,
     SimilarWord,
@@ -89,9 +89,21 @@ class ServedStep:
         """The C names of the classes."""
         return label_names(self.model.classes_)
 
+    @cached_property
+    def members(self) -> tuple[ServedStep, ...]:
+        """What a stack or a cascade is made of; nothing of a single step."""
+        if not isinstance(self.model, ServedCombination):
+            return ()
+        return tuple(
+            ServedStep(name, self.folder / MEMBERS / path_name(name), cast(Predictor, member), self.hash)
+            for name, member in self.model.members.items()
+        )
+
     @property
     def has(self) -> list[str]:
-        """What the step can answer besides a prediction."""
+        """What the step can answer besides a prediction and an explanation."""
+        if self.members:
+            return []
         found = {
             "exact": self.name in EXACT,
             "features": self.name == "bow",
@@ -107,7 +119,7 @@ class ServedStep:
         """Return one row of a prediction, with the names of the labels."""
         probabilities = prediction.probabilities[row]
         best = int(probabilities.argmax())
-        return {
+        found: StepPrediction = {
             "step": self.step,
             "label": self.labels[best],
             "confidence": round(float(probabilities[best]), DECIMALS),
@@ -115,6 +127,9 @@ class ServedStep:
             "truncated": bool(prediction.truncated[row]),
             "no_known_words": bool(prediction.no_known_words[row]),
         }
+        if (name := answered_by(self.model, prediction, row)) is not None:
+            found["answered_by"] = name
+        return found
 
     # ---- looking inside ------------------------------------------------------------------
 
@@ -161,8 +176,8 @@ class ServedStep:
         Raises:
             ModelFolderError: it has none.
         """
-        if self.name == "bow":
-            raise ModelFolderError("a bow model has no word vectors", where=str(self.folder))
+        if self.name == "bow" or self.members:
+            raise ModelFolderError(f"a {self.name} model has no word vectors", where=str(self.folder))
         if self.name == "cbow":
             return self.cbow.word_vectors
         table = self.network.arrays["words/embeddings"]

@@ -17,7 +17,7 @@ import numpy as np
 from sopan.errors import InputError, ModelFolderError
 from sopan.fit.served import Served
 from sopan.runtime.program import settle
-from sopan.steps import STEPS
+from sopan.steps import COMBINATIONS, STEPS, step_entry
 from sopan.types import StepName
 from sopan.usecases.served import (
     About,
@@ -49,6 +49,8 @@ from sopan.usecases.served.served_step import DECIMALS, ServedStep, guess, neigh
 GOLDEN = "It was not good, it was wonderful: ছবিটা খুব ভালো।"
 """A sentence that every model must answer, alike twice, before it is served."""
 
+ORDER = (*STEPS, *COMBINATIONS)
+"""In which the steps are served."""
 SHORT = 128
 """Words, or pieces, of texts that a room types."""
 
@@ -72,7 +74,7 @@ class ServedRun:
         self.records: Records = read_records(self.folder)
         with ThreadPoolExecutor(len(self.records.models)) as pool:  # compiles graphs while Python imports
             self.models = list(pool.map(ServedStep.load, self.records.models))
-        self.models.sort(key=lambda model: list(STEPS).index(StepName.parse(model.step).step))
+        self.models.sort(key=lambda model: ORDER.index(StepName.parse(model.step).step))
         self.language_model = None if language_model is None else ServedLanguageModel(language_model)
         self._check()
         self._together: dict[str, Callable[[Sequence[Mapping[str, Any]]], Sequence[Answer]]] = {
@@ -100,8 +102,8 @@ class ServedRun:
         steps: list[StepAbout] = [
             {
                 "step": model.step,
-                "adds": STEPS[model.name].adds,
-                "lacks": STEPS[model.name].lacks,
+                "adds": step_entry(model.name).adds,
+                "lacks": step_entry(model.name).lacks,
                 "hash": model.hash,
                 "has": model.has,
                 "folder": str(model.folder.resolve()),
@@ -123,7 +125,7 @@ class ServedRun:
 
         A server meets nearly all of them sooner or later: so its memory has its size early, and nobody waits.
         """
-        for model in self.models:
+        for model in (each for whole in self.models for each in (whole, *whole.members)):
             if isinstance(model.model, Served):
                 yield from settle(model.model.program, min(SHORT, model.model.intake.longest))
 

@@ -4,12 +4,14 @@ import { has, t } from "./i18n.js";
 
 export const IDEAS = ["bow", "cbow", "attention", "self_attention", "transformer", "bert"];
 
-/** The idea of a step's name: `attention:local` is `attention`. */
-export const ideaOf = (step) => step.split(":")[0];
+/** The idea of a step's name: `attention:local` is `attention`, `bert@minilm` is `bert`. */
+export const ideaOf = (step) => step.split(/[:@]/)[0];
 
-export const variantOf = (step) => step.split(":")[1] ?? "";
+/** What follows it: `local`, `minilm`, `frozen@minilm`. */
+export const variantOf = (step) => step.slice(ideaOf(step).length + 1);
 
-export const nameOf = (idea) => t(`idea.${idea}`);
+/** An idea's name: translated where the catalogue knows it; whoever comes from outside goes by the own name. */
+export const nameOf = (idea) => (has(`idea.${idea}`) ? t(`idea.${idea}`) : idea);
 
 /** A variant's name: translated where the catalogue knows it. */
 export function variantName(step) {
