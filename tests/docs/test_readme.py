@@ -33,7 +33,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         tmp_path / "new.csv", tables.opinions({"good": 40}, {"good": tables.ENGLISH["good"]}, seed=2)
     )
     monkeypatch.chdir(tmp_path)
-    for name, value in {"SOPAN_COMPARE_BUDGET": "1trials", "SOPAN_TRAIN_BUDGET": "1trials", **STEPS}.items():
+    budgets = dict.fromkeys((f"SOPAN_{name}_BUDGET" for name in ("COMPARE", "TRAIN", "DISTILL")), "1trials")
+    for name, value in {**budgets, **STEPS}.items():
         monkeypatch.setenv(name, value)
     return tmp_path
 

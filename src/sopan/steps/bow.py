@@ -260,12 +260,12 @@ class BagOfWords(Step):
         for_short: Settings = {"ngrams": (1, 2), "characters": (2, 5)}
         settings: list[Settings] = [
             {**words, "C": 30.0},
-            {"ngrams": (1, 3), "C": 30.0},
+            {"ngrams": (1, 3), "C": 100.0},
             {**for_short, "C": 10.0},
             {**words, "C": 10.0},
             {**words, "C": 30.0, "soft_weight": 0.3},
             {**for_short, "C": 100.0},
-            {"ngrams": (1, 3), "characters": (2, 5), "character_weight": 0.5, "C": 30.0},
+            {"ngrams": (1, 3), "characters": (2, 5), "character_weight": 0.5, "C": 100.0},
             {**words, "C": 3.0},
             {**words, "C": 30.0, "soft_weight": 3.0},
         ]
