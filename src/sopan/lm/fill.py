@@ -23,7 +23,7 @@ import numpy as np
 
 from sopan.errors import ConfigError, DataError
 from sopan.lm.inference import AnyLanguageModel, Query, check_head, log_probabilities, log_softmax, with_marks
-from sopan.text.piece_tokenizer import MARKS, MASK, Pieces
+from sopan.text.piece_tokenizer import BYTE_SPACE, MARKS, MASK, Pieces
 from sopan.types import Float32Array, FloatArray, Int32Array, Int64Array
 
 BEAM = 16
@@ -267,7 +267,10 @@ class BlankedText:
         """Fill in one piece: one that begins a word, or goes on with it."""
         wordpiece = self.model.wordpiece
         special = np.isin(np.arange(len(wordpiece)), list(wordpiece.specials.values()))
-        may = np.flatnonzero(wordpiece.continues if place else ~(wordpiece.continues | special))
+        goes_on = wordpiece.continues
+        if wordpiece.mark == BYTE_SPACE and not (blank or place or len(self.parts[0])):
+            goes_on = np.zeros_like(special)  # no mark stands before a text's first word
+        may = np.flatnonzero(goes_on if place else ~(goes_on | special))
         logs = np.zeros((len(beam), len(may)))
         queries = [self._query(words, blank, place) for _, words in beam]
         for number, found in log_probabilities(self.model, queries):
