@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tables
+from combinations import cascade_of
 from command_line import Sopan, sopan  # noqa: F401  # a fixture
 
 from sopan import usecases
@@ -69,6 +70,19 @@ def test_a_student_may_teach(desk, tmp_path):
     usecases.distill(desk / "teacher", desk / "reviews.csv", tmp_path / "one", **how)
     usecases.distill(tmp_path / "one", desk / "reviews.csv", tmp_path / "two", **how)
     assert usecases.load(tmp_path / "two").predict([GOOD, BAD]).tolist() == ["good", "bad"]
+
+
+def test_a_cascade_may_teach(desk, tmp_path):
+    teacher = usecases.load(desk / "teacher")
+    texts = ["warm", "dull", "funny", "noisy"] * 4
+    other = make_step("bow", ngrams=(1, 1)).fit(texts, ["good", "bad"] * 8)
+    save_model(cascade_of({"bow:nb": other, "bow": teacher}, 0.8), tmp_path / "both", data={}, metrics={})
+    how = {"unlabelled": desk / "more.csv", "budget": "1 trials"}
+    usecases.distill(tmp_path / "both", desk / "reviews.csv", tmp_path / "student", **how)
+    student = usecases.load(tmp_path / "student")
+    assert student.predict([GOOD, BAD]).tolist() == ["good", "bad"]
+    card = (tmp_path / "student" / "README.md").read_text(encoding="utf-8")
+    assert "Taught by a cascade, which" in card
 
 
 # ---- Refused ---------------------------------------------------------------------------------
