@@ -12,8 +12,8 @@ from quick_steps import LABELS, TEXTS, brief, eagerly
 
 from sopan.errors import InputError
 from sopan.fit.artifact import save_model
-from sopan.fit.explain import asked_sentence
 from sopan.steps.evidence import weigh_together
+from sopan.steps.stages import asked_sentence
 from sopan.types import Asked, Evidence, Tokens
 from sopan.usecases import explain, predict
 from sopan.usecases.served.explanations import explanations, read_words
@@ -159,6 +159,7 @@ def test_it_is_explained_where_it_is_served_by_taking_words_away(made, run):
     step = run.models[0]
     told = run.explain([{"text": text, "steps": None}])[0]["steps"][0]
     assert told["method"] == "occlusion"
+    assert told["answered_by"] == " + ".join(made.evidence(text).asked[-1].members)
     assert told["note"].endswith(asked_sentence(made.evidence(text).asked))
     assert [word["word"] for word in told["words"]] == list(read_words(step, text).tokens.words)
     assert any(word["support"] for word in told["words"])

@@ -68,6 +68,7 @@ def test_one_text_is_read_as_many_are(made):
 
 
 def test_each_member_is_a_model_folder_of_its_own(made, saved):
+    assert "Made of: bow:counts, bow:chars, each" in (saved / "README.md").read_text(encoding="utf-8")
     for name, member in made.members_.items():
         alone = load_model(saved / "members" / name.replace(":", "-"))
         np.testing.assert_array_equal(alone.predict_proba(TEXTS), member.predict_proba(TEXTS))

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sopan.types import (
-    Asked,
     BoolArray,
     Evidence,
     Float32Array,
@@ -175,21 +174,6 @@ def top_words(tokens: Tokens, support: FloatArray, most: int = 10) -> list[tuple
     return [(str(words[i]), float(total[i]), int(times[i])) for i in order if total[i]]
 
 
-def asked_sentence(asked: Sequence[Asked]) -> str:
-    """Say who answered one text, and why those that were asked before did not; nothing of a single step."""
-    told = []
-    for stage in asked:
-        who = " and ".join(stage.weights)
-        sure = f"{who} {'are' if len(stage.weights) > 1 else 'is'} {stage.confidence:.2f} sure"
-        if stage is not asked[-1]:
-            told.append(f"{sure}, less than the {stage.threshold:.2f} that it takes")
-        elif stage.threshold is not None:
-            told.append(f"{sure}, and {stage.threshold:.2f} is enough: nothing else was asked")
-        else:
-            told.append(f"{sure}, and there is nobody else to ask" if len(asked) > 1 else sure)
-    return "; so the next is asked: ".join(told) + "." if told else ""
-
-
 # ---- occlusion ----------------------------------------------------------------------------------------
 
 
@@ -213,7 +197,12 @@ def predict_occluded(model: Predictor, cases: Sequence[Occluded]) -> list[Predic
     every = model.predict_texts([text for versions in texts for text in versions])
     ends = np.cumsum([len(versions) for versions in texts])
     return [
-        Prediction(every.probabilities[rows], every.truncated[rows], every.no_known_words[rows])
+        Prediction(
+            every.probabilities[rows],
+            every.truncated[rows],
+            every.no_known_words[rows],
+            None if every.answered is None else every.answered[rows],
+        )
         for rows in (slice(end - len(versions), end) for end, versions in zip(ends, texts, strict=True))
     ]
 

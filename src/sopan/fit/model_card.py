@@ -61,6 +61,8 @@ def _learned(config: ModelConfig) -> str:
     data = config["data"]
     counts = [f"{data[part]:,} to {verb}" for part, verb in _PARTS.items() if isinstance(data.get(part), int)]
     lines = [f"Texts: {', '.join(counts)}." if counts else "The number of texts was not recorded."]
+    if members := config["state"].get("members"):
+        lines.append(f"Made of: {', '.join(map(_quote, members))}, each a model of its own in `members/`.")
     if config["vocabulary_size"]:
         preset = config["settings"].get("preset", "scratch")
         source = "the training texts alone" if preset == "scratch" else f"the preset {_quote(preset)}"

@@ -141,6 +141,21 @@ def asked_of(
     )
 
 
+def asked_sentence(asked: Sequence[Asked]) -> str:
+    """Say who answered one text, and why those that were asked before did not; nothing of a single step."""
+    told = []
+    for stage in asked:
+        who = " and ".join(stage.weights)
+        sure = f"{who} {'are' if len(stage.weights) > 1 else 'is'} {stage.confidence:.2f} sure"
+        if stage is not asked[-1]:
+            told.append(f"{sure}, less than the {stage.threshold:.2f} that it takes")
+        elif stage.threshold is not None:
+            told.append(f"{sure}, and {stage.threshold:.2f} is enough: nothing else was asked")
+        else:
+            told.append(f"{sure}, and there is nobody else to ask" if len(asked) > 1 else sure)
+    return "; so the next is asked: ".join(told) + "." if told else ""
+
+
 def stage_names(names: Sequence[str], stages: Sequence[Stage]) -> tuple[str, ...]:
     """Name each stage by the members that it asks: `bow`, `cbow + bert`."""
     return tuple(" + ".join(names[member] for member in stage.asks) for stage in stages)

@@ -10,11 +10,12 @@ import numpy as np
 
 from sopan.errors import needs_extra
 from sopan.fit.artifact import load_model
-from sopan.fit.explain import ERASED_SHARES, NOT_A_CAUSE, Explanation, asked_sentence, explain_text, top_words
+from sopan.fit.explain import ERASED_SHARES, NOT_A_CAUSE, Explanation, explain_text, top_words
 from sopan.fit.saved import label_names
 from sopan.options.base import takes
 from sopan.options.classify import ExplainOptions
 from sopan.steps.base import Step
+from sopan.steps.stages import asked_sentence
 from sopan.storage.atomic import write_atomic
 from sopan.types import Asked, Evidence, FloatArray
 

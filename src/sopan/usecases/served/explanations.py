@@ -19,12 +19,11 @@ import scipy.sparse as sp
 from sopan.fit.explain import (
     NOT_A_CAUSE,
     Occluded,
-    asked_sentence,
     margin_contributions,
     predict_occluded,
 )
 from sopan.fit.served import ServedCombination
-from sopan.steps.stages import asked_of
+from sopan.steps.stages import asked_of, asked_sentence
 from sopan.text.intake import ReadTokens, tokenize_words
 from sopan.text.tokenize import tokenize
 from sopan.types import BoolArray, FloatArray, Prediction, Tokens

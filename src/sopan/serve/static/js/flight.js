@@ -4,6 +4,9 @@ import { has, t } from "./i18n.js";
 
 export const IDEAS = ["bow", "cbow", "attention", "self_attention", "transformer", "bert"];
 
+/** What is made of steps. */
+export const COMBINED = ["stack", "cascade"];
+
 /** The idea of a step's name: `attention:local` is `attention`, `bert@minilm` is `bert`. */
 export const ideaOf = (step) => step.split(/[:@]/)[0];
 

@@ -2,7 +2,7 @@
 
 import { into } from "../api.js";
 import { byId, clear, h } from "../dom.js";
-import { command, IDEAS, nameOf, PAIRS, stepsOf } from "../flight.js";
+import { COMBINED, command, IDEAS, nameOf, PAIRS, stepsOf } from "../flight.js";
 import { number, t } from "../i18n.js";
 import { draw as attention } from "./attention.js";
 import { draw as bert } from "./bert.js";
@@ -38,6 +38,15 @@ function unpaired(run, idea) {
   return missing(run, steps, `pair.${idea}`);
 }
 
+/** What the run's stack and cascade answer: they stand on no step of their own. */
+function together(run, text) {
+  return COMBINED.filter((one) => stepsOf(run, one).length).map((one) => {
+    const answers = h("div", { class: "answers" });
+    into(answers, () => verdicts(run, one, text));
+    return h("section", { class: "figure", "data-combined": one }, h("h3", {}, nameOf(one)), answers);
+  });
+}
+
 /** Show a step's section for a sentence. */
 export async function show(run, idea, text) {
   const place = byId("step");
@@ -51,6 +60,7 @@ export async function show(run, idea, text) {
     figure.append(h("p", { class: "soft" }, t("climb.empty")));
     return;
   }
+  place.append(...together(run, text));
   if (!ours.length && !(idea === "bert" && run.language_model)) {
     figure.remove();
     return;

@@ -53,7 +53,7 @@ function one(text, said, several) {
     "section",
     { class: "verdict", "data-step": said.step },
     several && h("h3", {}, variantName(said.step)),
-    h("div", { class: "told" }, line, readout, cautions(said)),
+    h("div", { class: "told" }, line, readout, said.answered_by && h("p", { class: "soft" }, t("verdict.answered", { who: said.answered_by })), cautions(said)),
     probabilities(said),
   );
 }
