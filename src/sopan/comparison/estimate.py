@@ -28,8 +28,12 @@ PROBED = 300
 """Texts whose pieces are counted."""
 LONGEST = 2048
 """Pieces of a text that are read at most: `max_windows` of `max_length`."""
-ASSUMED = (3, 5)
-"""Epochs, and seconds that a step without an encoder takes besides its budget."""
+EPOCHS, FEWEST = 3, 150 * 16
+"""Epochs of a fine-tuning, and texts that it reads at least: `min_steps` of some sixteen."""
+TRIAL_SECONDS, MOST_TUNING = 10, 600
+"""What a trial of a step without an encoder takes, and all of them, where the budget does not say."""
+BAG_SECONDS, ENCODER_SECONDS = 5, 10
+"""What a step takes besides its tuning, or besides its arithmetic: loading, warming up, writing."""
 
 
 def estimate(contenders: Sequence[Contender], texts: pa.LargeStringArray, read: int, budget: Budget) -> str:
@@ -45,7 +49,8 @@ def estimate(contenders: Sequence[Contender], texts: pa.LargeStringArray, read: 
     told, total = [], 0.0
     for contender in contenders:
         name = StepName.parse(contender.name)
-        spare = min(budget.seconds, 60.0) + ASSUMED[1]
+        tuning = budget.seconds if budget.trials is None else TRIAL_SECONDS * budget.trials
+        spare = min(tuning, MOST_TUNING) + BAG_SECONDS
         if contender.estimator is None and name.step == "bert" and name.preset is not None:
             rate = rate or _products_a_second()
             spare = _encoder_seconds(name, contender, texts, read, rate)
@@ -66,9 +71,9 @@ def _encoder_seconds(
     lengths = np.minimum(np.diff(preset.wordpiece.encode(texts.slice(0, PROBED)).offsets), LONGEST)
     pieces = float(lengths.mean()) if len(lengths) else 1.0
     forwards = pieces * _operations(preset.config)
-    epochs = contender.settings.get("epochs", ASSUMED[0])
-    learning = 0 if name.variant == "frozen" else 3 * len(texts) * float(str(epochs))
-    return forwards * (learning + len(texts) + read) / (rate * REACHED)
+    epochs = float(str(contender.settings.get("epochs", EPOCHS)))
+    learning = 0 if name.variant == "frozen" else 3 * max(FEWEST, len(texts) * epochs)
+    return ENCODER_SECONDS + forwards * (learning + len(texts) + read) / (rate * REACHED)
 
 
 def _operations(config: EncoderConfig) -> float:
