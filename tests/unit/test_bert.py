@@ -22,6 +22,7 @@ from sopan.steps.language_model import LanguageModel
 from sopan.text.arrow import as_texts
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import SPECIALS, WordPiece
+from sopan.training.checkpoint import CheckpointFile
 from sopan.training.recipe import Monitor
 
 LETTERS = [*"abcdefghijklmnopqrstuvwxyz!"]
@@ -111,6 +112,9 @@ def test_a_preset_that_is_not_there_is_named():
 def test_what_does_not_go_with_the_preset_is_refused(preset):
     with pytest.raises(ConfigError, match="frozen_layers=4"):
         from_preset(preset, frozen_layers=4)
+    with pytest.raises(ConfigError, match="frozen_layers='most'") as refusal:
+        make_step("bert", frozen_layers="most").check_settings()
+    assert refusal.value.next_step == "give a whole number from 0 to 1000, or choices: 'half'"
     with pytest.raises(ConfigError, match="depth"):
         make_step("bert", depth=0, preset="scratch").fit(TWO, NAMES)
 
@@ -437,6 +441,24 @@ def test_so_do_those_of_berts_relatives(tmp_path, monkeypatch, family):
         patch.setenv("SOPAN_RUNTIME", "keras")
         frozen._programs.clear()
         np.testing.assert_allclose(frozen.logits([*TWO, ""]), network, atol=1e-3)
+
+
+def test_a_run_that_was_stopped_reads_frozen_layers_anew_and_goes_on(preset, tmp_path):
+    """What filling blanks made of these layers is in the snapshot, and taken from it before they are read."""
+    settings = {"frozen_layers": 2, "learning_rate": 0.01, "epochs": 3, "dropout": 0.2, "min_steps": 6}
+
+    def fit(**how):
+        step = make_step("bert", preset=preset, max_length=8, adapt_steps=2, **settings)
+        with eagerly():
+            return step.fit(TWO * 8, NAMES * 8, unlabelled=RHYMES, monitor=Monitor(**how)).state().arrays
+
+    def stop(evaluation):
+        raise KeyboardInterrupt
+
+    undisturbed, kept = fit(), CheckpointFile(tmp_path / "kept")
+    fit(checkpoint=kept, on_evaluation=stop)
+    for path, value in fit(checkpoint=kept).items():
+        np.testing.assert_allclose(value, undisturbed[path], atol=1e-5, err_msg=path)
 
 
 def test_where_there_is_no_room_in_memory_a_file_holds_what_was_read(preset, monkeypatch):
