@@ -117,7 +117,7 @@ def _random(shape: str) -> Any:
     estimator.wordpiece_ = WordPiece.of(preset_bert("sopan-mini").wordpiece.pieces)
     estimator.config_, estimator.classes_, estimator.temperature_ = config, np.unique(labels), 1.0
     estimator.buckets_ = (32, 64, 128, 256, 384, PLACES)
-    estimator._assemble(None)
+    estimator._set_network(estimator._build(None))
     rng = np.random.default_rng(0)
     weights = estimator.state().arrays
     estimator._set_weights({
