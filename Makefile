@@ -56,12 +56,12 @@ $(VENV)/.%:
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
-# IMDB where it can be had, else the review snippets; `sopan data` says why not. The quickest three steps, so that
-# it takes minutes: `sopan compare imdb:talk` climbs them all.
+# IMDB where it can be had, else the review snippets; `sopan data` says why not. The quickest three steps and a cascade
+# of them, so that it takes minutes: `sopan compare imdb:talk` climbs them all.
 demo: setup
 	@if $(BIN)/sopan data imdb; then data=imdb:talk; \
 	else data=snippets; echo "The IMDB reviews cannot be had here: using the review snippets instead."; fi; \
-	set -x; $(BIN)/sopan compare $$data --steps bow,cbow,self_attention --out runs/demo
+	set -x; $(BIN)/sopan compare $$data --steps bow,cbow,self_attention,cascade --out runs/demo
 
 # Two at a time: most of them wait for a process, a compiler or a file, and each may hold a gigabyte of TensorFlow.
 test: setup-dev
