@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from sopan.errors import ConfigError, DataError
+from sopan.options.names import StepName, path_name
 from sopan.steps import make_step
 from sopan.steps.embedding import CbowSettings, bag, train_word_vectors
-from sopan.types import Encoded, StepName, path_name
+from sopan.types import Encoded
 
 
 def encoded(*ids: int) -> Encoded:

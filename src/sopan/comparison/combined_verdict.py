@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sopan.comparison.layout import share
 from sopan.comparison.results import Pair, StageScores, StepScores
-from sopan.types import StepName
+from sopan.options.names import StepName
 
 
 def combined_sentences(steps: Sequence[StepScores], pairs: Sequence[Pair], margin: float) -> Iterator[str]:

@@ -22,11 +22,12 @@ from sopan.fit.artifact import load_model, save_model
 from sopan.fit.metrics import measure
 from sopan.fit.scores import Trial
 from sopan.fit.tune import Tuned
+from sopan.options.names import StepName, path_name
 from sopan.steps import COMBINATIONS, step_class
 from sopan.steps.base import Step
 from sopan.steps.combination import Combination
 from sopan.steps.stages import Stage, top_probability
-from sopan.types import FloatArray, Int64Array, Prediction, SoftLabels, StepName, path_name, softmax
+from sopan.types import FloatArray, Int64Array, Prediction, SoftLabels, softmax
 
 LOWEST = 1e-300
 """A probability of 0 counts as this, so that its logarithm is a number."""

@@ -36,6 +36,7 @@ from sopan.errors import MissingExtraError, needs_extra
 from sopan.fit.artifact import load_model
 from sopan.fit.tune import tuning_metric
 from sopan.options.classify import CompareOptions
+from sopan.options.names import path_name
 from sopan.steps.base import Step
 from sopan.storage.atomic import write_atomic
 from sopan.storage.manifest import MANIFEST
@@ -44,7 +45,7 @@ from sopan.text.arrow import cores
 from sopan.text.audit import CleanData
 from sopan.text.duplicates import fingerprint
 from sopan.text.parquet import write_parquet
-from sopan.types import Json, path_name
+from sopan.types import Json
 
 LIBRARIES = (
     "sopan",

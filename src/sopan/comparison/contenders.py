@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from sopan.errors import ConfigError, did_you_mean
 from sopan.options.base import listed
+from sopan.options.names import StepName
 from sopan.runtime.network import NETWORKS
 from sopan.steps import STEPS, check_backend, make_step, step_class
 from sopan.steps.presets import preset_folder
-from sopan.types import StepName
 
 Given = Sequence[str | tuple[str, object]] | str
 """Contenders as they are named: in one string with commas between them, or one by one."""

@@ -11,10 +11,10 @@ import pyarrow as pa
 from sopan.comparison.contenders import Contender
 from sopan.errors import DownloadError
 from sopan.options.base import ProgressCallback
+from sopan.options.names import StepName
 from sopan.steps import STEPS
 from sopan.steps.presets import PRESETS, present, preset_bert
 from sopan.text.piece_tokenizer import UNK
-from sopan.types import StepName
 
 BEST_FIRST = ("minilm", "sopan-mini")
 """Presets that `bert` may start from: `minilm` came out ahead on every data set tried (docs/log.md)."""

@@ -19,10 +19,10 @@ from threadpoolctl import threadpool_limits
 from sopan.comparison.contenders import Contender
 from sopan.comparison.layout import duration
 from sopan.fit.tune import Budget
+from sopan.options.names import StepName
 from sopan.runtime.encoder_config import EncoderConfig
 from sopan.steps.presets import preset_bert
 from sopan.text.arrow import cores
-from sopan.types import StepName
 
 REACHED = 0.35
 """Share of the machine's products that training reached where it was measured (docs/performance.md)."""

@@ -18,10 +18,10 @@ from sopan.comparison.jobs import Outcome
 from sopan.comparison.results import DataSummary, model_folder
 from sopan.errors import ModelFolderError
 from sopan.options.classify import CompareOptions
+from sopan.options.names import path_name
 from sopan.storage.manifest import MANIFEST, sha256_of
 from sopan.storage.strict_json import dump_json
 from sopan.text.audit import CleanData
-from sopan.types import path_name
 
 OUTCOMES = "outcomes"
 """The folder of a run that holds them."""

@@ -15,9 +15,10 @@ import annotated_types as at
 
 from sopan.errors import ModelFolderError
 from sopan.fit.scores import Interval, ModelMetrics, Trial
+from sopan.options.names import path_name
 from sopan.storage.strict_json import dump_json, read_json
 from sopan.text.audit_report import AuditReport
-from sopan.types import Amount, Count, Record, Share, path_name
+from sopan.types import Amount, Count, Record, Share
 
 Verdict = Literal["a better", "b better", "equivalent within margin", "not distinguishable"]
 RESULTS, PREDICTIONS = "results.json", "predictions.parquet"

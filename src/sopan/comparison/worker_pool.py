@@ -25,8 +25,8 @@ from sopan.comparison.results import DataSummary
 from sopan.errors import ConfigError, SopanError
 from sopan.options.base import ProgressCallback
 from sopan.options.classify import CompareOptions
+from sopan.options.names import path_name
 from sopan.text.audit import CleanData
-from sopan.types import path_name
 
 COMMAND = """
 import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -37,6 +37,7 @@ from sopan.fit.saved import (
     label_names,
     read_saved,
 )
+from sopan.options.names import path_name
 from sopan.steps import step_class, step_entry
 from sopan.steps.base import Step
 from sopan.steps.combination import Combination
@@ -44,7 +45,7 @@ from sopan.storage.atomic import replacing_folder
 from sopan.storage.manifest import FORMAT, MEMBERS, write_manifest
 from sopan.storage.strict_json import dump_json
 from sopan.storage.tensors import write_tensors
-from sopan.types import Array, Arrays, Json, StepState, path_name
+from sopan.types import Array, Arrays, Json, StepState
 
 PREPROCESSING = ("tokens", "lowercase", "ngrams", "characters")
 """Settings that say how a text becomes words, repeated under `preprocessing` for other programs' use."""

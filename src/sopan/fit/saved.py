@@ -11,11 +11,12 @@ from typing import NamedTuple, NotRequired, TypedDict, TypeVar, cast
 import numpy as np
 
 from sopan.errors import ModelFolderError, damaged
+from sopan.options.names import path_name
 from sopan.storage.atomic import read_published
 from sopan.storage.manifest import MANIFEST, MEMBERS, Buffer, check_format, member_folders, read_verified
 from sopan.storage.strict_json import parse_object
 from sopan.storage.tensors import read_tensors
-from sopan.types import Array, Json, StepState, path_name
+from sopan.types import Array, Json, StepState
 
 SEALED = ("config.json", "vocab.txt", "model.safetensors", "README.md")
 """What a model folder holds beside its manifest."""

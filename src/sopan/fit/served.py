@@ -19,6 +19,7 @@ import numpy as np
 from sopan.errors import ConfigError, DataError, ModelFolderError, SopanError, damaged
 from sopan.fit.saved import GRAPH, Saved, read_saved
 from sopan.options.classify import GraphPrecision
+from sopan.options.names import StepName
 from sopan.runtime.network import NETWORKS, Network, intake_of, network_of
 from sopan.runtime.program import Program, choose_runtime, compile_network, run_program
 from sopan.steps import COMBINATIONS
@@ -33,7 +34,7 @@ from sopan.steps.stages import (
 )
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.intake import Intake, read_through
-from sopan.types import Array, FloatArray, Prediction, StepName, StepOutput
+from sopan.types import Array, FloatArray, Prediction, StepOutput
 
 
 class Predictor(Protocol):

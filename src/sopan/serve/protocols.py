@@ -19,12 +19,12 @@ from pydantic import Field, JsonValue, StrictInt, StrictStr
 from typing_extensions import TypedDict
 
 from sopan import __version__
+from sopan.options.names import path_name
 from sopan.serve.dispatch import Cost, padded
 from sopan.serve.limits import MOST_TEXTS, StrictRoute
 from sopan.serve.model_client import ModelClient
 from sopan.serve.refusals import Failure, Refusal, documented
 from sopan.serve.schemas import RequestBody, Text, examples
-from sopan.types import path_name
 from sopan.usecases.served import Question, StepAbout
 from sopan.usecases.served.answers import PredictAnswer, StepPrediction
 

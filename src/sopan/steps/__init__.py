@@ -9,8 +9,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from sopan.errors import ConfigError, did_you_mean, needs_extra
+from sopan.options.names import StepName
 from sopan.training.quiet import quiet
-from sopan.types import StepName
 
 if TYPE_CHECKING:  # it brings scikit-learn along, which a server of networks does without
     from sopan.steps.base import Step

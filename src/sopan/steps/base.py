@@ -20,6 +20,7 @@ from sklearn.utils import Tags
 
 from sopan.errors import ConfigError, DataError
 from sopan.options.data import TokenRule
+from sopan.options.names import StepName
 from sopan.options.rules import Between, OneOf, Rule, check_values
 from sopan.steps.teaching import Taught, check_soft
 from sopan.text.arrow import Texts, as_texts
@@ -32,7 +33,6 @@ from sopan.types import (
     Int64Array,
     Prediction,
     SoftLabels,
-    StepName,
     StepOutput,
     StepState,
 )

@@ -44,7 +44,7 @@ from sopan.steps.bert_tuning import FACTORS, fine_tunings, regressions
 from sopan.steps.frozen import REGULARISATION, Reading, Regression, fit_logits
 from sopan.steps.integrated_gradients import network_evidence
 from sopan.steps.layers import computing_in, set_weights
-from sopan.steps.network import NETWORK_RULES, NetworkStep, Unbuilt, weighed_too
+from sopan.steps.network import NETWORK_RULES, TAUGHT_EPOCHS, NetworkStep, Unbuilt, weighed_too
 from sopan.steps.teaching import DISTILLED
 from sopan.text.intake import LongTexts, PieceIntake, Pool, Windows
 from sopan.text.vectors import WordVectors
@@ -326,4 +326,6 @@ class Bert(NetworkStep):
         else:
             preset = str(fixed.get("preset", cls.preset))
             found = fine_tunings(preset, cls.learning_rate, tuned=preset in (cls.preset, FROM_SCRATCH))
+            if fixed.get("distilled"):
+                found = [each | {"epochs": TAUGHT_EPOCHS} for each in found]
         return with_fixed(weighed_too(class_counts, found), fixed)

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sopan.errors import ConfigError, DataError
 from sopan.options.data import TokenRule
+from sopan.options.names import StepName
 from sopan.options.rules import Rule
 from sopan.steps import COMBINATIONS, make_step, step_class
 from sopan.steps.base import SEED, TEXT_RULES, Settings, Step, TrainingData, ValidationData
@@ -33,7 +34,7 @@ from sopan.steps.stages import (
 from sopan.steps.temperature import fit_temperature
 from sopan.text.arrow import Texts, as_texts
 from sopan.training.recipe import Monitor
-from sopan.types import Evidence, FloatArray, Int64Array, Prediction, StepName, StepOutput, StepState
+from sopan.types import Evidence, FloatArray, Int64Array, Prediction, StepOutput, StepState
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -26,6 +26,7 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 
 from sopan.errors import ModelFolderError, SopanError
+from sopan.storage.manifest import MEMBERS
 
 SPARE_BYTES = 1 << 20
 """Room required beyond the files themselves: directory entries, rounding up to blocks."""
@@ -75,7 +76,7 @@ def check_replaceable(folder: Path, names: Collection[str]) -> None:
 
     Args:
         folder: existing or not.
-        names: what may be in it; a folder among them holds folders of the same kind.
+        names: what may be in it; `members` holds folders of the same kind.
 
     Raises:
         ModelFolderError: `folder` is a file, or holds files that are not a model's.
@@ -91,8 +92,8 @@ def check_replaceable(folder: Path, names: Collection[str]) -> None:
             where=str(folder),
             next_step="a save would replace them: choose a new or empty folder with --out",
         )
-    for entry in folder.iterdir():
-        for member in entry.iterdir() if entry.is_dir() else ():
+    if MEMBERS in names and (folder / MEMBERS).is_dir():
+        for member in (folder / MEMBERS).iterdir():
             check_replaceable(member, names)
 
 

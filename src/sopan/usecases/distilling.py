@@ -13,10 +13,10 @@ from sopan.fit.teach import soft_labels
 from sopan.fit.tune import Budget
 from sopan.options.base import takes
 from sopan.options.classify import DistillOptions
+from sopan.options.names import StepName
 from sopan.storage.atomic import check_replaceable, folder_lock
 from sopan.storage.strict_json import read_json
 from sopan.training.recipe import Monitor
-from sopan.types import StepName
 from sopan.usecases.inputs import check_out, tuning_data
 from sopan.usecases.models import tune_and_save
 

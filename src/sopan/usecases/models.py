@@ -22,6 +22,7 @@ from sopan.options.base import Place, takes
 from sopan.options.classify import EmbedOptions, EvaluateOptions, ExportOptions, TrainOptions, TuneOptions
 from sopan.options.data import TextOptions
 from sopan.options.language import NeighborsOptions
+from sopan.options.names import StepName
 from sopan.steps import import_with_backend
 from sopan.steps.base import Step
 from sopan.steps.teaching import DISTILLED, needs_teacher
@@ -32,7 +33,7 @@ from sopan.text.read import read_corpus, stream_texts
 from sopan.text.vectors import WordVectors, load_word_vectors, save_projector, save_word2vec
 from sopan.training.checkpoint import CheckpointFile
 from sopan.training.recipe import Monitor
-from sopan.types import Float32Array, Json, SoftLabels, StepName
+from sopan.types import Float32Array, Json, SoftLabels
 from sopan.usecases.inputs import check_out, tuning_data
 from sopan.usecases.language import load_language_model, numbered_texts
 from sopan.usecases.predicting import WrittenRows

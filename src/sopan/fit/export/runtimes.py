@@ -17,13 +17,14 @@ from sopan.errors import ConfigError
 from sopan.fit.saved import GRAPH, MODEL_FILES, Saved, read_saved
 from sopan.fit.served import Served, load_served
 from sopan.options.classify import GraphPrecision
+from sopan.options.names import StepName
 from sopan.runtime.network import NETWORKS, Network, intake_of, network_of
 from sopan.runtime.program import plan_sorted
 from sopan.storage.atomic import replacing_file, replacing_folder
 from sopan.storage.manifest import MANIFEST, write_manifest
 from sopan.storage.strict_json import dump_json
 from sopan.text.batch import Batch, batches
-from sopan.types import FloatArray, StepName
+from sopan.types import FloatArray
 
 if TYPE_CHECKING:  # only where it is installed
     from sopan.runtime.openvino_program import OpenVINO

@@ -15,6 +15,7 @@ import numpy as np
 from sopan.errors import ModelFolderError
 from sopan.fit.saved import Saved, label_names, read_saved
 from sopan.fit.served import Predictor, Served, ServedCombination, answered_by, load_served
+from sopan.options.names import StepName, path_name
 from sopan.runtime.graph import Graph
 from sopan.runtime.network import Network, network_of
 from sopan.runtime.numpy_operations import NumPyOperations
@@ -26,7 +27,7 @@ from sopan.text.arrow import as_texts
 from sopan.text.batch import FIRST_WORD
 from sopan.text.intake import Intake
 from sopan.text.vectors import WordVectors
-from sopan.types import Float32Array, FloatArray, Prediction, StepName, path_name
+from sopan.types import Float32Array, FloatArray, Prediction
 from sopan.usecases.served.answers import (
     Projection,
     SimilarWord,

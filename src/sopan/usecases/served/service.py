@@ -16,9 +16,9 @@ import numpy as np
 
 from sopan.errors import InputError, ModelFolderError
 from sopan.fit.served import Served
+from sopan.options.names import StepName
 from sopan.runtime.program import settle
 from sopan.steps import COMBINATIONS, STEPS, step_entry
-from sopan.types import StepName
 from sopan.usecases.served import (
     About,
     Answer,
