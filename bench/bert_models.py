@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from filelock import FileLock
 from reviews import made_up, reviews
 
 OUT = Path(__file__).with_name("out")
@@ -56,13 +57,15 @@ class Folders(NamedTuple):
 
 
 def made(shape: str) -> Folders:
-    """Return a classifier's folders, made if they are not there."""
+    """Return a classifier's folders, made if they are not there, by one script at a time."""
     home = OUT / f"bert-{shape}"
+    home.mkdir(parents=True, exist_ok=True)
     folders = Folders(home)
-    if not (home / "done").exists():
-        estimator = _fine_tuned(home) if shape == "4x256" else _random(shape)
-        _write(estimator, folders)
-        (home / "done").touch()
+    with FileLock(home / "lock"):
+        if not (home / "done").exists():
+            estimator = _fine_tuned(home) if shape == "4x256" else _random(shape)
+            _write(estimator, folders)
+            (home / "done").touch()
     return folders
 
 
