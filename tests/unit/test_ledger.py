@@ -56,3 +56,12 @@ def test_what_hangs_on_something_else_is_measured_again(data: Path, tmp_path: Pa
     write_atomic(outcome, outcome.read_bytes()[:-9])
     assert run(data, out, "bow", resume=True, seed=1)[1] == ["bow"]
     assert run(data, out, "bow", seed=1)[1] == ["bow"]  # nobody asked to resume
+
+
+def test_what_is_made_of_others_hangs_on_them_and_on_the_margin(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run(data, out, "bow,bow:chars,cascade")
+    assert run(data, out, "bow,bow:chars,cascade", resume=True)[1] == []
+    assert run(data, out, "bow,bow:chars,cascade", resume=True, margin=0.01)[1] == ["cascade"]
+    more = "bow,bow:chars,bow:counts,cascade"
+    assert run(data, out, more, resume=True, margin=0.01)[1] == ["bow:counts", "cascade"]

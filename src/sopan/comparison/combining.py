@@ -21,6 +21,7 @@ from sopan.errors import ConfigError
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.metrics import measure
 from sopan.fit.scores import Trial
+from sopan.fit.teach import soft_labels
 from sopan.fit.tune import Tuned
 from sopan.options.names import StepName, path_name
 from sopan.steps import COMBINATIONS, step_class
@@ -43,9 +44,14 @@ def is_taught(step: str) -> bool:
     return StepName.parse(step).variant == "distilled"
 
 
+def rank(step: str) -> int:
+    """Return a contender's place in the order of work: it may hang on those of a lower rank only."""
+    return combines(step) + 2 * is_taught(step)
+
+
 def in_order(names: Sequence[str]) -> list[int]:
     """Return the places of contenders in the order in which they can run: what hangs on others comes last."""
-    return sorted(range(len(names)), key=lambda place: combines(names[place]) + 2 * is_taught(names[place]))
+    return sorted(range(len(names)), key=lambda place: rank(names[place]))
 
 
 def check_needs(contenders: Sequence[Contender], *, unlabelled: bool) -> None:
@@ -217,4 +223,4 @@ def taught_by_best(job: Job, peers: Mapping[str, Outcome]) -> tuple[str, SoftLab
     scores = {name: measure(each.validation, job.val.labels, job.val.classes) for name, each in peers.items()}
     best = max(scores, key=lambda name: (scores[name].accuracy, -scores[name].log_loss))
     teacher = load_model(model_folder(Path(str(job.options.out)), best))
-    return best, SoftLabels(job.unlabelled, teacher.predict_proba(job.unlabelled))
+    return best, soft_labels(teacher, job.unlabelled, job.train.classes)

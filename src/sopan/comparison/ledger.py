@@ -1,7 +1,8 @@
 """What a run has measured so far: an outcome for each contender, kept beside its model in the run's folder.
 
 A run that was killed, or one that gets another contender, need not measure again what stands here: the same
-contender, settings, options and texts under the same version, and the very model that was measured.
+contender, settings, options and texts under the same version, and the very model that was measured. What is
+made of other contenders, or learns from one, hangs on all of theirs too, and on the margin.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from sopan import __version__
+from sopan.comparison.combining import rank
 from sopan.comparison.contenders import Contender
 from sopan.comparison.jobs import Outcome
 from sopan.comparison.results import DataSummary, model_folder
@@ -34,22 +36,30 @@ class Ledger:
 
     Args:
         options: how is compared; the folder is named.
+        contenders: all that are compared.
         data, summary: what is trained and measured on.
     """
 
-    def __init__(self, options: CompareOptions, data: CleanData, summary: DataSummary) -> None:
-        self._run = Path(str(options.out))
+    def __init__(
+        self,
+        options: CompareOptions,
+        contenders: Sequence[Contender],
+        data: CleanData,
+        summary: DataSummary,
+    ) -> None:
+        self._run, self._margin = Path(str(options.out)), options.margin
+        self._contenders = [one for one in contenders if one.estimator is None]
         chosen = {name: value for name, value in options.as_json().items() if name not in _ELSEWHERE}
         self._common = [__version__, chosen, summary.as_json(), _checksum(data.unlabelled)]
         leaks = len(data.given.train) != len(data.split.train)
         self._put_back = (options.steps or [""])[0] if leaks else None
 
-    def found(self, contenders: Sequence[Contender]) -> dict[str, Outcome]:
+    def found(self) -> dict[str, Outcome]:
         """Return the outcomes of those contenders that were measured before, just as they would be now."""
         outcomes = {}
-        for contender in contenders:
+        for contender in self._contenders:
             path = self._path(contender)
-            if contender.estimator is None and path.is_file():
+            if path.is_file():
                 try:
                     outcome, key = Outcome.read(path), self._key(contender)
                 except ModelFolderError:
@@ -74,6 +84,8 @@ class Ledger:
         model = sha256_of(sealed) if sealed.is_file() else ""
         put_back = contender.name == self._put_back
         about = [*self._common, contender.name, dict(contender.settings), put_back, model]
+        if own := rank(contender.name):  # it is made of the others, or learns from one of them
+            about += [self._margin, [self._key(one) for one in self._contenders if rank(one.name) < own]]
         return hashlib.sha256(dump_json({"about": about})).hexdigest()
 
 

@@ -176,9 +176,9 @@ class Workers:
         Raises:
             SopanError: what a worker gave up for.
         """
-        job, ledger = Path(self._job.name), Ledger(options, data, summary)
+        job, ledger = Path(self._job.name), Ledger(options, contenders, data, summary)
         write_job(job, options, contenders, data, summary)
-        outcomes = ledger.found(contenders) if options.resume else {}
+        outcomes = ledger.found() if options.resume else {}
         left = [one for one in contenders if one.name not in outcomes]
         for outcome in outcomes.values():
             (job / path_name(outcome.scores.step)).mkdir()
