@@ -92,7 +92,7 @@ wheel-check: setup-dev
 # Hash-locked, for every platform and Python that we support, without an index address. Whole, hence --no-deps.
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
        --no-emit-index-url --custom-compile-command "make lock" --override locks/overrides.txt \
-       --extra tensorflow --extra serve --extra report --group build --group cpu
+       --extra tensorflow --extra serve --extra report --extra excel --group build --group cpu
 lock: setup-dev
 	$(LOCK) --output-file locks/runtime.lock
 	$(LOCK) --group dev --output-file locks/dev.lock
