@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import stat
 import subprocess
@@ -44,7 +46,14 @@ def refusal(path: Path, **options: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "compress"), [(".gz", gzip.compress), (".zst", zstandard.compress)], ids=["gz", "zst"]
+    ("suffix", "compress"),
+    [
+        (".gz", gzip.compress),
+        (".zst", zstandard.compress),
+        (".bz2", bz2.compress),
+        (".xz", lzma.compress),
+    ],
+    ids=["gz", "zst", "bz2", "xz"],
 )
 def test_truncated_archive_is_named(tmp_path, suffix, compress):
     whole = compress((CSV * 200).encode())

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sopan.errors import DataError
-from sopan.options.data import ReadOptions
+from sopan.options.data import ReadOptions, TextOptions
 from sopan.text.read import check_unchanged, read_corpus, read_texts, stream_texts
 
 BENGALI = ["ছবিটা খুব ভালো লেগেছে", "গল্পটা একদম ভালো নয়", "অভিনয় চমৎকার, আবার দেখব", "সময় নষ্ট হলো"]
@@ -308,7 +308,7 @@ def test_folder_links_are_not_followed(tmp_path):
 
 def test_folder_of_something_else(tmp_path):
     with pytest.raises(DataError, match=r"no class folders with .txt files were found"):
-        read_corpus(folder_of(tmp_path, {"a.csv": "text,label\n"}))
+        read_corpus(folder_of(tmp_path, {"README.md": "what this is"}))
 
 
 # ---- texts without labels --------------------------------------------------------------------
@@ -364,3 +364,35 @@ def test_stream_of_a_large_file_takes_little_memory(tmp_path, name):
     tracemalloc.stop()
     assert rows == n
     assert python_peak + peak < 40_000_000
+
+
+# ---- columns that hold no texts -----------------------------------------------------------------
+
+
+def test_bytes_of_utf_8_in_parquet_are_text(tmp_path):
+    texts, labels = ["süß", "bitter"] * 2, ["a", "b"] * 2
+    for kind in (pa.binary(), pa.large_binary()):
+        table = pa.table({"text": pa.array([t.encode() for t in texts], kind), "label": labels})
+        pq.write_table(table, tmp_path / "t.parquet")
+        assert read_corpus(tmp_path / "t.parquet").texts.to_pylist() == texts
+    pq.write_table(pa.table({"text": [b"ok", b"\xff"], "label": ["a", "b"]}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"row 1: text is not valid UTF-8"):
+        read_texts(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"), [([{"en": "x"}] * 2, "struct<en: string>"), ([["x"]] * 2, "list<")]
+)
+def test_a_column_that_is_no_text_is_never_replaced(tmp_path, column, kind):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"text": column, "title": ["a b", "c"], "label": ["a", "b"]}), path)
+    for read in (read_corpus, read_texts):
+        with pytest.raises(DataError) as caught:
+            read(path)
+        assert f"the column 'text' is {kind}" in str(caught.value)
+        assert "not text; name another: --text COLUMN" in str(caught.value)
+    assert read_texts(path, TextOptions(text="title"))[0].to_pylist() == ["a b", "c"]
+    pq.write_table(pa.table({"text": ["a b", "c"], "label": column}), path)
+    with pytest.raises(DataError, match="the column 'label' is"):
+        read_corpus(path)
+    assert read_texts(path)[0].to_pylist() == ["a b", "c"]

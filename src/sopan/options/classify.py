@@ -19,7 +19,7 @@ GraphPrecision = Literal["float32", "bfloat16", "int8"]
 _Data = Annotated[
     Place,
     Option(
-        "CSV, TSV, JSONL, Parquet (plain, .gz, .zst), a folder of class folders, or a name (imdb).",
+        "A table (CSV, TSV, JSON, Parquet, .xlsx; plain or compressed), a folder, - or a name (imdb).",
         argument=True,
     ),
 ]

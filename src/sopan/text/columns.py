@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from sopan.errors import DataError, did_you_mean
 from sopan.options.data import ReadOptions, TextOptions
 from sopan.text.display import printable
+from sopan.text.files import encoding_hint
 from sopan.text.formats import LINE, ROW, Table
 from sopan.text.labels import is_blank
 from sopan.types import Reject
@@ -55,18 +56,20 @@ class Roles:
         return [name for name in (self.text, self.label, self.split) if name is not None]
 
 
-def choose_columns(sample: pa.RecordBatch, name: str, options: TextOptions, *, labelled: bool) -> Roles:
+def choose_columns(table: Table, sample: pa.RecordBatch, options: TextOptions, *, labelled: bool) -> Roles:
     """Decide which columns to read.
 
     Args:
-        sample: the first rows, as `Table.sample` gives them.
-        name: the file, for errors.
+        table: whose columns they are.
+        sample: its first rows, as `Table.sample` gives them.
         options: the user's choice of columns; names, or positions where there is no header.
         labelled: whether a label is needed; then `options` are `ReadOptions`.
 
     Raises:
         DataError: no such column, or several could be meant.
     """
+    name = table.name
+    _check_readable(table, options, labelled=labelled)
     columns = [c for c in sample.schema.names[2:] if c.strip()]
     given = {"text": options.text}
     if labelled and isinstance(options, ReadOptions):
@@ -94,6 +97,40 @@ def choose_columns(sample: pa.RecordBatch, name: str, options: TextOptions, *, l
             next_step="use --no-header",
         )
     return roles
+
+
+def _check_readable(table: Table, options: TextOptions, *, labelled: bool) -> None:
+    """Refuse a column that cannot be read, if it is asked for, or is plainly the one that is meant."""
+    roles: dict[str, tuple[str | None, tuple[str, ...]]] = {"text": (options.text, TEXT_NAMES)}
+    if labelled and isinstance(options, ReadOptions):
+        roles |= {
+            "label": (options.label, LABEL_NAMES),
+            "split-column": (options.split_column, (SPLIT_NAME,)),
+        }
+    for role, (asked, names) in roles.items():
+        meant = {
+            c for c in (*table.repeated, *table.unusable) if asked is None and _is_meant(c, names, table)
+        }
+        for column in (asked,) if asked else sorted(meant):
+            if column in table.repeated:
+                raise DataError(
+                    f"several columns are called {column!r}",
+                    where=f"{table.name}:1",
+                    next_step="rename all but one",
+                )
+            if column in table.unusable:
+                raise DataError(
+                    f"the column {column!r} is {table.unusable[column]}, not text",
+                    where=table.name,
+                    next_step=f"name another: --{role} COLUMN",
+                )
+
+
+def _is_meant(column: str, names: tuple[str, ...], table: Table) -> bool:
+    """Tell whether a column's name says its role, and no column that can be read says so as plainly."""
+    if column.lower() not in names:
+        return False
+    return column.lower() == names[0] or not any(c.lower() in names for c in table.columns)
 
 
 def _named(given: str, columns: Sequence[str], name: str, role: str, *, header: bool) -> str:
@@ -184,7 +221,7 @@ class UsableRows:
         if not sample.num_rows:
             self.rejects()
             raise DataError("the file has no rows", where=table.name)
-        self.roles = choose_columns(sample, table.name, options, labelled=labelled)
+        self.roles = choose_columns(table, sample, options, labelled=labelled)
 
     def batches(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows that can be used as `Table.read` does, with texts cut at `MAX_TEXT_CHARS`."""
@@ -219,7 +256,7 @@ class UsableRows:
         """
         rejects = sorted([*self.table.rejects, *self._missing], key=lambda reject: reject.line or 0)
         if len(rejects) > self._max_rejects:
-            raise _too_many(rejects, self.table.name)
+            raise _too_many(rejects, self.table)
         return tuple(rejects)
 
     def notes(self) -> tuple[str, ...]:
@@ -235,8 +272,9 @@ class UsableRows:
         return tuple(notes)
 
 
-def _too_many(rejects: Sequence[Reject], name: str) -> DataError:
+def _too_many(rejects: Sequence[Reject], table: Table) -> DataError:
     """Return the error that names the first rejects and what to do."""
+    name = table.name
     shown = [
         (f"line {r.line}: " if r.line else "") + r.reason + (f" ({r.excerpt})" if r.excerpt else "")
         for r in rejects[:_LISTED_REJECTS]
@@ -244,7 +282,9 @@ def _too_many(rejects: Sequence[Reject], name: str) -> DataError:
     more = len(rejects) - len(shown)
     listed = "; ".join(shown) + (f"; and {more:,} more" if more > 0 else "")
     where = f"{name}:{rejects[0].line}" if rejects[0].line else name
-    encoding = ", use --encoding if the file has another" if "not valid UTF-8" in listed else ""
+    encoding = ""
+    if "not valid UTF-8" in listed:
+        encoding = f", {encoding_hint(table.path) if table.path else 'use --encoding if it has another'}"
     return DataError(
         f"{len(rejects):,} row{'s' * (len(rejects) > 1)} cannot be used: {listed}",
         where=where,

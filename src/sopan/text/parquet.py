@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 
 from sopan.errors import DataError
 from sopan.storage.atomic import atomic_file
-from sopan.text.formats import LINE, ROW, Table, duplicates
+from sopan.text.formats import LINE, ROW, Table, unique_names
 from sopan.types import Reject
 
 _NOTES = b"sopan.notes"
-_SCALARS = ("string", "large_string", "string_view", "integer", "floating", "boolean", "decimal")
+_BINARIES = ("binary", "large_binary", "binary_view", "fixed_size_binary")
+_SCALARS = ("string", "large_string", "string_view", *_BINARIES, "integer", "floating", "boolean", "decimal")
 
 
 def write_parquet(table: pa.Table, path: str | os.PathLike[str]) -> None:
@@ -58,16 +59,17 @@ def notes_of(schema: pa.Schema) -> tuple[str, ...]:
 
 
 class ParquetTable(Table):
-    """The columns of a Parquet file that can be texts or labels: strings, numbers and booleans."""
+    """The columns of a Parquet file that can be texts or labels: strings, bytes, numbers and booleans."""
 
     def __init__(self, path: Path, name: str):
         super().__init__(name)
         self._file = open_parquet(path, name)
         schema = self._file.schema_arrow
         self.notes += notes_of(schema)
-        if repeated := duplicates(schema.names):
-            raise DataError(f"several columns are called {', '.join(repeated)}", where=name)
-        self.columns = tuple(field.name for field in schema if _is_scalar(field.type))
+        unique, self.repeated = unique_names(schema.names)
+        fields = [field for field in schema if field.name in unique]
+        self.columns = tuple(field.name for field in fields if _is_scalar(field.type))
+        self.unusable = {field.name: str(field.type) for field in fields if not _is_scalar(field.type)}
         if not self._file.metadata.num_rows:
             raise DataError("the file has no rows", where=name)
 
@@ -119,12 +121,18 @@ class ParquetTable(Table):
 def _is_scalar(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return any(getattr(pa.types, f"is_{scalar}")(kind) for scalar in _SCALARS)
+    return _is_one_of(kind, _SCALARS)
+
+
+def _is_one_of(kind: pa.DataType, names: Sequence[str]) -> bool:
+    return any(getattr(pa.types, f"is_{name}")(kind) for name in names)
 
 
 def _to_strings(array: pa.Array) -> pa.LargeStringArray:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if _is_one_of(array.type, _BINARIES):
+        return pc.cast(array, pa.large_binary()).view(pa.large_string())  # checked by `_invalid_utf8`
     return pc.cast(array, pa.large_string())
 
 

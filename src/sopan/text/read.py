@@ -8,8 +8,9 @@ be read is refused by line; `max_rejects` rows may be lost that way, by default 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,26 +20,28 @@ from sopan.options.data import ReadOptions, TextOptions
 from sopan.storage.manifest import sha256_of
 from sopan.text.columns import MAX_TEXT_CHARS, UsableRows
 from sopan.text.datasets import fetch, named
-from sopan.text.delimited import DelimitedTable
-from sopan.text.files import PlainFile, plain_file
-from sopan.text.formats import ROW, FolderTable, JsonLinesTable, LinesTable, Table
+from sopan.text.files import is_stream, plain_file, regular_file
+from sopan.text.folders import checksum_files, folder_files, open_folder
+from sopan.text.formats import ROW
 from sopan.text.labels import encode_labels, normalise_split
-from sopan.text.parquet import ParquetTable
+from sopan.text.sniff import open_table
 from sopan.types import Corpus, Reject, Source
 
 __all__ = ["MAX_TEXT_CHARS", "TextStream", "check_unchanged", "read_corpus", "read_texts", "stream_texts"]
 
 _BATCH_ROWS = 16_384
-_PARQUET, _JSON_LINES, _LINES = (".parquet", ".pq"), (".jsonl", ".ndjson", ".json"), (".txt",)
 
 
 def read_corpus(data: str | Path, options: ReadOptions = ReadOptions()) -> Corpus:
     """Read labelled texts.
 
     Args:
-        data: CSV, TSV, JSON lines or Parquet, plain or compressed (`.gz`, `.zst`, `.zip`), a folder of
-            class folders, or a name: `imdb`, `imdb:talk`, `imdb:official`, `snippets`. A name
-            wins over a file of that name; write `./imdb` for the file.
+        data: a file, plain or compressed (`.gz`, `.bz2`, `.xz`, `.zst`, `.zip`): CSV, TSV, JSON (an array, or
+            an object a line), Parquet, a spreadsheet (`.xlsx`, `.xls`, `.ods`), or lines that begin with
+            their label (`pos a fine film`, fastText's `__label__pos a fine film`). A folder: of class
+            folders, a file for each class with a text a line, files called after the three parts, or shards.
+            `-`: standard input. Or a name: `imdb`, `imdb:talk`, `imdb:official`, `snippets`, which wins
+            over a file of that name; write `./imdb` for the file.
         options: columns that are not given are inferred; a column called `split` is used by itself.
             Columns are positions (`0`, `1`) where there is no header. An encoding is always strict.
 
@@ -70,7 +73,7 @@ def read_corpus(data: str | Path, options: ReadOptions = ReadOptions()) -> Corpu
 
 
 def read_texts(data: str | Path, options: TextOptions = TextOptions()) -> tuple[pa.LargeStringArray, Source]:
-    """Read N texts without labels into memory; a `.txt` file holds one text a line.
+    """Read N texts without labels into memory, from what `read_corpus` reads or a file of one text a line.
 
     Args and errors: as `read_corpus`. The source's notes say what was refused or cut.
     """
@@ -139,7 +142,7 @@ def check_unchanged(source: Source) -> None:
     """
     path = fetch(source.name) if named(source.name) else Path(source.name)
     if path.is_dir():
-        found = FolderTable(path, source.name, encoding="utf-8").checksum()
+        found = checksum_files(path, folder_files(path, source.name))
     elif path.is_file():
         size = path.stat().st_size
         found = (sha256_of(path) if size == source.bytes else "another size", size)
@@ -159,7 +162,7 @@ def check_unchanged(source: Source) -> None:
 @contextmanager
 def _opened(data: str | Path, options: TextOptions, *, labelled: bool) -> Iterator[tuple[UsableRows, Source]]:
     """Open whatever `data` is, and find the columns to read."""
-    name, known = str(data), named(data)
+    name, known = str(data), None if is_stream(data) else named(data)
     if known and isinstance(options, ReadOptions):
         options = replace(
             options,
@@ -169,26 +172,15 @@ def _opened(data: str | Path, options: TextOptions, *, labelled: bool) -> Iterat
     if known:
         options = replace(options, text=options.text or known.text)
     path = fetch(name) if known else Path(data).expanduser()
-    if path.is_dir():
-        folder = FolderTable(path, name, encoding=options.encoding)
-        yield UsableRows(folder, options, labelled=labelled), Source(name, *folder.checksum())
+    if not is_stream(data) and path.is_dir():
+        with ExitStack() as stack:
+            folder = open_folder(path, name, stack, partial(open_table, options=options), options.encoding)
+            checksum = checksum_files(path, folder_files(path, name))
+            yield UsableRows(folder, options, labelled=labelled), Source(name, *checksum)
         return
-    with plain_file(path) as file:
-        rows = UsableRows(_table(file, options, lines=not labelled), options, labelled=labelled)
-        yield rows, Source(name, sha256_of(path), path.stat().st_size)
-
-
-def _table(file: PlainFile, options: TextOptions, *, lines: bool) -> Table:
-    """Choose the format by the file's name (`.txt` if it holds one text a line), else by its first bytes."""
-    with file.path.open("rb") as content:
-        head = content.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if file.suffix in _PARQUET or head.startswith(b"PAR1"):
-        return ParquetTable(file.path, file.name)
-    if file.suffix in _JSON_LINES or head.startswith(b'{"'):
-        return JsonLinesTable(file, encoding=options.encoding)
-    if file.suffix in _LINES and lines:
-        return LinesTable(file, encoding=options.encoding)
-    return DelimitedTable(file, header=options.header, encoding=options.encoding)
+    with regular_file(path if known else data) as (path, spelled), plain_file(path, spelled) as file:
+        rows = UsableRows(open_table(file, options), options, labelled=labelled)
+        yield rows, Source(spelled if is_stream(data) else name, sha256_of(path), path.stat().st_size)
 
 
 def _column(rows: pa.Table, name: str) -> pa.Array:
