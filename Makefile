@@ -61,7 +61,7 @@ $(VENV)/.%:
 demo: setup
 	@if $(BIN)/sopan data imdb; then data=imdb:talk; \
 	else data=snippets; echo "The IMDB reviews cannot be had here: using the review snippets instead."; fi; \
-	set -x; $(BIN)/sopan compare $$data --steps bow,cbow,self_attention,cascade --out runs/demo
+	set -x; $(BIN)/sopan compare $$data --steps bow,cbow,self_attention,cascade --out runs/demo --overwrite
 
 # Two at a time: most of them wait for a process, a compiler or a file, and each may hold a gigabyte of TensorFlow.
 test: setup-dev

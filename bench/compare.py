@@ -76,7 +76,7 @@ def make(side: str, data: Path, folder: Path) -> Work:
     out = folder / side.replace(" ", "-")
     if side == "sopan":
         command = ["-c", "from sopan.cli import main; main()", "compare", str(data), "--split-column", "talk"]
-        command += ["--steps", "bow,cbow", "--budget", "5trials", "--out", str(out)]
+        command += ["--steps", "bow,cbow", "--budget", "5trials", "--out", str(out), "--overwrite"]
     else:
         script = Path(__file__).with_name("by_hand.py")
         command = [str(script), str(data), str(out), "--epochs", str(epochs_of(data))]

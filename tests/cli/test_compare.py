@@ -181,7 +181,7 @@ def test_four_rows_are_few_but_no_reason_to_break(steps: Sequence[str] | None, t
 def test_a_second_comparison_in_a_folder_leaves_no_model_of_the_first(tmp_path: Path) -> None:
     data = tables.reviews(tmp_path / "reviews.csv", each=30)
     for step in ("bow:counts", "bow:tfidf"):
-        usecases.compare(data, tmp_path / "out", steps=step, budget="1trials")
+        usecases.compare(data, tmp_path / "out", steps=step, budget="1trials", overwrite=True)
     assert [folder.name for folder in (tmp_path / "out" / "models").iterdir() if folder.is_dir()] == [
         "bow-tfidf"
     ]

@@ -55,7 +55,7 @@ def test_what_hangs_on_something_else_is_measured_again(data: Path, tmp_path: Pa
     outcome = out / "outcomes" / "bow.safetensors"
     write_atomic(outcome, outcome.read_bytes()[:-9])
     assert run(data, out, "bow", resume=True, seed=1)[1] == ["bow"]
-    assert run(data, out, "bow", seed=1)[1] == ["bow"]  # nobody asked to resume
+    assert run(data, out, "bow", seed=1, overwrite=True)[1] == ["bow"]  # nobody asked to resume
 
 
 def test_what_is_made_of_others_hangs_on_them_and_on_the_margin(data: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from sopan.text.audit import CleanData
 
 OUTCOMES = "outcomes"
 """The folder of a run that holds them."""
-_ELSEWHERE = ("data", "out", "steps", "settings", "resume", "margin")
+_ELSEWHERE = ("data", "out", "steps", "settings", "resume", "overwrite", "margin")
 """Options that do not change what one contender's worker does, or that its own part of the key holds."""
 
 

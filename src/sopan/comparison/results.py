@@ -21,7 +21,7 @@ from sopan.text.audit_report import AuditReport
 from sopan.types import Amount, Count, Record, Share
 
 Verdict = Literal["a better", "b better", "equivalent within margin", "not distinguishable"]
-RESULTS, PREDICTIONS = "results.json", "predictions.parquet"
+RESULTS, PREDICTIONS, MODELS = "results.json", "predictions.parquet", "models"
 RecordT = TypeVar("RecordT", bound=Record)
 
 
@@ -281,7 +281,7 @@ class Results(Record):
 
 def model_folder(run: Path, step: str) -> Path:
     """Return where the model of a step lies in the folder of a comparison."""
-    return run / "models" / Path(path_name(step)).name  # and nowhere else, whatever the step is called
+    return run / MODELS / Path(path_name(step)).name  # and nowhere else, whatever the step is called
 
 
 def results_schema() -> dict[str, Any]:

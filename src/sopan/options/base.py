@@ -26,7 +26,7 @@ from typing import (
     get_type_hints,
 )
 
-from sopan.options.rules import Between, OneOf, Rule, check_values
+from sopan.options.rules import Between, OneOf, Rule, check_apart, check_values
 
 P = ParamSpec("P")
 OptionsT = TypeVar("OptionsT", bound="Options")
@@ -47,6 +47,7 @@ class Option:
         off: of a switch that is on, the name of its only flag, which turns it off (`header`: `--no-header`).
         off_help: what that flag does.
         argument: on the command line it stands in its place, without a flag.
+        reads, writes: of a file or a folder, or several, that are read or written.
     """
 
     help: str
@@ -57,6 +58,8 @@ class Option:
     off: str | None = None
     off_help: str | None = None
     argument: bool = False
+    reads: bool = False
+    writes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +121,18 @@ class Options:
     """What every class of options can do."""
 
     def __post_init__(self) -> None:
-        """Hold each option to its names or bounds.
+        """Hold each option to its names or bounds, and what is written apart from what is read.
 
         Raises:
             ConfigError: naming the option and what it can be.
         """
-        rules = {each.name: each.rule for each in option_fields(type(self)) if each.rule is not None}
+        known = option_fields(type(self))
+        rules = {each.name: each.rule for each in known if each.rule is not None}
         check_values({name: getattr(self, name) for name in rules}, rules)
+        read = [path for each in known if each.option.reads for path in _paths(getattr(self, each.name))]
+        for each in known:
+            for path in _paths(getattr(self, each.name)) if each.option.writes else ():
+                check_apart(path, read, each.flag)
 
     def as_json(self) -> dict[str, object]:
         """Return every option as JSON holds it: paths as strings, tuples as lists. `cls(**…)` reads it."""
@@ -161,6 +169,12 @@ def option_fields(options: type[Options]) -> tuple[OptionField, ...]:
             kind, option = get_args(kinds[each.name])
             found.append(OptionField(each.name, kind, each.default, option))
     return tuple(found)
+
+
+def _paths(value: object) -> list[Path]:
+    """Return the files and folders that an option names."""
+    several = value if isinstance(value, list | tuple) else [value]
+    return [Path(one).expanduser() for one in several if isinstance(one, str | Path)]
 
 
 def listed(names: Sequence[str] | str) -> list[str]:

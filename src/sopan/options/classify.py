@@ -21,9 +21,10 @@ _Data = Annotated[
     Option(
         "A table (CSV, TSV, JSON, Parquet, .xlsx; plain or compressed), a folder, - or a name (imdb).",
         argument=True,
+        reads=True,
     ),
 ]
-_Model = Annotated[Place, Option("A model folder, as `sopan train` writes.", argument=True)]
+_Model = Annotated[Place, Option("A model folder, as `sopan train` writes.", argument=True, reads=True)]
 
 
 # ---- labelled texts ------------------------------------------------------------------------------
@@ -40,7 +41,9 @@ class AuditOptions(ReadOptions, SplitOptions):
 class TuneOptions(ReadOptions, SplitOptions, ProgressOptions):
     """What steps are tuned and fitted on, and how."""
 
-    unlabelled: Annotated[Place | None, Option("More texts, without labels, to learn from.", "FILE")] = None
+    unlabelled: Annotated[
+        Place | None, Option("More texts, without labels, to learn from.", "FILE", reads=True)
+    ] = None
     settings: Annotated[
         Sequence[str],
         Option("A setting of a step, bow.ngrams=1,3; may be repeated.", "STEP.SETTING=VALUE", flag="set"),
@@ -56,7 +59,9 @@ class CompareOptions(TuneOptions):
     """Train every step on the same texts, print the leaderboard, write a report."""
 
     data: _Data
-    out: Annotated[Place | None, Option("Folder to write; runs/<name> unless given.")] = None
+    out: Annotated[Place | None, Option("Folder to write; a new one in runs/ unless given.", writes=True)] = (
+        None
+    )
     _: KW_ONLY
     steps: Annotated[
         Sequence[str | tuple[str, object]] | str | None,
@@ -71,6 +76,13 @@ class CompareOptions(TuneOptions):
     ] = True
     learning_curve: Annotated[bool, Option("Also train on 100, 200, 500, … texts.")] = False
     resume: Annotated[bool, Option("Take over what the same command measured in this folder before.")] = False
+    overwrite: Annotated[bool, Option("Replace the comparison that --out holds.")] = False
+
+    def __post_init__(self) -> None:
+        """Hold that what is to be replaced is named."""
+        super().__post_init__()
+        if self.overwrite and self.out is None:
+            raise ConfigError("--overwrite replaces the folder that --out names, and there is none")
 
 
 @dataclass(frozen=True)
@@ -79,12 +91,13 @@ class TrainOptions(TuneOptions):
 
     step: Annotated[str, Option("A step, maybe with a variant or a preset: bow, bert@minilm.", argument=True)]
     data: _Data
-    out: Annotated[Place, Option("Model folder to write.")]
+    out: Annotated[Place, Option("Model folder to write.", writes=True)]
     _: KW_ONLY
     checkpoint: Annotated[
-        Place | None, Option("Keep training in this folder; the same command goes on from there.")
+        Place | None,
+        Option("Keep training in this folder; the same command goes on from there.", writes=True),
     ] = None
-    logs: Annotated[Place | None, Option("Folder for TensorBoard's event files.")] = None
+    logs: Annotated[Place | None, Option("Folder for TensorBoard's event files.", writes=True)] = None
 
 
 @dataclass(frozen=True)
@@ -94,9 +107,9 @@ class DistillOptions(TuneOptions):
     Split DATA as the teacher's was: by the same --seed and shares, so that it has not seen the test part.
     """
 
-    teacher: Annotated[Place, Option("A model folder to learn from.", argument=True)]
+    teacher: Annotated[Place, Option("A model folder to learn from.", argument=True, reads=True)]
     data: _Data
-    out: Annotated[Place, Option("Model folder to write.")]
+    out: Annotated[Place, Option("Model folder to write.", writes=True)]
     _: KW_ONLY
     into: Annotated[str, Option("The step that learns, maybe with a preset: bow, cbow, bert@sopan-mini.")] = (
         "bow"
@@ -137,8 +150,8 @@ class PredictOptions(TextOptions):
     model: _Model
     words: Annotated[str | None, Option("One text to classify.", "[TEXT]", argument=True)] = None
     _: KW_ONLY
-    file: Annotated[Place | None, Option("A table of texts instead.")] = None
-    out: Annotated[Place | None, Option("Where to write them: .parquet, .csv or .jsonl.")] = None
+    file: Annotated[Place | None, Option("A table of texts instead.", reads=True)] = None
+    out: Annotated[Place | None, Option("Where to write them: .parquet, .csv or .jsonl.", writes=True)] = None
 
     def __post_init__(self) -> None:
         """Hold that there is one text, or a file and where to write."""
@@ -156,10 +169,12 @@ class ExplainOptions(Options):
     From Python, the model may also be a fitted step.
     """
 
-    model: Annotated[object, Option("A model folder, as `sopan train` writes.", argument=True)]
+    model: Annotated[object, Option("A model folder, as `sopan train` writes.", argument=True, reads=True)]
     text: Annotated[str, Option("The text to explain.", "TEXT", argument=True)]
     _: KW_ONLY
-    html: Annotated[Place | None, Option("Write a page, with attention to look into.", "F")] = None
+    html: Annotated[Place | None, Option("Write a page, with attention to look into.", "F", writes=True)] = (
+        None
+    )
 
 
 @dataclass(frozen=True)
@@ -167,8 +182,8 @@ class EmbedOptions(TextOptions):
     """Write one vector for each text: columns row and vector."""
 
     model: _Model
-    file: Annotated[Place, Option("A table of texts.")]
-    out: Annotated[Place, Option("A .parquet file to write.")]
+    file: Annotated[Place, Option("A table of texts.", reads=True)]
+    out: Annotated[Place, Option("A .parquet file to write.", writes=True)]
 
 
 @dataclass(frozen=True)
@@ -176,12 +191,15 @@ class ExportOptions(TextOptions):
     """Write a model's word vectors, or its whole network, in another tool's format."""
 
     model: _Model
-    out: Annotated[Place, Option("File (word2vec, keras, onnx) or folder (projector, savedmodel, openvino).")]
+    out: Annotated[
+        Place,
+        Option("File (word2vec, keras, onnx) or folder (projector, savedmodel, openvino).", writes=True),
+    ]
     _: KW_ONLY
     format: Annotated[
         ExportFormat, Option("Of word vectors: word2vec, projector. Else: savedmodel, keras, onnx, openvino.")
     ] = "word2vec"
-    texts: Annotated[Place | None, Option("Texts to check it on, and to calibrate int8.")] = None
+    texts: Annotated[Place | None, Option("Texts to check it on, and to calibrate int8.", reads=True)] = None
     precision: Annotated[GraphPrecision, Option("Of openvino: float32, bfloat16 or int8.")] = "float32"
 
 

@@ -26,9 +26,9 @@ Precision = Literal["float32", "bfloat16"]
 
 _Corpus = Annotated[
     Sequence[Place],
-    Option("Files of texts: CSV, JSONL, Parquet, or one text a line.", argument=True),
+    Option("Files of texts: CSV, JSONL, Parquet, or one text a line.", argument=True, reads=True),
 ]
-_ModelOut = Annotated[Place, Option("Model folder to write.")]
+_ModelOut = Annotated[Place, Option("Model folder to write.", writes=True)]
 _Vocabulary = Annotated[int | str, Option("How many pieces to find, or a vocab.txt or tokenizer.json.")]
 _Width = Annotated[int, Option("Of the encoder.", at_least=1)]
 _Depth = Annotated[int, Option("Blocks of the encoder.", at_least=1)]
@@ -67,7 +67,9 @@ class LearnOptions(TextOptions, SeedOptions, ProgressOptions):
     xla: Annotated[bool | None, Option("Compile by XLA on TensorFlow; unless told, on a GPU only.")] = None
     held_out: _HeldOut = 0.005
     look_every: Annotated[int, Option("Steps between measurements.", at_least=1)] = 500
-    work: Annotated[Place | None, Option("Folder to go on from after a stop; OUT.work unless given.")] = None
+    work: Annotated[
+        Place | None, Option("Folder to go on from after a stop; OUT.work unless given.", writes=True)
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +93,9 @@ class NewModelOptions(LearnOptions):
 class LabelledOptions(TextOptions, SplitOptions):
     """Labelled texts that language models are tested on."""
 
-    labelled: Annotated[Place | None, Option("Labelled texts, to test on what was learnt.", "DATA")] = None
+    labelled: Annotated[
+        Place | None, Option("Labelled texts, to test on what was learnt.", "DATA", reads=True)
+    ] = None
     labelled_text: Annotated[str | None, Option("Column of the text in the labelled data.", "C")] = None
     label: Label = None
     split_column: SplitColumn = None
@@ -126,7 +130,7 @@ class PretrainOptions(NewModelOptions):
 class AdaptOptions(LearnOptions, LabelledOptions):
     """Adapt a BERT to a text, new words included, and say honestly what that is worth."""
 
-    preset: Annotated[Place, Option("A preset, a folder or a hub id.", argument=True)]
+    preset: Annotated[Place, Option("A preset, a folder or a hub id.", argument=True, reads=True)]
     corpus: _Corpus
     out: _ModelOut
     _: KW_ONLY
@@ -155,7 +159,9 @@ class CompareObjectivesOptions(NewModelOptions, LabelledOptions):
     length: _Length = 64
     rows: _Rows = 64
     held_out: _HeldOut = 0.01
-    work: Annotated[Place | None, Option("Folder to keep both models in, and to go on from.")] = None
+    work: Annotated[
+        Place | None, Option("Folder to keep both models in, and to go on from.", writes=True)
+    ] = None
 
 
 # ---- answering -----------------------------------------------------------------------------------
@@ -196,7 +202,7 @@ class ScoreOptions(TextOptions):
 
     words: Annotated[str | None, Option("One text to score.", "[TEXT]", argument=True)] = None
     _: KW_ONLY
-    file: Annotated[Place | None, Option("A table of texts instead.")] = None
+    file: Annotated[Place | None, Option("A table of texts instead.", reads=True)] = None
     model: _AnyModel = "sopan-mini"
     method: Annotated[
         str | None,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Protocol
 
 from sopan.errors import ConfigError, did_you_mean
@@ -106,3 +107,30 @@ def check_values(values: Mapping[str, object], rules: Mapping[str, Rule]) -> Non
     for name, rule in rules.items():
         if remedy := rule.remedy(values[name]):
             raise ConfigError(f"{name}={values[name]!r} cannot work", next_step=remedy)
+
+
+def check_apart(written: Path, read: Sequence[Path], flag: str) -> None:
+    """Hold that what is written is nothing that is read, and lies in no folder that is.
+
+    Places are compared by what they are and not by their names: links and letter case make no difference.
+
+    Args:
+        written: a file or a folder, there or not.
+        read: files and folders; those that are not there are passed over.
+        flag: the option that names what is written.
+
+    Raises:
+        ConfigError: what is read would be replaced, or changed.
+    """
+    around = [place for place in (written, *written.absolute().parents) if place.exists()]
+    for given in (place for place in read if place.exists()):
+        if not any(place.samefile(given) for place in around if place == written or given.is_dir()):
+            continue
+        same = written.exists() and written.samefile(given)
+        raise ConfigError(
+            f"{flag} is what is read, which would be lost"
+            if same
+            else f"{flag} lies in {given}, which is read",
+            where=str(written),
+            next_step=f"choose another {flag}",
+        )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +14,7 @@ from sopan.comparison.contenders import Contender, check_contenders
 from sopan.comparison.defaults import DEFAULT, lacks_preset, name_presets
 from sopan.comparison.estimate import estimate
 from sopan.comparison.evidence import predictions_table
+from sopan.comparison.run_folder import run_folder
 from sopan.comparison.worker_pool import Workers
 from sopan.fit.tune import Budget
 from sopan.options.base import takes
@@ -40,8 +39,7 @@ def compare(options: CompareOptions) -> Comparison:
     given = check_contenders(DEFAULT if options.steps is None else options.steps, options.settings)
     check_needs(given, unlabelled=options.unlabelled is not None)
     Budget.parse(options.budget)
-    name = re.sub(r"[^\w.-]+", "-", Path(str(options.data)).name)
-    folder, command = check_out(options.out or Path("runs") / name), _command(options, given)
+    folder, command = check_out(run_folder(options)), _command(options, given)
     with Workers(None if options.resume or lacks_preset(given[0]) else given[0]) as workers:
         data = tuning_data(options)
         train, *read = data.parts()

@@ -1,0 +1,79 @@
+"""The folder of a comparison: which one it is, and that nothing of somebody else's is replaced in it."""
+
+from __future__ import annotations
+
+import re
+from itertools import count
+from pathlib import Path
+
+from sopan.comparison.ledger import OUTCOMES
+from sopan.comparison.results import MODELS, PREDICTIONS, RESULTS
+from sopan.errors import ConfigError, ModelFolderError
+from sopan.options.classify import CompareOptions
+from sopan.storage.manifest import MANIFEST
+from sopan.storage.strict_json import read_json
+
+CONFIG, REPORT = "config.json", "report.html"
+RUN_FILES = frozenset({RESULTS, REPORT, PREDICTIONS, CONFIG, MODELS, OUTCOMES})
+"""What a comparison writes into its folder."""
+
+
+def run_folder(options: CompareOptions) -> Path:
+    """Choose the folder of a comparison, before any work is done for it.
+
+    Unless one is named it is `runs/NAME`, or the first of `runs/NAME-2`, `runs/NAME-3` … that is free; with
+    `resume`, the last one that is there. A folder that is named may hold a comparison only if that is to be
+    replaced or resumed, and never files of the same names that are somebody else's.
+
+    Raises:
+        ConfigError: a file is in the way, or what the folder holds would be lost.
+    """
+    if options.out is None:
+        return _unnamed(options)
+    folder = Path(options.out)
+    ours = folder.is_dir() and {entry.name for entry in folder.iterdir()} & RUN_FILES
+    if not ours:
+        return folder
+    if not is_run(folder):
+        raise ConfigError(
+            f"holds files that no comparison wrote ({', '.join(sorted(ours))}), which would be replaced",
+            where=str(folder),
+            next_step="choose another --out",
+        )
+    if not (options.overwrite or options.resume):
+        raise ConfigError(
+            "holds a comparison already",
+            where=str(folder),
+            next_step="--overwrite replaces it, --resume goes on with it; or choose another --out",
+        )
+    return folder
+
+
+def _unnamed(options: CompareOptions) -> Path:
+    name = re.sub(r"[^\w.-]+", "-", Path(str(options.data)).name)
+    runs = Path("runs")
+    names = (runs / (name if number == 1 else f"{name}-{number}") for number in count(1))
+    last = first = next(names)
+    if not first.exists():
+        return first
+    for folder in names:
+        if not folder.exists():
+            break
+        last = folder
+    if options.resume:
+        return last
+    options.progress("out", {"stage": f"{folder}, since {last} is there already"})
+    return folder
+
+
+def is_run(folder: Path) -> bool:
+    """Tell whether a comparison wrote, or began to write, what a folder holds."""
+    if (folder / CONFIG).exists():
+        try:
+            config = read_json(folder / CONFIG)
+        except ModelFolderError:
+            return False
+        return isinstance(config, dict) and {"data", "budget", "steps", "margin"} <= config.keys()
+    begun = {entry.name for entry in folder.iterdir()} & RUN_FILES
+    models = [m for m in (folder / MODELS).glob("*") if not m.name.startswith(".")]
+    return begun <= {MODELS, OUTCOMES} and all((model / MANIFEST).is_file() for model in models)
