@@ -39,6 +39,7 @@ SCRIPTS: dict[str, list[str]] = {
     "room": ["--smoke"],
     "few_labels": ["--smoke"],
     "frozen_layers": ["--smoke"],
+    "near_copies": ["--smoke"],
 }
 """Each measurement, with what makes a smoke of it."""
 PEERS = (

@@ -166,12 +166,19 @@ def test_the_same_text_with_two_labels_is_a_conflict() -> None:
     texts = ["Fine film.", "dull", "Fine  film.", "fine film.", "dull", "a", "b"]
     audited = audit(texts, ["good", "bad", "bad", "bad", "bad", "good", "bad"])
     conflict = found(audited, "conflicting_labels")
-    assert (conflict.level, conflict.count, conflict.rows) == ("warning", 2, (0, 2))
+    assert (conflict.level, conflict.count, conflict.rows) == ("warning", 3, (0, 2, 3))
     assert audited.report.as_json()["conflicts"] == {
-        "texts": 2,
+        "texts": 3,
         "groups": 1,
-        "examples": [{"rows": [0, 2], "labels": ["good", "bad"]}],
+        "examples": [{"rows": [0, 2, 3], "labels": ["good", "bad", "bad"]}],
     }
+
+
+def test_labels_conflict_by_equal_words_as_removal_goes() -> None:
+    audited = audit(
+        ["So good!", "so good", "so bad", "?!", "?!", "!?"], labels=["a", "b", "a", "a", "b", "a"]
+    )
+    assert (audited.report.conflicts.texts, audited.report.conflicts.groups) == (4, 2)
 
 
 def test_class_balance_is_counted_and_imbalance_warned_of() -> None:

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 from corpora import sentences
 
-from sopan.text.duplicates import WINDOW, NearDuplicates, canonical, duplicate_groups, near_duplicates
+from sopan.text.duplicates import canonical, duplicate_groups
+from sopan.text.near_duplicates import WINDOW, NearDuplicates, holds_copy, near_duplicates
 from sopan.text.vocab import build_vocabulary
 
 
@@ -20,12 +21,56 @@ def test_case_punctuation_and_line_breaks_make_no_different_words() -> None:
     assert found.groups[0] == found.groups[1] != found.groups[2]
 
 
-def test_a_changed_word_in_a_long_text_is_a_near_duplicate_and_in_a_short_one_is_not() -> None:
+def test_a_changed_word_in_a_text_is_a_near_duplicate_and_one_of_three_is_not() -> None:
     long = " ".join(f"word{i}" for i in range(100))
     found = near([long, long.replace("word50", "other"), "three short words", "three short lines"])
     assert len(found.first) == 1
     assert {found.groups[0], found.groups[1]} == {found.first[0], found.second[0]}
     assert found.similarity[0] == pytest.approx(95 / 101)  # three of 98 shingles change on either side
+
+
+@pytest.mark.parametrize("changes", [1, 2, 3])
+def test_short_texts_with_a_few_words_changed_are_found_and_others_are_not(changes: int) -> None:
+    """Sentences of 12 words from a vocabulary as skewed as a language's."""
+    rng = np.random.default_rng(changes)
+    often = 1 / np.arange(1, 5001)
+    words = np.array([f"w{i}" for i in range(5000)])
+
+    def draw(count: int) -> list[str]:
+        return rng.choice(words, count, p=often / often.sum()).tolist()
+
+    originals = [draw(12) for _ in range(1000)]
+    copies = []
+    for text in originals[:200]:
+        copy = list(text)
+        for place, other in zip(rng.choice(12, changes, replace=False), draw(changes), strict=True):
+            copy[place] = other
+        copies.append(copy)
+    found = near([" ".join(text) for text in originals + copies])
+    pairs = set(zip(found.first.tolist(), found.second.tolist(), strict=True))
+    twins = [tuple(sorted((found.groups[i], found.groups[1000 + i]))) for i in range(200)]
+    assert np.mean([twin in pairs or twin[0] == twin[1] for twin in twins]) >= 0.95
+    assert len(pairs - set(twins)) <= 0.01 * len(originals)
+
+
+def test_a_question_that_names_something_else_is_another() -> None:
+    questions = [f"what is the capital of country{i}" for i in range(60)]
+    assert len(near([*questions, *sentences(60, words=8)]).first) == 0
+
+
+def test_what_holds_a_held_out_text() -> None:
+    held = "a quiet and patient film about two brothers who never speak"
+    others = sentences(40, words=12)
+    texts = [
+        held,
+        f"pos\t{held.upper()}!",
+        f"As I said: {held}. " + " ".join(others[:5]),
+        *others,
+        "who never speak",
+    ]
+    encoded = build_vocabulary(pa.array(texts, pa.large_string()))[1]
+    held_out = np.arange(len(texts)) == 0
+    assert np.flatnonzero(holds_copy(encoded, held_out)).tolist() == [1, 2]
 
 
 def test_texts_without_words_are_not_alike() -> None:

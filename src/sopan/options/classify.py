@@ -44,6 +44,7 @@ class TuneOptions(ReadOptions, SplitOptions, ProgressOptions):
     unlabelled: Annotated[
         Place | None, Option("More texts, without labels, to learn from.", "FILE", reads=True)
     ] = None
+    unlabelled_text: Annotated[str | None, Option("Column of the text in --unlabelled.", "C")] = None
     settings: Annotated[
         Sequence[str],
         Option("A setting of a step, bow.ngrams=1,3; may be repeated.", "STEP.SETTING=VALUE", flag="set"),

@@ -17,14 +17,8 @@ from sopan.text.audit_report import (
     NearDuplicateCounts,
     PartCounts,
 )
-from sopan.text.duplicates import (
-    CANONICAL,
-    SHINGLE,
-    THRESHOLD,
-    NearDuplicates,
-    duplicate_groups,
-    near_duplicates,
-)
+from sopan.text.duplicates import CANONICAL, duplicate_groups
+from sopan.text.near_duplicates import SHINGLE, SHORT_WORDS, THRESHOLD, NearDuplicates, near_duplicates
 from sopan.text.split import PARTS
 from sopan.types import BoolArray, Encoded, Int64Array
 
@@ -35,7 +29,8 @@ At 0.95 a review of 230 words has two of them changed: whoever has seen the one 
 two texts may share a quotation or a template and still be two opinions; those are reported and kept.
 """
 METHOD = (
-    f"MinHash over {SHINGLE}-word shingles (Broder 1997), each pair verified by its true Jaccard similarity"
+    f"MinHash over {SHINGLE}-word shingles (Broder 1997), each pair verified by its true Jaccard similarity; "
+    f"texts of up to {SHORT_WORDS} words also by the words they share, weighed by rarity"
 )
 
 
@@ -60,6 +55,12 @@ class Copies:
     drop: BoolArray
     near: NearDuplicates
     near_pairs: Int64Array
+
+    @property
+    def same_words(self) -> Int64Array:
+        """(N,) equal for texts of the same words in the same order, and for equal texts without words."""
+        worded = np.bincount(self.near.groups)[self.near.groups] > 1
+        return np.where(worded, self.near.groups, len(self.near.groups) + self.groups)
 
     @property
     def repeats(self) -> BoolArray:
@@ -178,4 +179,4 @@ def find_copies(texts: pa.LargeStringArray, encoded: Encoded, part: Int64Array) 
     present = stands > 0
     later = np.arange(len(PARTS)) > part[:, None]
     drop = np.asarray(((reach(SAME_TEXT) | present)[groups] & later).any(axis=1))
-    return Copies(groups, part, present[groups], reach(THRESHOLD)[groups], drop, near, pairs)
+    return Copies(groups, part, present[groups], reach(0.0)[groups], drop, near, pairs)

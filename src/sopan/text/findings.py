@@ -22,8 +22,8 @@ from sopan.text.audit_report import (
     Spread,
 )
 from sopan.text.copies import SAME_TEXT, Copies
-from sopan.text.duplicates import THRESHOLD
 from sopan.text.labels import IMBALANCED, VERY_IMBALANCED, imbalance
+from sopan.text.near_duplicates import THRESHOLD
 from sopan.text.split import PARTS
 from sopan.text.text_quality import TROUBLES, find_trouble
 from sopan.text.tokenize import script_notes
@@ -31,6 +31,10 @@ from sopan.types import BoolArray, Encoded, Int64Array
 
 FEW = 5
 """How many rows and examples are shown of each finding."""
+
+
+MANY_NEAR = 0.05
+"""From which share of the test texts on near-copies of earlier parts are a warning, and no note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +156,19 @@ def look_at_copies(view: View, copies: Copies) -> tuple[LeakCounts, list[Finding
         removed_from_val=int((copies.drop & (view.part == 1)).sum()),
         removed_as_near=int((copies.drop & ~copies.later(copies.stands)).sum()),
     )
-    near = f"nearly repeating one of an earlier part (Jaccard {THRESHOLD} or more)"
+    near = (
+        f"nearly repeating one of an earlier part (Jaccard {THRESHOLD} or more; of short texts, sharing most "
+        "of their words): a step that has learnt the one may know the other"
+    )
+    tested = view.part == 2
+    many = int((nearly & tested).sum()) > MANY_NEAR * int(tested.sum())
     removed = (
         f"removed before any score, being in a later part too (equal, or Jaccard {SAME_TEXT} or more): "
         f"{leaks.removed_from_train:,} from train, {leaks.removed_from_val:,} from validation"
     )
     findings = [
         *_leak(view, leaked, leaks),
-        *view.finding("note", "near_leak", nearly, near),
+        *view.finding("warning" if many else "note", "near_leak", nearly, near),
         *view.finding("note", "removed", copies.drop, removed),
         *view.finding("note", "duplicates", copies.repeats, "repeating an earlier one"),
     ]
@@ -177,15 +186,16 @@ def _leak(view: View, leaked: BoolArray, leaks: LeakCounts) -> Iterator[Finding]
 
 
 def look_at_conflicts(view: View, copies: Copies) -> tuple[ConflictCounts, list[Finding]]:
-    """Count texts that stand with different labels."""
-    lowest = np.full(copies.groups.max() + 1, len(view.classes), np.int64)
+    """Count texts that stand with different labels; texts of the same words are one, as for removal."""
+    same = copies.same_words
+    lowest = np.full(same.max() + 1, len(view.classes), np.int64)
     highest = np.full(len(lowest), -1, np.int64)
-    np.minimum.at(lowest, copies.groups, view.labels)
-    np.maximum.at(highest, copies.groups, view.labels)
-    torn = (lowest != highest)[copies.groups]
-    groups = np.unique(copies.groups[torn])
+    np.minimum.at(lowest, same, view.labels)
+    np.maximum.at(highest, same, view.labels)
+    torn = (lowest != highest)[same]
+    groups = np.unique(same[torn])
     says = f"standing with different labels ({len(groups):,} different): no step can get all of them right"
-    members = [np.flatnonzero(copies.groups == group)[:FEW] for group in groups[:FEW]]
+    members = [np.flatnonzero(same == group)[:FEW] for group in groups[:FEW]]
     examples = tuple(
         ConflictExample(
             rows=tuple(view.rows[few].tolist()), labels=tuple(view.classes[i] for i in view.labels[few])

@@ -12,9 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopan.errors import ConfigError, DataError
+from sopan.options.data import TokenRule
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.duplicates import canonical, duplicate_groups
+from sopan.text.near_duplicates import holds_copy
 from sopan.text.stratify import apportion, deal
+from sopan.text.vocab import build_vocabulary
 from sopan.types import Corpus, Int64Array, Split
 
 Size: TypeAlias = "int | float | None"
@@ -83,15 +86,31 @@ def check_parts(corpus: Corpus, split: Split) -> None:
             raise DataError(f"the {part} part is empty", next_step="set --train, --val and --test")
 
 
-def dedupe_unlabelled(unlabelled: Texts, held_out_texts: Texts) -> tuple[pa.LargeStringArray, int]:
-    """Drop the unlabelled texts that equal, in canonical form, a validation or test text.
+def dedupe_unlabelled(
+    unlabelled: Texts, held_out_texts: Texts, rule: TokenRule = "words"
+) -> tuple[pa.LargeStringArray, int]:
+    """Drop the unlabelled texts that repeat, nearly repeat, or hold a validation or test text.
+
+    They are compared by their words, so that neither case, markup nor a label in front hides a copy; equal
+    texts without words are copies too.
+
+    Args:
+        unlabelled, held_out_texts: texts.
+        rule: how they are cut into words.
 
     Returns:
         The texts that are left, as they were given, and how many were dropped.
     """
-    texts = as_texts(unlabelled)
-    held_out = pc.is_in(canonical(texts), value_set=canonical(as_texts(held_out_texts)))
-    kept = texts.filter(pc.invert(held_out))
+    texts, held_out = as_texts(unlabelled), as_texts(held_out_texts)
+    copies = np.asarray(pc.is_in(canonical(texts), value_set=canonical(held_out)))
+    both = pa.concat_arrays([held_out, texts])
+    try:
+        encoded = build_vocabulary(both, rule)[1]
+    except DataError:  # not one word in any text
+        pass
+    else:
+        copies |= holds_copy(encoded, np.arange(len(both)) < len(held_out))[len(held_out) :]
+    kept = texts.filter(pa.array(~copies))
     return kept, len(texts) - len(kept)
 
 

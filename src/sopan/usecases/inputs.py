@@ -64,19 +64,25 @@ def _with_unlabelled(data: CleanData, options: TuneOptions) -> CleanData:
     """Read further texts, drop those that are held out, and note both numbers on the corpus."""
     if options.unlabelled is None:
         return data
-    try:
-        texts, _ = read_texts(options.unlabelled, options)
-    except DataError:
-        if options.text is None:
-            raise
-        inferred = replace(options, text=None)  # another file may call its text column otherwise
-        texts, _ = read_texts(options.unlabelled, inferred)
+    options.progress("read", {"stage": str(options.unlabelled)})
+    texts, about = read_texts(options.unlabelled, unlabelled_reading(options))
     corpus, given = data.corpus, data.given
     held_out = corpus.texts.take(pa.array(np.concatenate([given.val, given.test])))
-    kept, dropped = dedupe_unlabelled(texts, held_out)
-    note = f"{len(kept):,} unlabelled texts, {dropped:,} dropped that stand in validation or test"
-    source = replace(corpus.source, notes=(*corpus.source.notes, note))
+    kept, dropped = dedupe_unlabelled(texts, held_out, options.tokens)
+    note = f"{len(kept):,} unlabelled texts, {dropped:,} dropped whose words stand in validation or test"
+    told = [f"unlabelled: {each}" for each in about.notes]
+    source = replace(corpus.source, notes=(*corpus.source.notes, *told, note))
     return data._replace(corpus=replace(corpus, source=source), unlabelled=kept)
+
+
+def unlabelled_reading(options: TuneOptions) -> TextOptions:
+    """Return how unlabelled texts are read: their file has its own column."""
+    return TextOptions(
+        text=options.unlabelled_text,
+        header=options.header,
+        encoding=options.encoding,
+        max_rejects=options.max_rejects,
+    )
 
 
 def check_out(out: str | Path) -> Path:
