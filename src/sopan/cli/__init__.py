@@ -7,6 +7,7 @@ Results go to standard output, progress and errors to standard error. Exit code 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Annotated
 
@@ -14,6 +15,7 @@ import typer
 
 from sopan import __version__
 from sopan.cli.flags import Command
+from sopan.cli.streams import open_streams
 from sopan.errors import SopanError
 from sopan.options.classify import (
     AuditOptions,
@@ -100,19 +102,32 @@ def _no_command(
         print(context.get_help())
 
 
+_NO_TWIN = re.compile(r"SOPAN_(.*_)?(VERSION|HELP)")
+"""What asks for an answer is no setting: such names in the environment are somebody else's."""
+
+
 def main() -> None:
     """Run one command; turn every known failure into one line on standard error."""
+    open_streams()
+    for name in [name for name in os.environ if _NO_TWIN.fullmatch(name)]:
+        del os.environ[name]
     try:
         sys.exit(app(standalone_mode=False))
     except SopanError as error:
         _fail(str(error), error.exit_code)
     except typer.TyperException as error:
-        _fail(error.format_message(), error.exit_code)
+        _fail(error.format_message() + _text_or_flag(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", 130)
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _text_or_flag(error: typer.TyperException) -> str:
+    """Say how a text that begins as a flag does is given, where that may be what was meant."""
+    name = getattr(error, "option_name", "")
+    return f"; if {name} begins a text, put -- before it" if name else ""
 
 
 def _fail(message: str, code: int) -> None:

@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import typer
 
+from sopan.cli.streams import takes_unicode
 from sopan.options.base import OptionField, Options, ProgressOptions, option_fields
 from sopan.options.rules import Between
 
@@ -61,7 +62,7 @@ class Command:
             found = run(options)
         if given.get("as_json"):
             for each in found if isinstance(found, Iterator) else (found,):
-                print(json.dumps(each, ensure_ascii=False, default=_plain))
+                print(json.dumps(each, ensure_ascii=not takes_unicode(), default=_plain))
         elif self.show is not None:
             _imported(f"sopan.cli.{self.show}")(found, options)
 

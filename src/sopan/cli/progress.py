@@ -9,14 +9,19 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from sopan.options.base import EvaluationEntry, Message, ProgressCallback
+from sopan.text.display import escape_for_display
 
 
 @contextmanager
 def show_progress() -> Iterator[ProgressCallback]:
     """Show a line for each part of the work (how far, best so far, time taken) and for each evaluation."""
-    columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.fields[part]:<10}"), TimeElapsedColumn())
-    console = Console(stderr=True, highlight=False)
-    bars = Progress(*columns, TextColumn("{task.description}"), console=console)
+    columns = (
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.fields[part]:<10}", markup=False),
+        TimeElapsedColumn(),
+    )
+    console = Console(stderr=True, highlight=False, markup=False)
+    bars = Progress(*columns, TextColumn("{task.description}", markup=False), console=console)
     tasks: dict[str, TaskID] = {}
     scores: dict[str, list[float]] = {}
 
@@ -28,7 +33,7 @@ def show_progress() -> Iterator[ProgressCallback]:
             for earlier in tasks.values():
                 bars.update(earlier, total=1, completed=1)
             tasks[part] = bars.add_task("", total=None, part=part)
-        words = message.get("stage", "")
+        words = escape_for_display(message.get("stage", ""))
         if "trial" in message:
             tried = scores.setdefault(part, [])
             tried.append(message["trial"])

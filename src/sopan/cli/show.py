@@ -34,7 +34,7 @@ FOR = ((0.6, "bold white on blue"), (0.25, "bold bright_blue"), (0.08, "bright_b
 AGAINST = ((0.6, "bold black on yellow"), (0.25, "bold yellow"), (0.08, "yellow"))
 """Styles of words for and against the prediction, and from which share of the strongest word's support on."""
 
-out = Console(highlight=False)
+out = Console(highlight=False, markup=False)
 
 
 # ---- labelled texts ------------------------------------------------------------------------------
@@ -103,8 +103,8 @@ def prediction(found: PredictedText | WrittenRows, _: Options) -> None:
         out.print(f"Answered by {found['answered_by']}.")
     if found["no_known_words"]:
         out.print("The model knows no word of this text: these are only the classes' base rates.")
-    if found["truncated"]:
-        out.print("The text is longer than the model reads: its end was left out.")
+    for caution in found["cautions"]:
+        out.print(caution)
 
 
 def embedding(found: WrittenRows, _: Options) -> None:

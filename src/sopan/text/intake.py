@@ -162,6 +162,10 @@ class Intake(Protocol):
     def longest(self) -> int:
         """Words or pieces that the network reads at once, at most."""
 
+    @property
+    def left_out(self) -> str:
+        """Which part of a text that is too long is not read: its middle, or its end."""
+
     def windows(self, texts: pa.LargeStringArray) -> Windows:
         """Turn n texts into what the network reads of them."""
 
@@ -196,6 +200,7 @@ class WordIntake:
     vocabulary: Vocabulary
     max_length: int
     marks: ClassVar[int] = 0
+    left_out: ClassVar[str] = "middle"
     blank: ClassVar[int | None] = None
     pool: ClassVar[Pool] = "mean"
 
@@ -236,6 +241,10 @@ class PieceIntake:
         return self.wordpiece.specials[MASK]
 
     @property
+    def left_out(self) -> str:
+        return "end" if self.long_texts == "head" else "middle"
+
+    @property
     def longest(self) -> int:
         return self.window_length
 
@@ -271,6 +280,13 @@ class PieceIntake:
         spelt = tuple(text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
         flags = (np.logical_or.reduceat(flag, firsts) for flag in (units.known, units.read))
         return TokenizedText(ReadTokens(Tokens(spelt, starts, ends), *flags), units, pieces.words, kept)
+
+
+def too_long(model: object) -> str:
+    """Say which part of a text a model does not read; of a stack or a cascade that hangs on the member."""
+    intake = getattr(model, "intake", None)
+    part = "a part of it" if intake is None else f"its {intake.left_out}"
+    return f"The text is longer than the model reads: {part} was left out."
 
 
 def read_through(

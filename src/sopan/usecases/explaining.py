@@ -17,6 +17,7 @@ from sopan.options.classify import ExplainOptions
 from sopan.steps.base import Step
 from sopan.steps.stages import asked_sentence
 from sopan.storage.atomic import write_atomic
+from sopan.text.intake import too_long
 from sopan.types import Asked, Evidence, FloatArray
 
 DECIMALS = 6
@@ -153,7 +154,7 @@ def explain(options: ExplainOptions) -> ExplainedText:
         ],
         "sanity": _sanity(found, names[found.predicted]),
         "attention": _attention(evidence),
-        "cautions": _cautions(found),
+        "cautions": _cautions(found, too_long(estimator)),
         "notes": _notes(found),
     }
     if options.html is not None:
@@ -230,13 +231,13 @@ def _attention(evidence: Evidence) -> AttentionEntry | None:
     return {"caution": NOT_A_CAUSE, "words": evidence.attended.tolist(), "layers": layers}
 
 
-def _cautions(found: Explanation) -> list[str]:
+def _cautions(found: Explanation, too_long_text: str) -> list[str]:
     """Say what a reader must not believe."""
     cautions = []
     if found.no_known_words:
         cautions.append("The model knows no word of this text: the answer is only the classes' base rates.")
     if found.truncated:
-        cautions.append("The text is longer than the model reads: its middle was left out.")
+        cautions.append(too_long_text)
     if found.faithfulness is not None and not found.faithfulness.holds:
         cautions.append(
             "The words that are said to matter do not beat words drawn at random here: do not trust them."

@@ -8,16 +8,21 @@ from sopan.fit.saved import label_names
 from sopan.fit.served import answered_by, load_served
 from sopan.options.base import takes
 from sopan.options.classify import PredictOptions
+from sopan.text.intake import too_long
 
 
 @final
 class PredictedText(TypedDict):
-    """The classes of one text; `answered_by`: of a stack or a cascade, the steps that were asked last."""
+    """The classes of one text; `answered_by`: of a stack or a cascade, the steps that were asked last.
+
+    `cautions`: what was not read or not known of the text, in sentences.
+    """
 
     predicted: str
     probabilities: dict[str, float]
     truncated: bool
     no_known_words: bool
+    cautions: list[str]
     answered_by: NotRequired[str]
 
 
@@ -50,6 +55,7 @@ def predict(options: PredictOptions) -> PredictedText | WrittenRows:
         "probabilities": dict(zip(names, probabilities.tolist(), strict=True)),
         "truncated": bool(answer.truncated[0]),
         "no_known_words": bool(answer.no_known_words[0]),
+        "cautions": [too_long(served)] if answer.truncated[0] else [],
     }
     if (name := answered_by(served, answer, 0)) is not None:
         told["answered_by"] = name

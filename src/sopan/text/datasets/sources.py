@@ -161,10 +161,10 @@ def _run(command: Sequence[str], folder: Path, what: str) -> None:
 
 def _progress() -> Progress:
     return Progress(
-        TextColumn("fetching {task.description}"),
+        TextColumn("fetching {task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
-        console=Console(stderr=True),
+        console=Console(stderr=True, markup=False),
         transient=True,
     )
