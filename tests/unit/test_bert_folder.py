@@ -20,6 +20,7 @@ from sopan.lm.hugging_face import save_hugging_face
 from sopan.runtime.encoder_config import EncoderConfig, bert_config
 from sopan.steps.bert_folder import encoder_config, read_bert_folder
 from sopan.steps.bert_layout import language_model_shapes
+from sopan.steps.folder_tokenizer import read_tokenizer
 from sopan.steps.language_model import LanguageModel, build_language_model
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import SPECIALS, WordPiece
@@ -332,11 +333,11 @@ def test_a_vocabulary_alone_tells_whether_it_is_cased(folder):
         ({"hidden_dropout_prob": "0.1"}, "hidden_dropout_prob is '0.1'; it is 0 or more, and less than 1"),
         ({"layer_norm_eps": float("nan")}, "NaN is not JSON"),
         ({"is_decoder": 1}, "is_decoder is 1"),
-        ({"vocab_size": 99}, "vocab_size is 99 and the vocabulary has 19 pieces"),
+        ({"vocab_size": 999}, "vocab_size is 999 and the vocabulary has 19 pieces"),
         ({"num_hidden_layers": 3}, r"the weights lack encoder\.layer\.2"),
         ({"intermediate_size": 13}, r"has shape \(12, 8\) where the model has \(13, 8\)"),
         ({"max_position_embeddings": 1 << 20}, r"where the model has \(1048576, 8\)"),
-        ({"id2label": {"1": "x"}}, "id2label does not number the labels from 0"),
+        ({"id2label": {"one": "x"}}, "id2label does not number the labels"),
     ],
 )
 def test_a_configuration_that_cannot_be_is_refused(folder, values, says):
@@ -391,6 +392,48 @@ def test_weights_that_cannot_be_are_refused(folder, change, says):
     change_tensors(folder, change)
     with pytest.raises(ModelFolderError, match=says):
         read_bert_folder(folder)
+
+
+def test_labels_that_count_from_one_are_names_in_order(folder):
+    change_config(folder, id2label={"10": "c", "1": "a", "2": "b"})
+    assert read_bert_folder(folder).labels == ("a", "b", "c")
+
+
+def test_weights_that_data_parallel_wrapped_are_read(written, folder):
+    def wrap(tensors):
+        for name in list(tensors):
+            tensors[f"module.{name}"] = tensors.pop(name)
+
+    change_tensors(folder, wrap)
+    equal(read_bert_folder(folder).weights, read_bert_folder(written).weights)
+
+
+def test_rows_that_pad_the_vocabulary_are_left_out(written, folder):
+    size = len(read_bert_folder(written).wordpiece)
+
+    def pad(tensors):
+        for name in list(tensors):
+            if tensors[name].shape[0] == size:
+                more = np.ones((5, *tensors[name].shape[1:]), tensors[name].dtype)
+                tensors[name] = np.concatenate([tensors[name], more])
+
+    change_tensors(folder, pad)
+    change_config(folder, vocab_size=size + 5)
+    equal(read_bert_folder(folder).weights, read_bert_folder(written).weights)
+
+
+def test_a_vocabulary_with_a_mark_and_blank_lines_is_read_as_transformers_does(folder):
+    transformers = pytest.importorskip("transformers")
+    (folder / "tokenizer.json").unlink()
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "fine", "", "film", "##s"]
+    (folder / "vocab.txt").write_text("\ufeff" + "\n".join(pieces) + "\n\n", encoding="utf-8")
+    ours = read_tokenizer(folder, {special: special for special in pieces[:5]})
+    assert len(ours) == 9
+    ids = ours.encode(["fine films"]).ids.tolist()
+    plain = folder / "plain.txt"
+    plain.write_text("\n".join(pieces) + "\n", encoding="utf-8")
+    theirs = transformers.BertTokenizer(vocab={piece: i for i, piece in enumerate(pieces)})
+    assert ids == theirs("fine films", add_special_tokens=False)["input_ids"] == [5, 7, 8]
 
 
 def test_further_tokens_are_refused(folder):

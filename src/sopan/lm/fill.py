@@ -226,9 +226,9 @@ class BlankedText:
         first, last = int(blanks[0]), int(blanks[-1]) + 1
         if last - first > room:
             raise DataError(
-                f"the blanks and what stands between them are {last - first} pieces and the model reads "
-                f"{max(0, room)}",
-                next_step="fill them one after the other, or shorten the text between them",
+                f"the blanks and what stands between them are {last - first + more} pieces, and the model "
+                f"reads {room + more}",
+                next_step="give blanks fewer pieces, or fill them one after the other",
             )
         start, stop = 0, last if model.objective == "causal" else len(found.ids)
         truncated = stop > room

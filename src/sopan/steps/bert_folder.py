@@ -70,6 +70,9 @@ _KERAS_HUB = {
     "type_vocab_size": "num_segments",
 }
 """What KerasHub calls these sizes."""
+MOST_PADDING = 128
+"""Rows beyond the vocabulary that weights may have: some are padded to a multiple that suits a processor."""
+_OF_PIECES = ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias", "cls.predictions.bias")
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,13 +137,16 @@ def read_bert_folder(folder: str | Path) -> BertFolder:
     family = family_of(described)
     wordpiece = read_tokenizer(folder, family.specials)
     size = described.get("vocab_size", len(wordpiece))
-    if size != len(wordpiece):
+    if type(size) is not int or not len(wordpiece) <= size <= len(wordpiece) + MOST_PADDING:
         raise ModelFolderError(
             f"vocab_size is {size} and the vocabulary has {len(wordpiece)} pieces", where=str(found)
         )
     try:
         weights, pairs, missing_heads, unused = _weights(
-            _renamed(stored_tensors(folder), family, described), family, config, len(wordpiece)
+            _renamed(stored_tensors(folder), family, described, len(wordpiece)),
+            family,
+            config,
+            len(wordpiece),
         )
     except ModelFolderError as error:
         raise ModelFolderError(
@@ -222,16 +228,25 @@ def _keras_hub_config(described: Mapping[str, Any], where: Path) -> dict[str, An
 
 
 def _renamed(
-    tensors: Mapping[str, StoredTensor], family: Family, described: Mapping[str, Any]
+    tensors: Mapping[str, StoredTensor], family: Family, described: Mapping[str, Any], vocabulary: int
 ) -> dict[str, StoredTensor]:
-    """Give tensors BERT's names, and leave out places that no piece of a text has."""
+    """Give tensors BERT's names, and leave out places that no piece of a text has, and rows of no piece."""
     found = {family.bert_name(name): tensor for name, tensor in tensors.items()}
     name, first = "embeddings.position_embeddings.weight", _first_place(described) if family.offset else 0
     if first and name in found and len(found[name].shape) == 2:
-        table = found[name]
-        shape = (max(0, table.shape[0] - first), table.shape[1])
-        found[name] = StoredTensor(shape, table.kind, lambda: table.fetch()[first:])
+        found[name] = _rows(found[name], first, found[name].shape[0])
+    size = described.get("vocab_size", vocabulary)
+    for name, tensor in found.items():
+        of_pieces = name.endswith(("embeddings.word_embeddings.weight", *_OF_PIECES))
+        if of_pieces and size > vocabulary and tensor.shape[:1] == (size,):
+            found[name] = _rows(tensor, 0, vocabulary)
     return found
+
+
+def _rows(table: StoredTensor, start: int, stop: int) -> StoredTensor:
+    """Return some rows of a tensor."""
+    shape = (max(0, stop - start), *table.shape[1:])
+    return StoredTensor(shape, table.kind, lambda: table.fetch()[start:stop])
 
 
 def _weights(
@@ -252,11 +267,11 @@ def _weights(
 
 
 def _labels(described: Mapping[str, Any], where: Path) -> tuple[str, ...]:
-    """Return the names of classes in the order of their numbers."""
+    """Return the names of classes in the order of their numbers, whichever these begin with."""
     listed = described.get("id2label")
     if listed is None:
         return ()
     try:
-        return tuple(str(listed[str(index)]) for index in range(len(listed)))
-    except (KeyError, TypeError) as error:
-        raise ModelFolderError("id2label does not number the labels from 0", where=str(where)) from error
+        return tuple(str(listed[number]) for number in sorted(listed, key=int))
+    except (AttributeError, ValueError, TypeError) as error:
+        raise ModelFolderError("id2label does not number the labels", where=str(where)) from error

@@ -21,15 +21,23 @@ from sopan.types import Array
 
 KERAS_HUB = "model.weights.h5"
 """What KerasHub writes weights to."""
+_WRAPPED = "module."
 _KINDS = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
-    """Find a folder's tensors, under Hugging Face's names.
+    """Find a folder's tensors, under Hugging Face's names; without what `DataParallel` puts before them all.
 
     Raises:
         ModelFolderError: there are none, they are damaged, or what reads them is not installed.
     """
+    found = _stored(folder)
+    if all(name.startswith(_WRAPPED) for name in found):
+        return {name.removeprefix(_WRAPPED): tensor for name, tensor in found.items()}
+    return found
+
+
+def _stored(folder: Path) -> dict[str, StoredTensor]:
     if (folder / KERAS_HUB).is_file():
         return _keras_hub(folder)
     if (folder / "model.safetensors").is_file():

@@ -92,13 +92,13 @@ class WordPiece(PieceTokenizer):
         """
         path = Path(path)
         try:
-            content = path.read_text(encoding="utf-8")
+            content = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"cannot be read ({error})", where=str(path)) from error
         try:
             if path.suffix == ".json":
                 return cls._of_json(content)
-            return cls.of(content.removesuffix("\n").split("\n"), lowercase=lowercase, accents=accents)
+            return cls.of(_listed(content), lowercase=lowercase, accents=accents)
         except DataError as error:
             raise DataError(error.what, where=str(path), next_step=error.next_step) from error
 
@@ -149,3 +149,8 @@ def _assembled(model: models.WordPiece, rules: Rules) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece(prefix=CONTINUES)
     return tokenizer
+
+
+def _listed(content: str) -> list[str]:
+    """Return the pieces of a `vocab.txt`, a line each; a blank line keeps its number, and no text gets it."""
+    return [line or f"[line {number}]" for number, line in enumerate(content.rstrip("\n").split("\n"))]
