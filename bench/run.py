@@ -38,6 +38,7 @@ SCRIPTS: dict[str, list[str]] = {
     "cbow": ["--smoke"],
     "room": ["--smoke"],
     "few_labels": ["--smoke"],
+    "first_guess": ["--smoke"],
     "frozen_layers": ["--smoke"],
     "near_copies": ["--smoke"],
 }

@@ -31,6 +31,7 @@ from sopan.steps.base import Memo
 from sopan.steps.teaching import DISTILLED
 from sopan.text.arrow import as_texts
 from sopan.text.batch import FIRST_WORD
+from sopan.text.facts import TrainingFacts
 
 VARIANTS = [f"{step}:{v}" for step in STEPS for v in step_class(step).variants if v not in DISTILLED]
 OF_NETWORKS = [variant for variant in VARIANTS if name_of(variant) in ON_KERAS]
@@ -291,7 +292,7 @@ def test_a_setting_that_cannot_work_is_refused_before_any_work(step, setting):
 def test_every_candidate_can_be_fitted(step, counts):
     labels = np.repeat(list(TOPICS), np.array(counts) // 5)
     texts = np.resize(TEXTS, len(labels)).tolist()
-    candidates, memo = step_class(step).candidates(np.array(counts)), Memo()
+    candidates, memo = step_class(step).candidates(TrainingFacts(np.array(counts))), Memo()
     assert candidates
     assert all(candidates.count(candidate) == 1 for candidate in candidates)
     with eagerly():

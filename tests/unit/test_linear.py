@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from sopan.steps.linear import LinearModel, fit_logistic, fit_one_vs_rest, with_scaled_columns
+from sopan.steps.linear import LinearModel, fit_logistic
+from sopan.steps.one_vs_rest import fit_one_vs_rest
 
 
 def blobs(n_classes: int, n: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -66,13 +67,6 @@ def test_each_class_may_have_its_own_scale():
 
     fit_one_vs_rest(sp.csr_array(features), labels, C=1.0, scale=scale)
     np.testing.assert_array_equal(asked, [labels == 0, labels == 1, labels == 2])
-
-
-def test_scaling_columns_leaves_the_matrix_alone():
-    matrix = sp.csr_array(np.float32([[1, 0, 2], [0, 3, 0]]))
-    scaled = with_scaled_columns(matrix, np.array([10.0, 100.0, 1000.0]))
-    assert scaled.toarray().tolist() == [[10, 0, 2000], [0, 300, 0]]
-    assert matrix.toarray().tolist() == [[1, 0, 2], [0, 3, 0]]
 
 
 def test_features_without_anything_in_them_give_the_classes_shares():

@@ -16,7 +16,9 @@ from sopan.errors import ConfigError, DataError
 from sopan.fit.tune import Budget, tune
 from sopan.steps import STEPS, make_step, step_class
 from sopan.steps.feature_weights import class_log_count_ratio, log_count_ratio
-from sopan.steps.linear import fit_logistic, fit_one_vs_rest, fit_standardised
+from sopan.steps.linear import fit_logistic, fit_standardised
+from sopan.steps.one_vs_rest import fit_one_vs_rest
+from sopan.text.facts import TrainingFacts
 from sopan.types import Amounts, Labelled, SoftLabels
 
 # ---- Amounts are copies ----------------------------------------------------------------------
@@ -130,7 +132,7 @@ def test_the_tuner_hands_the_teacher_down():
 @pytest.mark.parametrize("counts", [[50, 50], [90, 10]])
 def test_each_candidate_for_a_student_is_a_valid_setting(step, counts):
     cls = step_class(step)
-    candidates = cls.candidates_with(np.array(counts), {"distilled": True})
+    candidates = cls.candidates_with(TrainingFacts(np.array(counts)), {"distilled": True})
     for candidate in candidates:
         student = make_step(step, **candidate)
         student.check_settings()

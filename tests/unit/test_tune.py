@@ -64,6 +64,7 @@ def test_trials_run_in_order_and_the_budget_counts_them() -> None:
     best = max(tuned.trials, key=lambda trial: (trial.accuracy, -trial.log_loss))
     assert best.settings.items() <= tuned.estimator.get_params().items()
     assert tuned.estimator.temperature_ > 0
+    assert all(isinstance(trial.settings["C"], float) for trial in tuned.trials)  # chosen along a path
 
 
 def test_the_first_candidate_is_tried_however_short_the_time() -> None:

@@ -6,10 +6,9 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from sklearn.base import clone
 
@@ -19,7 +18,7 @@ from sopan.fit.scores import Trial
 from sopan.steps import make_step, step_class
 from sopan.steps.base import Memo, Step
 from sopan.steps.temperature import fit_temperature
-from sopan.text.labels import IMBALANCED, imbalance
+from sopan.text.facts import Metric, TrainingFacts, tuned_for
 from sopan.training.recipe import Monitor
 from sopan.types import Labelled, Labels, SoftLabels, softmax
 
@@ -76,9 +75,9 @@ class Tuned:
     interrupted: bool = False
 
 
-def tuning_metric(labels: Labels) -> Literal["accuracy", "macro_f1"]:
-    """Name the score that tuning maximises: `accuracy`, or `macro_f1` where classes are imbalanced."""
-    return "macro_f1" if imbalance(np.bincount(labels)) > IMBALANCED else "accuracy"
+def tuning_metric(labels: Labels) -> Metric:
+    """Name the score that tuning maximises; see `sopan.text.facts`."""
+    return tuned_for(np.bincount(labels))
 
 
 def tune(
@@ -116,7 +115,7 @@ def tune(
         raise DataError("the classes must be sorted, and each have a training text")
     started = clock = time.perf_counter()
     metric, memo = tuning_metric(train.labels), Memo()
-    candidates = [{}] if outside else _candidates(step, fixed, np.bincount(train.labels))
+    candidates = [{}] if outside else _candidates(step, fixed, TrainingFacts.of(train.texts, train.labels))
     best: tuple[tuple[float, float], Step, float] | None = None
     trials: list[Trial] = []
     interrupted, last = False, 0.0
@@ -147,12 +146,12 @@ def tune(
     return Tuned(estimator, tuple(trials), len(candidates), fit_seconds, tune_seconds, interrupted)
 
 
-def _candidates(step: str, fixed: dict[str, Any], class_counts: npt.NDArray[Any]) -> list[dict[str, Any]]:
+def _candidates(step: str, fixed: dict[str, Any], facts: TrainingFacts) -> list[dict[str, Any]]:
     """List the step's candidates that agree with its variant, each with the fixed settings it knows."""
     cls = step_class(step)
     variant, known = cls.named_settings(step), cls().get_params()
     shared = {key: value for key, value in fixed.items() if key in known} | variant
-    return cls.candidates_with(class_counts, shared)
+    return cls.candidates_with(facts, shared)
 
 
 def _try(
@@ -180,8 +179,10 @@ def _try(
     logits = estimator.logits(val.texts) if known is None else known
     estimator.temperature_ = fit_temperature(logits, val.labels)
     scores = measure(softmax(logits / estimator.temperature_), val.labels, val.classes)
+    found_settings = estimator.found_settings()
+    estimator.set_params(**found_settings)
     trial = Trial(
-        settings=settings,
+        settings=settings | found_settings,
         accuracy=scores.accuracy,
         macro_f1=scores.macro_f1,
         log_loss=scores.log_loss,

@@ -32,7 +32,8 @@ from sopan.steps.base import Settings
 from sopan.steps.layers import Seeds, dense
 from sopan.steps.neural import NEURAL_RULES, NeuralStep, settings_to_try
 from sopan.steps.teaching import DISTILLED
-from sopan.types import Int64Array, Tensor
+from sopan.text.facts import TrainingFacts
+from sopan.types import Tensor
 
 Look = Literal["global", "local-m", "local-p"]
 Scoring = Literal["dot", "general", "additive"]
@@ -198,6 +199,6 @@ class Attention(NeuralStep):
         return keras.Model([vectors, mask], outputs, name="body")
 
     @classmethod
-    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
+    def candidates(cls, facts: TrainingFacts) -> list[Settings]:
         """List settings, the best guess first."""
-        return settings_to_try(class_counts, {"look": "local-p"})
+        return settings_to_try(facts, {"look": "local-p"})

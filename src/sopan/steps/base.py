@@ -24,6 +24,7 @@ from sopan.options.names import StepName
 from sopan.options.rules import Between, OneOf, Rule, check_values
 from sopan.steps.teaching import Taught, check_soft
 from sopan.text.arrow import Texts, as_texts
+from sopan.text.facts import TrainingFacts
 from sopan.training.recipe import Monitor, TrainingReport
 from sopan.types import (
     Amounts,
@@ -179,33 +180,36 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
 
     @classmethod
     @abstractmethod
-    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
+    def candidates(cls, facts: TrainingFacts) -> list[Settings]:
         """Settings worth trying, best guess first; the tuner walks the list within its budget.
 
         Args:
-            class_counts: (C,) how many training texts each class has, for what depends on their
-                number and balance.
+            facts: of the training texts.
         """
 
     @classmethod
-    def taught_candidates(cls, class_counts: Int64Array) -> list[Settings]:
+    def taught_candidates(cls, facts: TrainingFacts) -> list[Settings]:
         """List settings worth trying beside a teacher; see `candidates`."""
-        return cls.candidates(class_counts)
+        return cls.candidates(facts)
 
     @classmethod
-    def candidates_with(cls, class_counts: Int64Array, fixed: Settings) -> list[Settings]:
+    def candidates_with(cls, facts: TrainingFacts, fixed: Settings) -> list[Settings]:
         """List the candidates that go with settings that are fixed, each with these.
 
         Args:
-            class_counts: see `candidates`.
+            facts: see `candidates`.
             fixed: settings that every trial shares: a variant's, and those that were named.
         """
         offered = cls.taught_candidates if fixed.get("distilled") else cls.candidates
-        return with_fixed(offered(class_counts), fixed)
+        return with_fixed(offered(facts), fixed)
 
     def validation_logits(self) -> FloatArray | None:
         """Return the logits of the validation texts, where fitting has found them and still knows."""
         return None
+
+    def found_settings(self) -> Settings:
+        """Return settings that were left open, and that fitting chose by the validation texts."""
+        return {}
 
     def training(self) -> TrainingReport | None:
         """Tell how training in epochs went, where there was any and it is still known."""

@@ -46,12 +46,13 @@ from sopan.steps.integrated_gradients import network_evidence
 from sopan.steps.layers import computing_in, set_weights
 from sopan.steps.network import NETWORK_RULES, TAUGHT_EPOCHS, NetworkStep, Unbuilt, weighed_too
 from sopan.steps.teaching import DISTILLED
+from sopan.text.facts import TrainingFacts
 from sopan.text.intake import LongTexts, PieceIntake, Pool, Windows
 from sopan.text.vectors import WordVectors
 from sopan.training.kept import Halves
 from sopan.training.quiet import quiet
 from sopan.training.recipe import Monitor, Recipe
-from sopan.types import Arrays, Evidence, FloatArray, Int64Array, StepState
+from sopan.types import Arrays, Evidence, FloatArray, StepState
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -313,13 +314,13 @@ class Bert(NetworkStep):
         self._set_weights(state.arrays)
 
     @classmethod
-    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
+    def candidates(cls, facts: TrainingFacts) -> list[Settings]:
         """List settings, the best guess first; few, because each takes long."""
         rates: list[Settings] = [{"learning_rate": cls.learning_rate * factor} for factor in FACTORS]
-        return weighed_too(class_counts, rates)
+        return weighed_too(facts, rates)
 
     @classmethod
-    def candidates_with(cls, class_counts: Int64Array, fixed: Settings) -> list[Settings]:
+    def candidates_with(cls, facts: TrainingFacts, fixed: Settings) -> list[Settings]:
         """List the candidates that go with fixed settings: see `sopan.steps.bert_tuning`."""
         if fixed.get("frozen", cls.frozen):
             found = regressions()
@@ -328,4 +329,4 @@ class Bert(NetworkStep):
             found = fine_tunings(preset, cls.learning_rate, tuned=preset in (cls.preset, FROM_SCRATCH))
             if fixed.get("distilled"):
                 found = [each | {"epochs": TAUGHT_EPOCHS} for each in found]
-        return with_fixed(weighed_too(class_counts, found), fixed)
+        return with_fixed(weighed_too(facts, found), fixed)

@@ -8,8 +8,9 @@ neighbours. Next step: `cbow`, where words used alike become alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar, NamedTuple, get_args
 
@@ -22,14 +23,16 @@ from sopan.errors import ConfigError, DataError
 from sopan.options.data import TokenRule
 from sopan.options.rules import Between, OneOf, Rule, Span
 from sopan.steps.base import TEXT_RULES, Memo, Settings, Step, TrainingData
+from sopan.steps.bow_tuning import matrices, taught_matrices
 from sopan.steps.evidence import bag_evidence
 from sopan.steps.feature_weights import FEW_TEXTS, Tf, class_log_count_ratio, weigh
-from sopan.steps.linear import ClassWeight, LinearModel, fit_one_vs_rest
+from sopan.steps.linear import LinearModel
+from sopan.steps.one_vs_rest import WITHOUT_VALIDATION, OneVsRest, best_of_path
 from sopan.steps.teaching import DISTILLED, TAUGHT_RULES
 from sopan.text.arrow import Texts, as_texts
-from sopan.text.labels import UNEVEN, imbalance
+from sopan.text.facts import ClassWeight, TrainingFacts, tuned_for
 from sopan.text.ngrams import Analyzer, NgramCounter, count_ngrams
-from sopan.types import Amounts, Evidence, Float32Array, Int64Array, StepOutput, StepState
+from sopan.types import Amounts, Evidence, Float32Array, FloatArray, StepOutput, StepState
 
 _WORDS = {"ngrams": (1, 2), "characters": None}
 
@@ -47,7 +50,8 @@ class BagOfWords(Step):
         idf: weigh features more that few texts hold: times ln((1 + N) / (1 + df)) + 1, as scikit-learn does.
         nb: weigh features more that tell the classes apart: times |log-count ratio|^nb. 0: all the same,
             1: as in NB-SVM.
-        C: inverse strength of the L2 regularisation.
+        C: inverse strength of the L2 regularisation. None: the best of `STRENGTHS` on the validation texts;
+            30 without any.
         class_weight: "balanced" weighs each text by the inverse frequency of its class.
         min_df: leave out features that fewer training texts hold. None: 2, or 1 where texts are few.
         max_features: keep only so many features of words, and of characters, the most frequent. None: all.
@@ -59,6 +63,7 @@ class BagOfWords(Step):
     Attributes, after `fit`:
         blocks_: the features of words, of characters, or both: which they are, and their idf.
         model_: their weights for each class.
+        C_: the C that was given or chosen.
 
     Source: S. Wang and C. Manning, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification"
     (ACL 2012), with logistic regression, TF-IDF and the ratio's root, which measured better (docs/log.md).
@@ -80,7 +85,7 @@ class BagOfWords(Step):
     tf: Tf = "sublinear"
     idf: bool = True
     nb: float = 0.5
-    C: float = 30.0
+    C: float | None = None
     class_weight: ClassWeight = None
     min_df: int | None = None
     max_features: int | None = None
@@ -98,7 +103,7 @@ class BagOfWords(Step):
         "tf": OneOf(get_args(Tf)),
         "idf": OneOf((True, False)),
         "nb": Between(Real, 0, 10),
-        "C": Between(Real, 1e-9, 1e9),
+        "C": Between(Real, 1e-9, 1e9, optional=True),
         "min_df": Between(Integral, 1, 1_000_000_000, optional=True),
         "max_features": Between(Integral, 1, 1_000_000_000, optional=True),
     }
@@ -122,13 +127,24 @@ class BagOfWords(Step):
         learnt = [self._recall_block(texts, *span, data.memo) for span in self._spans()]
         features = self._side_by_side([features for _, features in learnt])
         self.blocks_ = tuple(block for block, _ in learnt)
-        self.model_ = fit_one_vs_rest(
+        problem = OneVsRest(
             features,
             labels,
-            C=self.C,
             class_weight=self.class_weight,
             scale=lambda members: np.abs(class_log_count_ratio(features, members, weights)) ** self.nb,
         )
+        self._judged: FloatArray | None = None
+        if self.C is None and data.validation is not None:
+            validation, names = as_texts(data.validation[0]), np.asarray(data.validation[1])
+            unseen = self._recall_unseen(validation, data.memo)
+            found = best_of_path(
+                problem, unseen, np.searchsorted(self.classes_, names), tuned_for(np.bincount(data.labels))
+            )
+            self.C_, self.model_, self._judged = found
+        else:
+            self.C_ = WITHOUT_VALIDATION if self.C is None else float(self.C)
+            problem.fit(self.C_)
+            self.model_ = problem.model()
 
     def _spans(self) -> list[tuple[Analyzer, tuple[int, int]]]:
         """Return the kinds of features that were asked for, each with its lengths."""
@@ -142,9 +158,23 @@ class BagOfWords(Step):
         self, texts: pa.LargeStringArray, kind: Analyzer, lengths: tuple[int, int], memo: Memo
     ) -> tuple[_Block, sp.csr_array]:
         """Learn a block, or take it from the memo, under all that it depends on but for the texts."""
+        return memo.recall(self._key(kind, lengths), lambda: self._learn_block(texts, kind, lengths))
+
+    def _key(self, kind: Analyzer, lengths: tuple[int, int]) -> tuple[Hashable, ...]:
+        """Name all that a block depends on but for the texts."""
         pruning, cutting = (self.min_df, self.max_features), (self.tokens, self.lowercase)
-        key = ("bow", kind, lengths, *pruning, *cutting, self.tf, self.idf)
-        return memo.recall(key, lambda: self._learn_block(texts, kind, lengths))
+        return ("bow", kind, lengths, *pruning, *cutting, self.tf, self.idf)
+
+    def _recall_unseen(self, texts: pa.LargeStringArray, memo: Memo) -> sp.csr_array:
+        """Return the features of the validation texts, each block from the memo if it is there."""
+
+        def weighed(block: _Block) -> sp.csr_array:
+            return weigh(block.counter.transform(texts), self.tf, block.idf)
+
+        pairs = zip(self._spans(), self.blocks_, strict=True)
+        return self._side_by_side(
+            [memo.recall((*self._key(*span), "unseen"), partial(weighed, block)) for span, block in pairs]
+        )
 
     def _learn_block(
         self, texts: pa.LargeStringArray, kind: Analyzer, lengths: tuple[int, int]
@@ -232,51 +262,23 @@ class BagOfWords(Step):
 
     # ---- choosing ------------------------------------------------------------------------
 
-    @classmethod
-    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
-        """List words alone, which are cheap, then with characters, then what seldom wins."""
-        words: Settings = {"ngrams": (1, 2)}
-        for_short: Settings = {"ngrams": (1, 2), "characters": (2, 5)}
-        for_long: Settings = {"ngrams": (1, 3), "characters": (2, 5), "character_weight": 0.5}
-        settings: list[Settings] = [
-            {**words, "C": 30.0},
-            {**for_short, "C": 10.0},
-            {**for_short, "C": 100.0},
-            {**for_long, "C": 100.0},
-            {**for_short, "C": 1.0},
-            {**words, "C": 3.0},
-            {**words, "C": 300.0},
-            {**words, "C": 30.0, "nb": 0.0},
-            {**words, "C": 30.0, "nb": 1.0},
-            {"ngrams": (1, 3), "C": 300.0},
-            {"ngrams": None, "characters": (2, 5), "C": 10.0},
-        ]
-        return _weighed(class_counts, settings)
+    def validation_logits(self) -> FloatArray | None:
+        """Return what the model says of the validation texts, if they were read to choose C."""
+        return getattr(self, "_judged", None)
+
+    def found_settings(self) -> Settings:
+        """Return the C that was chosen, if none was given."""
+        return {"C": self.C_} if self.C is None else {}
 
     @classmethod
-    def taught_candidates(cls, class_counts: Int64Array) -> list[Settings]:
-        """List what many texts with a teacher's probabilities make worth trying, longer n-grams early."""
-        words: Settings = {"ngrams": (1, 2)}
-        for_short: Settings = {"ngrams": (1, 2), "characters": (2, 5)}
-        settings: list[Settings] = [
-            {**words, "C": 30.0},
-            {"ngrams": (1, 3), "C": 100.0},
-            {**for_short, "C": 10.0},
-            {**words, "C": 10.0},
-            {**words, "C": 30.0, "soft_weight": 0.3},
-            {**for_short, "C": 100.0},
-            {"ngrams": (1, 3), "characters": (2, 5), "character_weight": 0.5, "C": 100.0},
-            {**words, "C": 3.0},
-            {**words, "C": 30.0, "soft_weight": 3.0},
-        ]
-        return _weighed(class_counts, settings)
+    def candidates(cls, facts: TrainingFacts) -> list[Settings]:
+        """List matrices to try; see `sopan.steps.bow_tuning`."""
+        return matrices(facts)
 
-
-def _weighed(class_counts: Int64Array, settings: list[Settings]) -> list[Settings]:
-    """Return the settings; where classes are uneven, first with them weighed, then without."""
-    if imbalance(class_counts) <= UNEVEN:
-        return settings
-    return [{**each, "class_weight": weight} for weight in ("balanced", None) for each in settings]
+    @classmethod
+    def taught_candidates(cls, facts: TrainingFacts) -> list[Settings]:
+        """List matrices to try beside a teacher."""
+        return taught_matrices(facts)
 
 
 class _Block(NamedTuple):

@@ -37,10 +37,10 @@ from sopan.steps.embedding import (
 )
 from sopan.steps.evidence import contributions_of, vocabulary_evidence
 from sopan.steps.feature_weights import log_count_ratio
-from sopan.steps.linear import ClassWeight, LinearModel, fit_standardised
+from sopan.steps.linear import LinearModel, fit_standardised
 from sopan.steps.teaching import DISTILLED, TAUGHT_RULES
 from sopan.text.arrow import Texts, as_texts, cores
-from sopan.text.labels import UNEVEN, imbalance
+from sopan.text.facts import ClassWeight, TrainingFacts, class_weights
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
 from sopan.types import Encoded, Evidence, Float32Array, Int64Array, StepOutput, StepState, Targets
@@ -266,7 +266,7 @@ class CBOW(Step):
     # ---- choosing ------------------------------------------------------------------------
 
     @classmethod
-    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
+    def candidates(cls, facts: TrainingFacts) -> list[Settings]:
         """List poolings and classifiers; the word vectors are the same for all of them, and paid once."""
         poolings: list[Settings] = [
             {"pooling": "mean", "distinct": True, "nb": 1.0},
@@ -275,11 +275,9 @@ class CBOW(Step):
             {"pooling": "idf", "distinct": True, "nb": 0.0},
             {"pooling": "sif", "distinct": False, "nb": 0.0},
         ]
-        uneven = imbalance(class_counts) > UNEVEN
-        weights: tuple[ClassWeight, ...] = ("balanced", None) if uneven else (None,)
         return [
             {**pooling, "C": C, "class_weight": weight}
             for C in (0.1, 0.03, 0.3, 0.01, 1.0, 3.0)
-            for weight in weights
+            for weight in class_weights(facts)
             for pooling in poolings
         ]

@@ -33,6 +33,7 @@ from sopan.steps.stages import (
 )
 from sopan.steps.temperature import fit_temperature
 from sopan.text.arrow import Texts, as_texts
+from sopan.text.facts import TrainingFacts
 from sopan.training.recipe import Monitor
 from sopan.types import Evidence, FloatArray, Int64Array, Prediction, StepOutput, StepState
 
@@ -227,6 +228,6 @@ class Combination(Step):
         self.stages_ = stages_of_arrays(state.arrays, len(self.members_))
 
     @classmethod
-    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
+    def candidates(cls, facts: TrainingFacts) -> list[Settings]:
         """Offer nothing to choose: weights and thresholds are fitted."""
         return [{}]

@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from sopan.errors import ConfigError, ModelFolderError
 from sopan.options.rules import Rule
 from sopan.steps.base import Settings, Step, TrainingData
-from sopan.types import Array, Evidence, FloatArray, Int64Array, StepOutput, StepState
+from sopan.text.facts import TrainingFacts
+from sopan.types import Array, Evidence, FloatArray, StepOutput, StepState
 
 
 @runtime_checkable
@@ -105,6 +106,6 @@ class EstimatorStep(Step):
         self.state()
 
     @classmethod
-    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
+    def candidates(cls, facts: TrainingFacts) -> list[Settings]:
         """List one: its own settings."""
         return [{}]

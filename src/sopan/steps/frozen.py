@@ -25,9 +25,10 @@ from sopan.runtime.program import compile_network, run_program
 from sopan.steps.base import TrainingData
 from sopan.steps.bert_network import EMBEDDINGS, PieceSummary, Start, build_classifier
 from sopan.steps.layers import computing_in, get_weights, set_weights
-from sopan.steps.linear import ClassWeight, fit_standardised
+from sopan.steps.linear import fit_standardised
 from sopan.text.arrow import as_texts
 from sopan.text.batch import Clipped
+from sopan.text.facts import ClassWeight
 from sopan.text.intake import Intake, Windows, read_through
 from sopan.training.backend import make_forward, read_all
 from sopan.training.quiet import quiet

@@ -2,7 +2,7 @@
 
 The lower steps differ in how they turn a text into numbers, not in how they separate the classes: each ends
 in a `LinearModel`. There are two ways to fit it, each the faster and better one for its kind of features:
-`fit_logistic` for few dense ones, `fit_one_vs_rest` for very many sparse ones.
+`fit_logistic` for few dense ones, `sopan.steps.one_vs_rest` for very many sparse ones.
 
 What a text is to teach is a class; or, where a teacher's probabilities join the labels, an amount for each
 class: cross-entropy against amounts t (C,) is that of C copies of the text, one of each class, weighed by t.
@@ -11,9 +11,8 @@ class: cross-entropy against amounts t (C,) is that of C copies of the text, one
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,18 +24,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
-from sopan.types import Amounts, BoolArray, Float32Array, FloatArray, Labels, Targets
+from sopan.text.facts import ClassWeight
+from sopan.types import Amounts, Float32Array, FloatArray, Labels, Targets
 
-ClassWeight: TypeAlias = Literal["balanced"] | None
 FeatureMatrix: TypeAlias = "sp.csr_array | sp.csr_matrix | npt.NDArray[np.floating]"
 """N rows of V numbers, sparse or dense."""
 
 MAX_NEWTON_STEPS = 100
 """Newton's method takes 4 to 10 steps on text; this many means that it has stalled."""
 MAX_EPOCHS = 1000
-"""Dual coordinate descent takes 5 to 40 passes over the texts."""
-NEGLIGIBLE = 1e-3
-"""A copy of a text with less than this share of its weight is left out."""
+"""L-BFGS takes fewer steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,71 +123,6 @@ def _fit_amounts(features: FeatureMatrix, amounts: Amounts, C: float, tolerance:
         found, _, _ = fmin_l_bfgs_b(loss, start, factr=0.0, pgtol=enough, maxiter=MAX_EPOCHS)
     best = np.asarray(found, np.float32)
     return LinearModel(best[:-columns].reshape(width, columns), best[-columns:])
-
-
-def fit_one_vs_rest(
-    features: sp.csr_array,
-    labels: Targets,
-    *,
-    C: float,
-    class_weight: ClassWeight = None,
-    scale: Callable[[BoolArray | FloatArray], FloatArray] | None = None,
-) -> LinearModel:
-    """Tell each class from all others: C problems, or one if there are two classes.
-
-    Solved in the dual by scikit-learn's liblinear, whose time grows with the entries of `features` and
-    not with V (77 classes, 10,000 texts, 37,000 features: 2.9 s, softmax with Newton-CG 9.4 s). It
-    regularises the bias too, and visits the texts in an order drawn from a fixed seed.
-
-    Args:
-        features: (N, V), V much larger than N if you like; its column indices sorted in each row.
-        labels: class indices 0 … C-1 (N,), each present; or amounts, by which a text is copied: once for the
-            class, once for the others.
-        C: inverse strength of the regularisation, > 0.
-        class_weight: "balanced" weighs each text by the inverse frequency of its class.
-        scale: given which texts are of the class, (N,) bool, or what each counts for it, (N,) float, returns
-            by what each feature is multiplied in that class's problem, (V,). The model has the scale folded
-            in and takes `features` as they are.
-
-    Source: H.-F. Yu, F.-L. Huang and C.-J. Lin, "Dual coordinate descent methods for logistic regression and
-    maximum entropy models" (2011).
-    """
-    n_classes = labels.values.shape[1] if isinstance(labels, Amounts) else int(labels.max()) + 1
-    told = [1] if n_classes == 2 else range(n_classes)
-    weights = np.empty((features.shape[1], len(told)), np.float32)
-    bias = np.empty(len(told), np.float32)
-    for column, label in enumerate(told):
-        members = labels.values[:, label] if isinstance(labels, Amounts) else labels == label
-        factors = np.ones(features.shape[1]) if scale is None else scale(members)
-        model = LogisticRegression(
-            C=C, solver="liblinear", dual=True, tol=0.1, max_iter=MAX_EPOCHS, random_state=0
-        )
-        with warnings.catch_warnings():
-            # Only features of very different lengths under a huge C come here; the answer is still usable.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(*_problem(with_scaled_columns(features, factors), labels, label, class_weight))
-        weights[:, column] = model.coef_[0] * factors
-        bias[column] = model.intercept_[0]
-    return LinearModel(weights, bias)
-
-
-def _problem(
-    features: sp.csr_array, labels: Targets, label: int, class_weight: ClassWeight
-) -> tuple[sp.csr_array, BoolArray, FloatArray | None]:
-    """Return the rows that tell one class from all others: features, which are of it, and their weights."""
-    if not isinstance(labels, Amounts):
-        return features, labels == label, _sample_weight(labels, class_weight)
-    amounts = balanced(labels, class_weight)
-    totals, inside = amounts.weights, amounts.values[:, label]
-    parts = np.stack([inside, totals - inside])
-    against, rows = np.nonzero(parts > NEGLIGIBLE * totals)
-    return features[rows], against == 0, parts[against, rows]
-
-
-def with_scaled_columns(matrix: sp.csr_array, factors: FloatArray) -> sp.csr_array:
-    """Multiply column j of a sparse matrix (N, V) by factors[j], in float64; the indices are shared."""
-    data = matrix.data * factors[matrix.indices]
-    return sp.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def balanced(amounts: Amounts, class_weight: ClassWeight) -> Amounts:

@@ -29,12 +29,12 @@ from sopan.runtime.network import Output, network_of
 from sopan.runtime.program import Program, compile_network, run_program
 from sopan.steps.base import SEED, TEXT_RULES, Settings, Step, TrainingData, ValidationData
 from sopan.steps.layers import get_weights, set_weights
-from sopan.steps.linear import ClassWeight, balanced
+from sopan.steps.linear import balanced
 from sopan.steps.teaching import TAUGHT_RULES
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import Clipped, bucket_lengths
+from sopan.text.facts import ClassWeight, TrainingFacts, class_weights
 from sopan.text.intake import Intake, Windows, read_through
-from sopan.text.labels import IMBALANCED, imbalance
 from sopan.training.backend import Forward, make_forward, read_all
 from sopan.training.classification import Examples, Validation, scorer, train_classifier
 from sopan.training.kept import Halves
@@ -44,7 +44,6 @@ from sopan.types import (
     Arrays,
     Float32Array,
     FloatArray,
-    Int64Array,
     Labels,
     StepOutput,
     StepState,
@@ -210,9 +209,9 @@ class NetworkStep(Step):
         return getattr(self, "trained_", None)
 
     @classmethod
-    def taught_candidates(cls, class_counts: Int64Array) -> list[Settings]:
+    def taught_candidates(cls, facts: TrainingFacts) -> list[Settings]:
         """List the candidates with few epochs: an epoch through a teacher's texts is many steps."""
-        return [each | {"epochs": TAUGHT_EPOCHS} for each in cls.candidates(class_counts)]
+        return [each | {"epochs": TAUGHT_EPOCHS} for each in cls.candidates(facts)]
 
     # ---- using ---------------------------------------------------------------------------
 
@@ -289,8 +288,9 @@ NETWORK_RULES: Mapping[str, Rule] = {
 """What the settings of every step that is a network must keep to."""
 
 
-def weighed_too(class_counts: Int64Array, settings: list[Settings]) -> list[Settings]:
+def weighed_too(facts: TrainingFacts, settings: list[Settings]) -> list[Settings]:
     """Return the settings; where classes are imbalanced, each with its classes weighed, and without."""
-    if imbalance(class_counts) <= IMBALANCED:
+    weights = class_weights(facts, dear=True)
+    if weights == (None,):
         return settings
-    return [each | {"class_weight": weight} for each in settings for weight in ("balanced", None)]
+    return [each | {"class_weight": weight} for each in settings for weight in weights]

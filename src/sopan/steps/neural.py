@@ -28,12 +28,13 @@ from sopan.steps.layers import Seeds, computing_in
 from sopan.steps.network import NETWORK_RULES, NetworkStep, weighed_too
 from sopan.text.arrow import cores
 from sopan.text.batch import FIRST_WORD, clip
+from sopan.text.facts import TrainingFacts
 from sopan.text.intake import Windows, WordIntake
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
 from sopan.training.quiet import quiet
 from sopan.training.recipe import Recipe
-from sopan.types import Evidence, Float32Array, Int64Array, StepState
+from sopan.types import Evidence, Float32Array, StepState
 
 Embeddings = Literal["cbow", "random"]
 
@@ -222,9 +223,9 @@ REGULARISERS: tuple[Settings, ...] = (
 """Ways to lean less, or more, on the few texts that there are."""
 
 
-def settings_to_try(class_counts: Int64Array, *own: Settings) -> list[Settings]:
+def settings_to_try(facts: TrainingFacts, *own: Settings) -> list[Settings]:
     """List candidates: the defaults, a step's own alternatives, then other regularisers.
 
     Where classes are imbalanced, each comes with its classes weighed first.
     """
-    return weighed_too(class_counts, [{"dropout": 0.3}, *own, *REGULARISERS])
+    return weighed_too(facts, [{"dropout": 0.3}, *own, *REGULARISERS])

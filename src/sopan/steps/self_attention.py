@@ -28,7 +28,7 @@ from sopan.steps.heads import MultiHeadAttention
 from sopan.steps.layers import Seeds, Summary, dense, summarise
 from sopan.steps.neural import NEURAL_RULES, NeuralStep, settings_to_try
 from sopan.steps.teaching import DISTILLED
-from sopan.types import Int64Array
+from sopan.text.facts import TrainingFacts
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -88,6 +88,6 @@ class SelfAttention(NeuralStep):
         return keras.Model([vectors, mask], outputs, name="body")
 
     @classmethod
-    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
+    def candidates(cls, facts: TrainingFacts) -> list[Settings]:
         """List settings, the best guess first."""
-        return settings_to_try(class_counts, {"summary": "max"})
+        return settings_to_try(facts, {"summary": "max"})

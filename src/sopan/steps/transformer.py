@@ -27,7 +27,8 @@ from sopan.steps.encoder import encode
 from sopan.steps.layers import Seeds, Summary, dense, summarise
 from sopan.steps.neural import NEURAL_RULES, NeuralStep, settings_to_try
 from sopan.steps.teaching import DISTILLED
-from sopan.types import Int64Array, Tensor
+from sopan.text.facts import TrainingFacts
+from sopan.types import Tensor
 
 
 @keras.saving.register_keras_serializable("sopan")
@@ -130,6 +131,6 @@ class Transformer(NeuralStep):
         return keras.Model([vectors, mask], outputs, name="body")
 
     @classmethod
-    def candidates(cls, class_counts: Int64Array) -> list[Settings]:
+    def candidates(cls, facts: TrainingFacts) -> list[Settings]:
         """List settings, the best guess first."""
-        return settings_to_try(class_counts, {"depth": 1})
+        return settings_to_try(facts, {"depth": 1})

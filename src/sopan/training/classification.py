@@ -19,7 +19,7 @@ from scipy.special import log_softmax
 from sklearn.metrics import f1_score
 
 from sopan.text.batch import Batch, Clipped, batches, drop_words, padding_share, plan, row_weights
-from sopan.text.labels import IMBALANCED, imbalance
+from sopan.text.facts import tuned_for
 from sopan.training.backend import Loss, Tensors, make_forward, read_all
 from sopan.training.kept import Halves, Source
 from sopan.training.loop import Position, Task, TrainingBatch, train_network
@@ -70,7 +70,7 @@ def scorer(labels: Int64Array) -> Score:
 
     Accuracy, or macro-F1 where the classes are imbalanced; and the log-loss.
     """
-    imbalanced = imbalance(np.bincount(labels)) > IMBALANCED
+    imbalanced = tuned_for(np.bincount(labels)) == "macro_f1"
 
     def score(logits: FloatArray) -> tuple[float, float]:
         best = logits.argmax(axis=1)
