@@ -230,3 +230,37 @@ def test_the_folded_classifier_does_not_depend_on_the_features_scale():
     ours = fit_standardised(features, labels, C=0.1, class_weight=None).logits(features)
     theirs = fit_standardised(moved, labels, C=0.1, class_weight=None).logits(moved)
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_in_little_text_a_word_that_occurs_once_has_a_vector():
+    texts = [f"word{i} of the sea" if i % 2 else f"word{i} in a soup" for i in range(1200)]
+    labels = [i % 2 for i in range(1200)]
+    once = CBOW(dimension=8, epochs=1).fit(texts, labels)
+    assert len(once.vocabulary_.words) == 1206
+    long = CBOW(dimension=8, epochs=1).fit([f"{text} {text[-4:] * 80}" for text in texts], labels)
+    assert "word7" not in long.vocabulary_.words
+
+
+def test_short_phrases_are_learnt_in_one_reading():
+    """Passes go by the amount of text, so that giving it twice teaches hardly more."""
+    texts, labels = short_phrases(2400)
+    train, unseen = slice(0, 1200), slice(1200, None)
+    once = CBOW().fit(texts[train], labels[train])
+    twice = CBOW().fit(texts[train] * 2, labels[train] * 2)
+    scores = [each.score(texts[unseen], labels[unseen]) for each in (once, twice)]
+    assert scores[1] - scores[0] < 0.02  # two standard errors of so few
+    assert scores[0] > np.mean(np.array(labels[unseen]) == "bad")
+
+
+def short_phrases(count: int) -> tuple[list[str], list[str]]:
+    """Return phrases of two or three words, some of which lean to one side, and which prevails."""
+    rng = np.random.default_rng(3)
+    stems = [
+        a + b + c for a in "bdfgklmn" for b in ("a", "e", "io", "u") for c in ("st", "rk", "ng", "lp", "mb")
+    ]
+    leanings = np.where(rng.random(len(stems)) < 0.5, rng.normal(size=len(stems)), 0)
+    said = [rng.choice(len(stems), rng.integers(2, 4)) for _ in range(count)]
+    opinions = [leanings[words].sum() + 0.2 * rng.normal() for words in said]
+    return [" ".join(stems[word] for word in words) for words in said], [
+        "good" if opinion > 0.5 else "bad" for opinion in opinions
+    ]

@@ -71,7 +71,7 @@ def test_a_rate_that_makes_vectors_grow_without_end_is_named():
 
 
 @pytest.mark.parametrize(
-    ("words", "epochs"), [(0, 150), (250_000, 100), (10**6, 50), (16 * 10**6, 12), (10**9, 3)]
+    ("words", "epochs"), [(0, 600), (10_000, 500), (250_000, 100), (10**6, 50), (16 * 10**6, 12), (10**9, 3)]
 )
 def test_small_corpora_are_read_more_often(words, epochs):
     assert sensible_epochs(words) == epochs

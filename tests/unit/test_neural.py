@@ -11,6 +11,7 @@ from quick_steps import EIGHT, LABELS, ON_KERAS, OVER_WORDS, SOIL_OR_SEA, TEXTS,
 from sopan.errors import ConfigError, DataError
 from sopan.steps import make_step, neural, step_class
 from sopan.steps.base import Memo
+from sopan.text.facts import TrainingFacts
 from sopan.text.vectors import load_word_vectors
 from sopan.training import loop
 from sopan.training.checkpoint import CheckpointFile
@@ -68,9 +69,9 @@ def test_a_fit_that_goes_on_after_a_stop_gives_the_bits_of_one_that_never_stoppe
 @pytest.mark.parametrize("step", ON_KERAS)
 def test_imbalanced_classes_are_tried_with_weights_first(step):
     of = step_class(step).candidates
-    assert all("class_weight" not in candidate for candidate in of(np.array([50, 50])))
-    uneven = of(np.array([500, 20]))
-    assert len(uneven) == 2 * len(of(np.array([50, 50])))
+    assert all("class_weight" not in candidate for candidate in of(TrainingFacts(np.array([50, 50]))))
+    uneven = of(TrainingFacts(np.array([500, 20])))
+    assert len(uneven) == 2 * len(of(TrainingFacts(np.array([50, 50]))))
     assert [candidate["class_weight"] for candidate in uneven[:2]] == ["balanced", None]
 
 

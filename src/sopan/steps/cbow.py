@@ -63,8 +63,8 @@ class CBOW(Step):
         dimension: width of a word vector.
         window: the most words on either side that a word is guessed from; wide windows learn topic and tone.
         negatives: noise words against which each guess is judged.
-        epochs: passes over the texts. None: more for fewer words, 3 to 150.
-        min_count: words that occur less often have no vector. None: 2, or 1 where texts are few.
+        epochs: passes over the texts. None: more for fewer words, 3 to 600.
+        min_count: words that occur less often have no vector. None: 2, or 1 where there is little text.
         subsample: words more frequent than this share of all words are thinned out; 0 keeps all.
         learning_rate: at the start of training.
         tokens: how a text is cut into words (see `sopan.text.tokenize`).

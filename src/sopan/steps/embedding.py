@@ -22,8 +22,7 @@ from sopan.kernels.simd import LANES
 from sopan.options.data import TokenRule
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.steps.base import SEED, TEXT_RULES
-from sopan.steps.feature_weights import FEW_TEXTS
-from sopan.text.arrow import on_every_core
+from sopan.text.arrow import Buffers, on_every_core
 from sopan.text.vectors import load_word_vectors, usable_vectors
 from sopan.text.vocab import Vocabulary, build_vocabulary
 from sopan.types import Encoded, Float32Array, FloatArray, Int64Array
@@ -40,7 +39,9 @@ PIECE_WORDS = 1 << 20
 """Between pieces of so many words Python looks up, and sees Ctrl-C."""
 EPOCHS_AT_A_MILLION = 50
 """Passes over a corpus of a million words; one four times as large gets half as many."""
-MIN_EPOCHS, MAX_EPOCHS = 3, 150
+MIN_EPOCHS, MAX_EPOCHS = 3, 600
+FEW_BYTES = 300_000
+"""In less text than this, some 50,000 words, a word that occurs once has a vector too."""
 VECTOR_RULES: Mapping[str, Rule] = {
     **TEXT_RULES,
     "dimension": Between(Integral, 1, 4096),
@@ -115,7 +116,7 @@ def embed_words(
         settings: how to train.
         vectors: path of a file to load in place of training.
         tokens, lowercase: how texts are cut into words.
-        min_count: words that occur less often have no vector. None: 2, or 1 where texts are few.
+        min_count: words that occur less often have no vector. None: 2, or 1 where there is little text.
         rng: decides the training.
     """
     every = pa.concat_arrays([texts, unlabelled])
@@ -124,7 +125,7 @@ def embed_words(
         vocabulary = Vocabulary(loaded.words, None, tokens, lowercase)
         encoded = vocabulary.encode(every)
     else:
-        least = min_count or (2 if len(every) >= FEW_TEXTS else 1)
+        least = min_count or (2 if _bytes_of(every) >= FEW_BYTES else 1)
         vocabulary, encoded = build_vocabulary(every, tokens, lowercase=lowercase, min_count=least)
     counts = np.bincount(encoded.ids[encoded.ids >= 0], minlength=len(vocabulary))
     if vectors is not None:
@@ -137,11 +138,16 @@ def embed_words(
     return EmbeddedWords(vocabulary, table, counts, own, epochs)
 
 
+def _bytes_of(texts: pa.LargeStringArray) -> int:
+    offsets = Buffers.of(texts).offsets
+    return int(offsets[-1] - offsets[0])
+
+
 def sensible_epochs(n_words: int) -> int:
     """Return how many passes a corpus wants: fewer the larger it is, by the square root of its words.
 
     Between the two plain rules, always the same number and always the same work, this one was near the best
-    on corpora of 60 thousand to 13 million words (see `docs/log.md`).
+    on corpora of 5 thousand to 13 million words (see `docs/log.md`).
     """
     wanted = EPOCHS_AT_A_MILLION * math.sqrt(1e6 / max(1, n_words))
     return round(min(max(wanted, MIN_EPOCHS), MAX_EPOCHS))

@@ -53,7 +53,7 @@ class NeuralStep(NetworkStep):
         vectors: path of a word2vec, GloVe or fastText file to use in place of training vectors.
         dimension: D, width of a word vector.
         word_dropout: share of words hidden.
-        min_count: words that occur less often are unknown. None: 2, or 1 where texts are few.
+        min_count: words that occur less often are unknown. None: 2, or 1 where there is little text.
         tokens, lowercase: how a text is cut into words.
         deterministic: train word vectors on one core, so that the same texts and seed give the same bits.
         n_jobs: cores to train word vectors on when not deterministic; None: all.
