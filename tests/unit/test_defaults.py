@@ -9,11 +9,13 @@ import tables
 
 from sopan.comparison import defaults
 from sopan.comparison.contenders import Contender, check_contenders
-from sopan.comparison.defaults import DEFAULT, choose_preset, name_presets
+from sopan.comparison.defaults import DEFAULT, choose_preset, misfit_of, name_presets, preset_findings
 from sopan.comparison.estimate import estimate
 from sopan.fit.tune import Budget
 from sopan.options.base import Message
 from sopan.steps.bert import Bert
+from sopan.text.facts import TrainingFacts
+from sopan.text.wordpiece import SPECIALS, WordPiece
 
 
 def texts(signs: dict[str, tuple[str, ...]], language: str) -> pa.LargeStringArray:
@@ -45,6 +47,23 @@ def test_where_no_preset_knows_it_bert_learns_from_scratch() -> None:
     assert "left out" in told[1]
 
 
+def test_a_preset_that_is_named_is_held_against_the_texts() -> None:
+    bengali = texts(tables.BENGALI, "bn")
+    (finding,) = preset_findings(check_contenders("bow,bert@sopan-mini,bert:scratch"), bengali)
+    assert (finding.level, finding.code) == ("warning", "preset_misfit")
+    assert "`bert@sopan-mini`: sopan-mini does not know" in finding.message
+    assert "try bert:scratch" in finding.message
+    assert preset_findings(check_contenders("bert@sopan-mini"), texts(tables.ENGLISH, "en")) == []
+
+
+def test_a_preset_that_spells_every_word_is_of_another_language() -> None:
+    letters = WordPiece.of(
+        [*SPECIALS, *"abcdefghijklmnopqrstuvwxyz", *[f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz"]]
+    )
+    long = pa.array(["wonderful performances throughout"] * 3, pa.large_string())
+    assert misfit_of(letters, long) == "cuts a word of the texts into 10.3 pieces"
+
+
 def test_what_is_named_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     given = check_contenders("bert:scratch,bert", ["bert.preset=sopan-mini"])
     assert name_presets(given, texts(tables.ENGLISH, "en"), lambda *_: None) == given
@@ -62,7 +81,7 @@ def test_the_estimate_grows_with_the_encoder_and_the_texts() -> None:
 
 
 def test_a_named_preset_is_fine_tuned_as_it_is_best() -> None:
-    counts = np.array([50, 50])
-    assert Bert.candidates_with(counts, {})[0] == {"learning_rate": 2e-4}
-    first = Bert.candidates_with(counts, {"preset": "minilm", "epochs": 1})[0]
+    facts = TrainingFacts(np.array([50, 50]))
+    assert Bert.candidates_with(facts, {})[0] == {"learning_rate": 2e-4}
+    first = Bert.candidates_with(facts, {"preset": "minilm", "epochs": 1})[0]
     assert (first["learning_rate"], first["epochs"], first["preset"]) == (1e-4, 1, "minilm")

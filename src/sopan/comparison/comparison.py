@@ -19,6 +19,7 @@ from sopan import __version__
 from sopan.comparison.evidence import disagreements, leak_effect, learning_points, likely_label_errors
 from sopan.comparison.jobs import Outcome
 from sopan.comparison.ledger import OUTCOMES
+from sopan.comparison.majority import score_majority, silent_failures
 from sopan.comparison.results import (
     PREDICTIONS,
     RESULTS,
@@ -109,6 +110,8 @@ def weigh_outcomes(
         label_errors = likely_label_errors(tested, rows, outcomes[best].probabilities)
     except MissingExtraError as error:
         label_errors, unchecked = (), (f"{error}.",)
+    majority = score_majority(data.corpus.take(data.split.train), tested, summary.classes)
+    failures = tuple(silent_failures(steps, majority, summary.classes))
     effect = leak_effect(correct, data.audit.leaked_test, with_leaks)
     return Results(
         sopan=__version__,
@@ -116,11 +119,12 @@ def weigh_outcomes(
         steps=steps,
         pairs=pairs,
         recommendation=recommendation,
-        verdict=verdict_sentences(pairs, steps, len(tested), recommendation) + unchecked,
+        verdict=verdict_sentences(pairs, steps, len(tested), recommendation) + failures + unchecked,
         learning_curve=curve or None,
         disagreements=disagreements(tested, rows, outcomes),
         label_errors=label_errors,
         environment=environment(),
+        majority=majority,
         run=RunReport(
             command=command,
             seed=options.seed,

@@ -221,6 +221,15 @@ class DataReport(DataSummary):
     audit: AuditResults
 
 
+@dataclass(frozen=True, kw_only=True)
+class Majority(Record):
+    """What the largest class of the training texts scores as the answer to every test text."""
+
+    label: str
+    accuracy: Share
+    macro_f1: Share
+
+
 # ---- the run -------------------------------------------------------------------------------------
 
 
@@ -261,6 +270,7 @@ class Results(Record):
         learning_curve: None unless it was asked for.
         disagreements: those most confidently contested first.
         label_errors: most suspect first.
+        majority: what needs no text; None in results of versions that did not measure it.
     """
 
     sopan: str
@@ -274,6 +284,7 @@ class Results(Record):
     label_errors: tuple[LabelError, ...]
     environment: Environment
     run: RunReport
+    majority: Majority | None = None
 
 
 # ---- results.json --------------------------------------------------------------------------------

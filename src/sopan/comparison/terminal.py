@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sopan.comparison.layout import interval, megabytes, quantity, share
-from sopan.comparison.results import Results, StepScores
+from sopan.comparison.results import Majority, Results, StepScores
 from sopan.text.audit_report import AuditReport, Finding
 from sopan.text.display import escape_for_display
 from sopan.text.split import PARTS
@@ -41,6 +41,9 @@ SPEED = Column("texts\n/s", lambda step: quantity(step.texts_per_second))
 LATENCY = Column("p50\nms", lambda step: quantity(step.latency_ms.p50))
 MEMORY = Column("peak\nMB", lambda step: quantity(step.peak_rss_mb))
 DISK = Column("disk\nMB", lambda step: megabytes(step.artifact_bytes))
+
+MAJORITY = "majority"
+"""The row of the largest class, which is no step."""
 
 Columns = tuple[Column, ...]
 COLUMNS: Columns = (STEP, ACCURACY, INTERVAL, MACRO_F1, LOG_LOSS, ECE, FIT, SPEED, LATENCY, MEMORY, DISK)
@@ -74,6 +77,14 @@ class LeaderboardTable:
             mark = "* " if best else "  "
             cells = [Text((mark if column is STEP else "") + column.cell(step)) for column in columns]
             table.add_row(*cells, style="bold green" if best else "")
+        if (majority := self.results.majority) is not None:
+            table.add_row(
+                *(
+                    Text("  " * (column is STEP) + cell)
+                    for column, cell in _majority_cells(majority, columns)
+                ),
+                style="dim",
+            )
         return table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -87,6 +98,12 @@ class LeaderboardTable:
             table = self.table(columns)
         yield table
         yield Text("* the recommended step", style="green")
+
+
+def _majority_cells(majority: Majority, columns: Columns) -> Iterator[tuple[Column, str]]:
+    """Write the row of the largest class: it has scores and no costs."""
+    cells = {STEP: MAJORITY, ACCURACY: share(majority.accuracy), MACRO_F1: share(majority.macro_f1)}
+    return ((column, cells.get(column, "")) for column in columns)
 
 
 # ---- notebook ------------------------------------------------------------------------------------
@@ -115,6 +132,9 @@ def summary_html(results: Results) -> str:
         best = step.step == results.recommendation.step
         texts = [column.cell(step) + (" ★" if best and column is STEP else "") for column in COLUMNS]
         rows.append(f'<tr style="font-weight:{"bold" if best else "normal"}">{cells("td", texts)}</tr>')
+    if results.majority is not None:
+        texts = [cell for _, cell in _majority_cells(results.majority, COLUMNS)]
+        rows.append(f'<tr style="opacity:.7">{cells("td", texts)}</tr>')
     return (
         '<div style="font-variant-numeric:tabular-nums">'
         f'<p style="font-size:1.1em">{sentence_html(results.recommendation.reason)}</p>'

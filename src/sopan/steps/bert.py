@@ -1,7 +1,8 @@
 """BERT: an encoder that has read unlabelled text before it sees a label.
 
 Adds unlabelled text: what fills the blanks of a language is learnt once, from texts without labels, and the
-labelled ones only teach what to make of it. Words are cut into pieces (WordPiece), so that none is unknown.
+labelled ones only teach what to make of it. Words are cut into pieces (WordPiece), so that none is unknown
+but those with letters that no piece has.
 Lacks nothing that a step below has. It costs the most, to train and to use.
 
     preset -> [more blanks, in the texts at hand] -> pieces between [CLS] and [SEP], windows of long texts

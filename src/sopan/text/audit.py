@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from sopan.errors import DataError
 from sopan.options.data import TokenRule
-from sopan.text.audit_report import AuditReport
+from sopan.text.audit_report import AuditReport, Finding
 from sopan.text.copies import find_copies
 from sopan.text.findings import (
     FEW,
@@ -67,7 +68,7 @@ def audit_corpus(corpus: Corpus, split: Split, *, rule: TokenRule = "words") -> 
     encoding, of_quality = look_at_quality(view)
     findings = [*of_copies, *of_conflicts, *of_classes, *of_emptiness, *of_quality]
     report = AuditReport(
-        findings=tuple(sorted(findings, key=lambda found: ("error", "warning", "note").index(found.level))),
+        findings=_worst_first(findings),
         texts=len(chosen),
         rejects=len(corpus.rejects),
         rule=rule,
@@ -92,6 +93,10 @@ def audit_corpus(corpus: Corpus, split: Split, *, rule: TokenRule = "words") -> 
     )
 
 
+def _worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda found: ("error", "warning", "note").index(found.level)))
+
+
 class CleanData(NamedTuple):
     """Labelled texts to train, tune and measure on.
 
@@ -113,6 +118,15 @@ class CleanData(NamedTuple):
         """Return the texts to train, validate and test on."""
         split, take = self.split, self.corpus.take
         return take(split.train), take(split.val), take(split.test)
+
+    def noting(self, findings: Sequence[Finding]) -> CleanData:
+        """Return the same with further findings in the audit's report."""
+        report = self.audit.report
+        return self._replace(
+            audit=replace(
+                self.audit, report=replace(report, findings=_worst_first([*report.findings, *findings]))
+            )
+        )
 
     def tested(self) -> tuple[Labelled, Int64Array]:
         """Return the N test texts, and (N,) the row of each in the source."""

@@ -33,6 +33,8 @@ FEW = 5
 """How many rows and examples are shown of each finding."""
 
 
+FEW_TESTED = 50
+"""Fewer test texts than these tell hardly one step from another."""
 MANY_NEAR = 0.05
 """From which share of the test texts on near-copies of earlier parts are a warning, and no note."""
 
@@ -81,6 +83,11 @@ def look_at_classes(view: View) -> tuple[PartCounts, tuple[ClassCounts, ...], fl
         *_labels(view, "warning", "class_not_in_test", (table[:, 2] == 0) & (totals > 1), "no test text"),
         *_labels(view, "warning", "class_of_one", totals == 1, "one text, so no score can judge them"),
     ]
+    n_test = int(table[:, 2].sum())
+    if 0 < n_test < FEW_TESTED:
+        half = 98 / np.sqrt(n_test)  # 1.96 standard errors of a share of one half, in points
+        message = f"{n_test} test texts tell an accuracy to within some {half:.0f} points at best."
+        findings.append(Finding("warning", "few_test_texts", message, n_test, ()))
     if ratio > IMBALANCED:
         level: Level = "warning" if ratio >= VERY_IMBALANCED else "note"
         message = (

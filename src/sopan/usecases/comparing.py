@@ -11,7 +11,7 @@ import numpy as np
 from sopan.comparison.combining import check_needs, in_order
 from sopan.comparison.comparison import Comparison, summarise_data, weigh_outcomes
 from sopan.comparison.contenders import Contender, check_contenders
-from sopan.comparison.defaults import DEFAULT, lacks_preset, name_presets
+from sopan.comparison.defaults import DEFAULT, lacks_preset, name_presets, preset_findings
 from sopan.comparison.estimate import estimate
 from sopan.comparison.evidence import predictions_table
 from sopan.comparison.run_folder import run_folder
@@ -44,6 +44,7 @@ def compare(options: CompareOptions) -> Comparison:
         data = tuning_data(options)
         train, *read = data.parts()
         named = name_presets(given, train.texts, options.progress)
+        data = data.noting(preset_findings(given, train.texts))
         told = estimate(named, train.texts, sum(map(len, read)), Budget.parse(options.budget))
         options.progress("estimate", {"stage": told})
         contenders = [named[place] for place in in_order([one.name for one in named])]
