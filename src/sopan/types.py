@@ -101,12 +101,14 @@ class Source:
         sha256: of the bytes read (of each file's digest, in order, for a folder).
         bytes: total size.
         notes: what a reader should know: which mirror, what was dropped, which rule was applied.
+        text: the column of the texts, where columns have names.
     """
 
     name: str
     sha256: str
     bytes: int
     notes: tuple[str, ...] = ()
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jsonschema
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import tables
@@ -17,7 +18,6 @@ from command_line import Sopan
 from sopan import usecases
 from sopan.comparison.comparison import Comparison
 from sopan.comparison.results import read_results, results_schema
-from sopan.errors import DataError
 from sopan.steps import STEPS
 from sopan.text.read import read_corpus
 
@@ -194,9 +194,27 @@ def test_the_public_names_stay_what_they_are() -> None:
     assert done.stdout.strip() == "True"
 
 
-def test_a_table_in_memory_is_refused_by_name() -> None:
-    with pytest.raises(DataError, match="not a dict"):
-        usecases.audit({"text": []})  # type: ignore[arg-type]
+def test_a_table_in_memory_is_compared_as_a_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = pd.read_csv(tables.reviews(tmp_path / "reviews.csv"))
+    frame.to_parquet("reviews.parquet")
+    how = {"steps": ("bow",), "budget": "1trials", "unlabelled": frame[["text"]]}
+    of_memory, of_file = (usecases.compare(data, **how) for data in (frame, "reviews.parquet"))
+    assert of_memory.folder == Path("runs/pandas-DataFrame")
+    predictions = [(one.folder / "predictions.parquet").read_bytes() for one in (of_memory, of_file)]
+    assert predictions[0] == predictions[1]
+    first, second = (one.results.data for one in (of_memory, of_file))
+    assert (first.audit, first.fingerprint) == (second.audit, second.fingerprint)
+    assert first.name == "a pandas DataFrame of 120 rows"
+    assert of_memory.results.run.command == (
+        "sopan compare DATA --steps bow --unlabelled UNLABELLED --budget 1trials"
+        "  # DATA: a pandas DataFrame of 120 rows, from memory; "
+        "UNLABELLED: a pandas DataFrame of 120 rows, from memory"
+    )
+    config = json.loads((of_memory.folder / "config.json").read_text(encoding="utf-8"))
+    assert config["data"]["given"] == config["unlabelled"] == "a pandas DataFrame of 120 rows"
+    assert config["data"]["sha256"] == read_corpus(frame).source.sha256
+    assert config["data"]["text"] == "text"
 
 
 def test_seventy_seven_classes(tmp_path: Path) -> None:

@@ -82,9 +82,12 @@ def _scores(scores: EvaluationScores, title: str) -> None:
     for head in ("class", "precision", "recall", "f1", "texts"):
         table.add_column(head, justify="left" if head == "class" else "right")
     for row in scores.per_class:
-        figures = (f"{figure:.3f}" for figure in (row.precision, row.recall, row.f1))
+        measured = row.support > 0
+        figures = (f"{one:.3f}" if measured else "-" for one in (row.precision, row.recall, row.f1))
         table.add_row(Text(escape_for_display(row.class_)), *figures, f"{row.support:,}")
     out.print(table)
+    for note in scores.notes or ():
+        out.print(Text(f"Note: {escape_for_display(note)}."))
 
 
 # ---- predictions, files, entries -----------------------------------------------------------------

@@ -75,6 +75,7 @@ def summarise_data(data: CleanData) -> DataSummary:
         tuned_for=tuning_metric(corpus.labels[split.train]),
         unlabelled=0 if data.unlabelled is None else len(data.unlabelled),
         notes=corpus.source.notes,
+        text_column=corpus.source.text,
     )
 
 

@@ -19,7 +19,7 @@ from sopan.comparison.contenders import Contender
 from sopan.comparison.jobs import Outcome
 from sopan.comparison.results import DataSummary, model_folder
 from sopan.errors import ModelFolderError
-from sopan.options.classify import CompareOptions
+from sopan.options.classify import INPUTS, CompareOptions
 from sopan.options.names import path_name
 from sopan.storage.manifest import MANIFEST, sha256_of
 from sopan.storage.strict_json import dump_json
@@ -27,7 +27,7 @@ from sopan.text.audit import CleanData
 
 OUTCOMES = "outcomes"
 """The folder of a run that holds them."""
-_ELSEWHERE = ("data", "out", "steps", "settings", "resume", "overwrite", "margin")
+_ELSEWHERE = (*INPUTS, "out", "steps", "settings", "resume", "overwrite", "margin")
 """Options that do not change what one contender's worker does, or that its own part of the key holds."""
 
 

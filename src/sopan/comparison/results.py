@@ -200,6 +200,7 @@ class DataSummary(Record):
         fingerprint: SHA-256 of the texts and labels.
         tuned_for: the score that tuning maximised on the validation texts.
         unlabelled: further texts given without labels.
+        text_column: where the texts stood, where columns have names.
     """
 
     name: str
@@ -212,6 +213,7 @@ class DataSummary(Record):
     tuned_for: Literal["accuracy", "macro_f1"]
     unlabelled: Count
     notes: tuple[str, ...]
+    text_column: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from sopan.errors import ConfigError, ModelFolderError
 from sopan.options.classify import CompareOptions
 from sopan.storage.manifest import MANIFEST
 from sopan.storage.strict_json import read_json
+from sopan.text.memory import data_name, in_memory
 
 CONFIG, REPORT = "config.json", "report.html"
 RUN_FILES = frozenset({RESULTS, REPORT, PREDICTIONS, CONFIG, MODELS, OUTCOMES})
@@ -50,7 +51,7 @@ def run_folder(options: CompareOptions) -> Path:
 
 
 def _unnamed(options: CompareOptions) -> Path:
-    name = re.sub(r"[^\w.-]+", "-", Path(str(options.data)).name)
+    name = _name(options)
     runs = Path("runs")
     names = (runs / (name if number == 1 else f"{name}-{number}") for number in count(1))
     last = first = next(names)
@@ -64,6 +65,17 @@ def _unnamed(options: CompareOptions) -> Path:
         return last
     options.progress("out", {"stage": f"{folder}, since {last} is there already"})
     return folder
+
+
+def _name(options: CompareOptions) -> str:
+    """Return what the run is called: as its file or table, or as the folder of the files of its parts."""
+    data = options.train_file if options.data is None else options.data
+    name = data_name(data)
+    if in_memory(data):
+        name = name.split(" of ")[0].partition(" ")[2]
+    elif options.data is None:
+        name = Path(name).absolute().parent.name
+    return re.sub(r"[^\w.-]+", "-", Path(name).name)
 
 
 def is_run(folder: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from sopan.fit.saved import label_names
 from sopan.fit.scores import EvaluationScores
 from sopan.fit.served import Predictor
 from sopan.storage.atomic import replacing_file
+from sopan.text.labels import alike, folded
 from sopan.types import Int64Array, Labelled, Labels, Prediction
 
 ROW_GROUP = 32_768
@@ -29,20 +31,44 @@ FORMULA_START = "^[=+@'\t\r-]"
 """What a spreadsheet may take for the start of a formula, and the mark that guards against it."""
 
 
-def evaluate_model(model: Predictor, labelled: Labelled) -> EvaluationScores:
+def evaluate_model(model: Predictor, labelled: Labelled, *, as_written: bool = False) -> EvaluationScores:
     """Measure a fitted step on labelled texts; labels are matched by name.
+
+    A label that is written otherwise than the model's (`Pos`, `1.0`) is taken for the one name that differs
+    in nothing but that, and the scores' notes say so.
 
     Args:
         model: a fitted step, or one that is served.
         labelled: N texts with labels, none that the step has not learned.
+        as_written: names that are written otherwise are other labels.
 
     Raises:
         DataError: a label that the model does not know.
     """
     names = label_names(model.classes_)
-    labels = _by_name(labelled, names)
+    labels, notes = _by_name(labelled, names, as_written=as_written)
     prediction = model.predict_texts(labelled.texts)
-    return score_prediction(prediction, labels, names, np.random.default_rng(0))
+    scores = score_prediction(prediction, labels, names, np.random.default_rng(0))
+    notes += _cannot_tell(np.bincount(labels, minlength=len(names)), names)
+    return replace(scores, notes=tuple(notes)) if notes else scores
+
+
+def _cannot_tell(counts: Int64Array, names: Sequence[str]) -> list[str]:
+    """Say what texts with so many of each class (C,) cannot tell."""
+    notes, absent = [], [repr(name) for name, count in zip(names, counts, strict=True) if not count]
+    single = [repr(name) for name, count in zip(names, counts, strict=True) if count == 1]
+    if absent:
+        notes.append(
+            f"no text has the label {_some(absent)}: its precision, recall and F1 are not measured, and "
+            "macro-F1 is the mean over the classes that are there or were predicted"
+        )
+    if len(absent) == len(names) - 1:
+        notes.append("every text has the same label: nothing is said of how well it is told from the others")
+    if single:
+        notes.append(
+            f"one text alone has the label {_some(single)}: its figures are those of a single answer"
+        )
+    return notes
 
 
 def score_prediction(
@@ -60,22 +86,32 @@ def score_prediction(
     )
 
 
-def _by_name(labelled: Labelled, names: tuple[str, ...]) -> Int64Array:
-    """Return the (N,) labels as indices into the model's own `names`."""
+def _by_name(labelled: Labelled, names: tuple[str, ...], *, as_written: bool) -> tuple[Int64Array, list[str]]:
+    """Return the (N,) labels as indices into the model's own `names`, and which were written otherwise."""
     place = {name: index for index, name in enumerate(names)}
     counts = np.bincount(labelled.labels, minlength=len(labelled.classes))
+    there = [name for name, count in zip(labelled.classes, counts, strict=True) if count]
+    meant = {} if as_written else {folded(name): name for name in names}
+    ambiguous = {folded(name) for group in alike(names) for name in group}
+    same = {
+        name: meant[folded(name)]
+        for name in there
+        if name not in place and folded(name) in meant and folded(name) not in ambiguous
+    }
     unknown = [
         f"{name!r} ({count:,} {'text' if count == 1 else 'texts'})"
         for name, count in zip(labelled.classes, counts, strict=True)
-        if count and name not in place
+        if count and name not in place and name not in same
     ]
     if unknown:
         raise DataError(
             f"the model does not know {len(unknown)} of the labels: {_some(unknown)}",
             next_step=f"it knows {_some(names)}; leave those texts out, or train again with them",
         )
-    own: Int64Array = np.array([place.get(name, -1) for name in labelled.classes], np.int64)
-    return own[np.asarray(labelled.labels)]
+    own: Int64Array = np.array([place.get(same.get(name, name), -1) for name in labelled.classes], np.int64)
+    said = [f"{theirs!r} is {ours!r}" for theirs, ours in same.items()]
+    notes = [f"labels written otherwise than the model's: {_some(said)}"] if said else []
+    return own[np.asarray(labelled.labels)], notes
 
 
 def _some(items: Sequence[str], limit: int = 10) -> str:

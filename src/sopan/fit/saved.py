@@ -14,7 +14,7 @@ from sopan.errors import ModelFolderError, damaged
 from sopan.options.names import path_name
 from sopan.storage.atomic import read_published
 from sopan.storage.manifest import MANIFEST, MEMBERS, Buffer, check_format, member_folders, read_verified
-from sopan.storage.strict_json import parse_object
+from sopan.storage.strict_json import parse_object, read_json
 from sopan.storage.tensors import read_tensors
 from sopan.types import Array, Json, StepState
 
@@ -103,6 +103,19 @@ def read_saved(folder: str | Path, *, memory_map: bool = False) -> Saved:
     saved = _checked(outer, given)
     members = {member: _checked(files, given / MEMBERS / member) for member, files in of_members.items()}
     return saved._replace(members=_named(saved, members))
+
+
+def text_column(folder: str | Path) -> str | None:
+    """Return the column that the texts of a saved model stood in, where it is known.
+
+    Models that were saved before this was kept, or that learnt from lists, have none.
+    """
+    try:
+        data = read_json(Path(folder) / "config.json")["data"]
+    except (ModelFolderError, LookupError, TypeError):
+        return None  # whoever reads the model itself says what is wrong with it
+    column = data.get("text_column") if isinstance(data, Mapping) else None
+    return column if isinstance(column, str) else None
 
 
 def _named(saved: Saved, members: Mapping[str, Saved]) -> dict[str, Saved]:

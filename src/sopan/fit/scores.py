@@ -61,12 +61,17 @@ class PredictionScores(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationScores(PredictionScores):
-    """How good predictions are, with 95% intervals; texts that were cut short, or had no known word."""
+    """How good predictions are, with 95% intervals; texts that were cut short, or had no known word.
+
+    Args:
+        notes: what these texts cannot tell, and labels that were matched though they are written otherwise.
+    """
 
     accuracy_ci: Interval
     macro_f1_ci: Interval
     truncated: Count
     no_known_words: Count
+    notes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from typing import (
     get_type_hints,
 )
 
+from sopan.errors import ConfigError
 from sopan.options.rules import Between, OneOf, Rule, check_apart, check_values
 
 P = ParamSpec("P")
@@ -69,7 +70,7 @@ class OptionField:
     Args:
         name: the Python keyword.
         kind: its type, without what is annotated.
-        default: `dataclasses.MISSING` where it must be given.
+        default: `dataclasses.MISSING` where it must be given; "" too, after others that need not be.
         option: the rest.
     """
 
@@ -81,7 +82,7 @@ class OptionField:
     @property
     def required(self) -> bool:
         """Whether it must be given."""
-        return self.default is MISSING
+        return self.default is MISSING or self.default == ""
 
     @property
     def kinds(self) -> tuple[object, ...]:
@@ -124,9 +125,14 @@ class Options:
         """Hold each option to its names or bounds, and what is written apart from what is read.
 
         Raises:
-            ConfigError: naming the option and what it can be.
+            ConfigError: naming the option and what it can be, or one that must be given.
         """
         known = option_fields(type(self))
+        for each in known:
+            if each.default == "" and getattr(self, each.name) == "":
+                raise ConfigError(
+                    f"{each.name} is missing", next_step=f"give {each.flag}: {each.option.help}"
+                )
         rules = {each.name: each.rule for each in known if each.rule is not None}
         check_values({name: getattr(self, name) for name in rules}, rules)
         read = [path for each in known if each.option.reads for path in _paths(getattr(self, each.name))]

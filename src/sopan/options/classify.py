@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from sopan.errors import ConfigError
 from sopan.options.base import Option, Options, Place, ProgressOptions
-from sopan.options.data import ReadOptions, SplitOptions, TextOptions, TokenRule
+from sopan.options.data import PartOptions, ReadOptions, SplitOptions, TextOptions, TokenRule
 
 ExportFormat = Literal["word2vec", "projector", "savedmodel", "keras", "openvino", "onnx"]
 """Two of the word vectors, the others of the network."""
@@ -17,32 +17,37 @@ GraphPrecision = Literal["float32", "bfloat16", "int8"]
 """What a graph computes in."""
 
 _Data = Annotated[
-    Place,
+    object,
     Option(
         "A table (CSV, TSV, JSON, Parquet, .xlsx; plain or compressed), a folder, - or a name (imdb).",
         argument=True,
         reads=True,
     ),
 ]
+"""From Python also a table in memory."""
 _Model = Annotated[Place, Option("A model folder, as `sopan train` writes.", argument=True, reads=True)]
+
+
+INPUTS = ("data", "train_file", "val_file", "test_file", "unlabelled")
+"""The options of tuning that name a file, or are a table in memory."""
 
 
 # ---- labelled texts ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class AuditOptions(ReadOptions, SplitOptions):
+class AuditOptions(PartOptions, SplitOptions):
     """Look for duplicates, leaks between splits, conflicting labels, empties and imbalance."""
 
-    data: _Data
+    data: _Data = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneOptions(ReadOptions, SplitOptions, ProgressOptions):
+class TuneOptions(PartOptions, SplitOptions, ProgressOptions):
     """What steps are tuned and fitted on, and how."""
 
     unlabelled: Annotated[
-        Place | None, Option("More texts, without labels, to learn from.", "FILE", reads=True)
+        object, Option("More texts, without labels, to learn from.", "FILE", reads=True)
     ] = None
     unlabelled_text: Annotated[str | None, Option("Column of the text in --unlabelled.", "C")] = None
     settings: Annotated[
@@ -59,7 +64,7 @@ class TuneOptions(ReadOptions, SplitOptions, ProgressOptions):
 class CompareOptions(TuneOptions):
     """Train every step on the same texts, print the leaderboard, write a report."""
 
-    data: _Data
+    data: _Data = None
     out: Annotated[Place | None, Option("Folder to write; a new one in runs/ unless given.", writes=True)] = (
         None
     )
@@ -91,8 +96,8 @@ class TrainOptions(TuneOptions):
     """Tune and fit one step, measure it on the test part, and write a model folder."""
 
     step: Annotated[str, Option("A step, maybe with a variant or a preset: bow, bert@minilm.", argument=True)]
-    data: _Data
-    out: Annotated[Place, Option("Model folder to write.", writes=True)]
+    data: _Data = None
+    out: Annotated[Place, Option("Model folder to write.", writes=True)] = ""
     _: KW_ONLY
     checkpoint: Annotated[
         Place | None,
@@ -109,8 +114,8 @@ class DistillOptions(TuneOptions):
     """
 
     teacher: Annotated[Place, Option("A model folder to learn from.", argument=True, reads=True)]
-    data: _Data
-    out: Annotated[Place, Option("Model folder to write.", writes=True)]
+    data: _Data = None
+    out: Annotated[Place, Option("Model folder to write.", writes=True)] = ""
     _: KW_ONLY
     into: Annotated[str, Option("The step that learns, maybe with a preset: bow, cbow, bert@sopan-mini.")] = (
         "bow"

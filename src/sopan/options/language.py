@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 
 from sopan.errors import ConfigError
 from sopan.options.base import Option, Options, Place, ProgressOptions, listed
-from sopan.options.data import Label, ReadOptions, SeedOptions, SplitColumn, SplitOptions, TextOptions
+from sopan.options.data import (
+    KeepLabels,
+    Label,
+    MergeLabels,
+    ReadOptions,
+    SeedOptions,
+    SplitColumn,
+    SplitOptions,
+    TextOptions,
+)
 
 Objective = Literal["masked", "causal"]
 """Fill blanks, reading both sides; or predict the next piece, reading the left."""
@@ -99,6 +108,8 @@ class LabelledOptions(TextOptions, SplitOptions):
     labelled_text: Annotated[str | None, Option("Column of the text in the labelled data.", "C")] = None
     label: Label = None
     split_column: SplitColumn = None
+    merge_labels: MergeLabels = False
+    keep_labels: KeepLabels = False
 
     @property
     def labelled_reading(self) -> ReadOptions:
@@ -107,6 +118,8 @@ class LabelledOptions(TextOptions, SplitOptions):
             text=self.labelled_text,
             label=self.label,
             split_column=self.split_column,
+            merge_labels=self.merge_labels,
+            keep_labels=self.keep_labels,
             header=self.header,
             encoding=self.encoding,
             max_rejects=self.max_rejects,

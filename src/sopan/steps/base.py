@@ -23,7 +23,7 @@ from sopan.options.data import TokenRule
 from sopan.options.names import StepName
 from sopan.options.rules import Between, OneOf, Rule, check_values
 from sopan.steps.teaching import Taught, check_soft
-from sopan.text.arrow import Texts, as_texts
+from sopan.text.arrow import Texts, as_labels, as_texts
 from sopan.text.facts import TrainingFacts
 from sopan.training.recipe import Monitor, TrainingReport
 from sopan.types import (
@@ -101,7 +101,7 @@ class TrainingData(NamedTuple):
     texts: pa.LargeStringArray
     labels: Int64Array
     unlabelled: pa.LargeStringArray
-    validation: ValidationData | None
+    validation: tuple[pa.LargeStringArray, Array] | None
     memo: Memo
     monitor: Monitor | None
     soft: Taught | None = None
@@ -272,7 +272,8 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
         taught = check_soft(self.name, settings.get("distilled"), soft, len(classes))
         more = as_texts(unlabelled if unlabelled is not None else taught.texts if taught else [])
         self.classes_, self.temperature_ = classes, 1.0
-        self.learn(TrainingData(texts, labels, more, validation, memo or Memo(), monitor, taught))
+        judged = None if validation is None else (as_texts(validation[0]), as_labels(validation[1]))
+        self.learn(TrainingData(texts, labels, more, judged, memo or Memo(), monitor, taught))
         return self
 
     def check_settings(self) -> None:
@@ -323,15 +324,13 @@ def check_labels(n_texts: int, y: npt.ArrayLike) -> tuple[Array, Int64Array]:
         DataError: lengths differ, a label is missing, there are fewer than two classes, or the labels are a
             quantity: numbers with decimals, most of them different.
     """
-    labels = np.asarray(y)
+    labels = as_labels(y)
     if labels.ndim != 1 or len(labels) != n_texts:
         raise DataError(f"{n_texts} texts came with labels of shape {labels.shape}")
-    if labels.dtype.kind == "f" and np.isnan(labels).any():
-        raise DataError("a label is missing", where=f"row {int(np.isnan(labels).argmax())}")
     try:
         classes, index = np.unique(labels, return_inverse=True)
     except TypeError as error:
-        raise DataError("labels are missing or of different kinds", next_step="give all as text") from error
+        raise DataError("labels are of different kinds", next_step="give all as text") from error
     if labels.dtype.kind == "f" and (labels % 1 != 0).any() and 2 * len(classes) > n_texts:
         raise DataError(
             f"{len(classes)} different numbers label {n_texts} texts: a continuous quantity, not classes",

@@ -20,7 +20,7 @@ from sopan.options.data import TokenRule
 from sopan.options.names import StepName
 from sopan.options.rules import Rule
 from sopan.steps import COMBINATIONS, make_step, step_class
-from sopan.steps.base import SEED, TEXT_RULES, Settings, Step, TrainingData, ValidationData
+from sopan.steps.base import SEED, TEXT_RULES, Settings, Step, TrainingData
 from sopan.steps.evidence import weigh_together
 from sopan.steps.stages import (
     Stage,
@@ -35,7 +35,7 @@ from sopan.steps.temperature import fit_temperature
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.facts import TrainingFacts
 from sopan.training.recipe import Monitor
-from sopan.types import Evidence, FloatArray, Int64Array, Prediction, StepOutput, StepState
+from sopan.types import Array, Evidence, FloatArray, Int64Array, Prediction, StepOutput, StepState
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -114,14 +114,16 @@ class Combination(Step):
             logits[name] = read / fitted[name].temperature_
         self._take(fitted, self._choose_stages(logits, labels, costs))
 
-    def _validation(self, validation: ValidationData) -> tuple[pa.LargeStringArray, Int64Array]:
+    def _validation(
+        self, validation: tuple[pa.LargeStringArray, Array]
+    ) -> tuple[pa.LargeStringArray, Int64Array]:
         """Return the validation texts and their class indices."""
         texts, names = validation
         place = {name: index for index, name in enumerate(self.classes_.tolist())}
         labels = np.array([place.get(name, -1) for name in np.asarray(names).tolist()], np.int64)
         if (labels < 0).any() or len(labels) != len(texts):
             raise DataError("the validation texts need a label each, of those that the training texts have")
-        return as_texts(texts), labels
+        return texts, labels
 
     def _fit_member(self, name: str, data: TrainingData) -> Step:
         member = make_step(name)

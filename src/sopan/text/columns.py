@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopan.errors import DataError, did_you_mean
 from sopan.options.data import ReadOptions, TextOptions
 from sopan.text.display import printable
-from sopan.text.files import encoding_hint
-from sopan.text.formats import LINE, ROW, Table
+from sopan.text.formats import Table
 from sopan.text.labels import is_blank
-from sopan.types import Reject
 
 TEXT_NAMES = (
     *("text", "texts", "sentence", "content", "document", "review", "comment", "tweet", "message"),
@@ -30,12 +28,8 @@ WEAK_LABEL_NAMES = ("stars", "rating", "score", "type")
 """Settle a tie between columns that could all be labels by their values."""
 SPLIT_NAME = "split"
 
-MAX_TEXT_CHARS = 1_000_000
-"""Longer texts are cut here before anything else is done with them, and counted."""
-
 _LONGEST_LABEL = 80
 _CLEARLY_LONGER = 1.5
-_LISTED_REJECTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +38,13 @@ class Roles:
 
     Args:
         text, label, split: column names; the last two may be None.
+        notes: why one of several was taken.
     """
 
     text: str
     label: str | None = None
     split: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def columns(self) -> list[str]:
@@ -56,7 +52,14 @@ class Roles:
         return [name for name in (self.text, self.label, self.split) if name is not None]
 
 
-def choose_columns(table: Table, sample: pa.RecordBatch, options: TextOptions, *, labelled: bool) -> Roles:
+def choose_columns(
+    table: Table,
+    sample: pa.RecordBatch,
+    options: TextOptions,
+    *,
+    labelled: bool,
+    trained_on: str | None = None,
+) -> Roles:
     """Decide which columns to read.
 
     Args:
@@ -64,11 +67,14 @@ def choose_columns(table: Table, sample: pa.RecordBatch, options: TextOptions, *
         sample: its first rows, as `Table.sample` gives them.
         options: the user's choice of columns; names, or positions where there is no header.
         labelled: whether a label is needed; then `options` are `ReadOptions`.
+        trained_on: the column of the texts that a model has learnt from; it is taken where it is there.
 
     Raises:
-        DataError: no such column, or several could be meant.
+        DataError: no such column, one that holds no text, or several could be meant.
     """
     name = table.name
+    if options.text is None and trained_on in (*table.columns, *table.unusable, *table.repeated):
+        options = replace(options, text=trained_on)
     _check_readable(table, options, labelled=labelled)
     columns = [c for c in sample.schema.names[2:] if c.strip()]
     given = {"text": options.text}
@@ -83,14 +89,15 @@ def choose_columns(table: Table, sample: pa.RecordBatch, options: TextOptions, *
     if labelled and split is None and SPLIT_NAME in columns and SPLIT_NAME not in chosen.values():
         split = SPLIT_NAME
     free = [c for c in columns if c not in chosen.values() and c != split]
-    found_text = chosen.get("text") or _find_text(sample, free, name)
+    found_text = chosen.get("text") or _find_text(table, sample, free)
     if not labelled:
         return Roles(found_text)
-    found_label = chosen.get("label") or _find_label(sample, [c for c in free if c != found_text], name)
-    roles = Roles(found_text, found_label, split)
+    others = [c for c in free if c != found_text]
+    found_label, notes = (chosen["label"], ()) if "label" in chosen else _find_label(sample, others, name)
+    roles = Roles(found_text, found_label, split, notes)
     if len(set(roles.columns)) < len(roles.columns):
         raise DataError(f"one column cannot be both: {', '.join(roles.columns)}", where=name)
-    if options.header and "label" not in chosen and found_label in sample.column(found_label).to_pylist():
+    if options.header and "label" not in chosen and _no_header(sample, found_text, found_label):
         raise DataError(
             f"the first line looks like data, not like column names ({printable(found_label)})",
             where=f"{name}:1",
@@ -119,11 +126,16 @@ def _check_readable(table: Table, options: TextOptions, *, labelled: bool) -> No
                     next_step="rename all but one",
                 )
             if column in table.unusable:
-                raise DataError(
-                    f"the column {column!r} is {table.unusable[column]}, not text",
-                    where=table.name,
-                    next_step=f"name another: --{role} COLUMN",
-                )
+                raise _unusable(column, table, role)
+
+
+def _unusable(column: str, table: Table, role: str) -> DataError:
+    """Return the error for a column that is there and holds no text."""
+    return DataError(
+        f"the column {column!r} is {table.unusable[column]}, not text",
+        where=table.name,
+        next_step=f"name another: --{role} COLUMN",
+    )
 
 
 def _is_meant(column: str, names: tuple[str, ...], table: Table) -> bool:
@@ -131,6 +143,18 @@ def _is_meant(column: str, names: tuple[str, ...], table: Table) -> bool:
     if column.lower() not in names:
         return False
     return column.lower() == names[0] or not any(c.lower() in names for c in table.columns)
+
+
+def _no_header(sample: pa.RecordBatch, text: str, label: str) -> bool:
+    """Tell whether the first line is a row: its label is one of the labels, its text as long as the texts.
+
+    A column may be called as one of its values is: `message,toxic` stands above toxic and fine.
+    """
+    words = _words(text)
+    if label not in sample.column(label).to_pylist() or (len(words) < 3 and set(words) & set(TEXT_NAMES)):
+        return False
+    shortest = pc.min(pc.utf8_length(sample.column(text))).as_py() or 0
+    return len(text) >= shortest
 
 
 def _named(given: str, columns: Sequence[str], name: str, role: str, *, header: bool) -> str:
@@ -145,37 +169,65 @@ def _named(given: str, columns: Sequence[str], name: str, role: str, *, header: 
     )
 
 
-def _find_text(sample: pa.RecordBatch, free: Sequence[str], name: str) -> str:
+def _find_text(table: Table, sample: pa.RecordBatch, free: Sequence[str]) -> str:
     by_name = _by_name(free, TEXT_NAMES)
     if len(by_name) == 1:
         return by_name[0]
     lengths = {c: _mean_length(sample.column(c)) for c in by_name or free}
     ranked = sorted(lengths, key=lambda c: -lengths[c])
+    if not by_name and (nested := _hold_texts(table)):
+        raise _unusable(nested[0], table, "text")
     if not ranked:
-        raise DataError("no column holds the text", where=name, next_step="say which: --text COLUMN")
+        raise DataError("no column holds the text", where=table.name, next_step="say which: --text COLUMN")
     if len(ranked) > 1 and lengths[ranked[0]] < _CLEARLY_LONGER * lengths[ranked[1]]:
-        raise _ambiguous("text", ranked, name)
+        evident = _by_word(ranked, TEXT_NAMES)
+        if len(evident) == 1:
+            return evident[0]
+        raise _ambiguous("text", ranked, table.name)
     return ranked[0]
 
 
-def _find_label(sample: pa.RecordBatch, free: Sequence[str], name: str) -> str:
+def _find_label(sample: pa.RecordBatch, free: Sequence[str], name: str) -> tuple[str, tuple[str, ...]]:
+    """Return the column of the label, and why it was taken where that is not plain."""
     by_name = _by_name(free, LABEL_NAMES)
     if len(by_name) == 1:
-        return by_name[0]
+        return by_name[0], ()
     few = [c for c in by_name or free if _few_values(sample.column(c))]
     varied = [c for c in few if pc.count_distinct(sample.column(c)).as_py() > 1]
     few = varied or few
     if len(few) > 1:
+        evident = _by_word([c for c in few if _mostly_filled(sample.column(c))], LABEL_NAMES)
+        if len(evident) == 1:
+            others = ", ".join(printable(c, 30) for c in few if c != evident[0])
+            return evident[0], (f"{evident[0]!r} was taken for the label, as its name says, not {others}",)
         few = [c for c in few if c.lower() in WEAK_LABEL_NAMES][:1] or few
     if len(few) != 1:
         raise _ambiguous("label", few or free, name)
-    return few[0]
+    return few[0], ()
+
+
+def _hold_texts(table: Table) -> list[str]:
+    """Return the columns in whose lists or structs the text may well be."""
+    nested = [c for c, why in table.unusable.items() if "struct<" in why or "string" in why]
+    return [c for c in nested if not set(_words(c)) & set(LABEL_NAMES)]
 
 
 def _by_name(free: Sequence[str], names: tuple[str, ...]) -> list[str]:
     """Return the columns whose names say it; the plainest name (`text`, `label`) beats all others."""
     found = [c for c in free if c.lower() in names]
     return [c for c in found if c.lower() == names[0]] or found
+
+
+def _by_word(columns: Sequence[str], names: tuple[str, ...]) -> list[str]:
+    """Return the columns whose names hold such a word, at best as the last: `airline_sentiment`."""
+    words = {c: _words(c) for c in columns}
+    last = [c for c in columns if words[c] and words[c][-1] in names]
+    return last or [c for c in columns if set(words[c]) & set(names)]
+
+
+def _words(name: str) -> list[str]:
+    """Cut a column's name into its words: `airline_sentiment`, `Review Text`, `reviewText`."""
+    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+", name)]
 
 
 def _mean_length(column: pa.Array) -> float:
@@ -189,6 +241,11 @@ def _few_values(column: pa.Array) -> bool:
     return 0 < 2 * distinct <= max(len(filled), 2) and _mean_length(filled) <= _LONGEST_LABEL
 
 
+def _mostly_filled(column: pa.Array) -> bool:
+    """Tell whether at least half of the rows have a value that is not blank."""
+    return 2 * int(is_blank(column).sum()) <= len(column)
+
+
 def _ambiguous(role: str, columns: Sequence[str], name: str) -> DataError:
     listed = ", ".join(printable(column, 30) for column in columns)
     if len(columns) > 1:
@@ -196,97 +253,3 @@ def _ambiguous(role: str, columns: Sequence[str], name: str) -> DataError:
     else:
         what = f"no column is plainly the {role}" + (f" ({listed} is all there is)" if listed else "")
     return DataError(what, where=name, next_step=f"say which: --{role} COLUMN")
-
-
-class UsableRows:
-    """The rows of a table that have what is needed, batch by batch, and an account of the others.
-
-    Args:
-        table: what is read.
-        options, labelled: as for `choose_columns`.
-
-    Attributes:
-        roles: the columns that are read.
-        cut_rows: data rows whose text was longer than `MAX_TEXT_CHARS`, so far.
-
-    Raises:
-        DataError: the table has no rows, or it is not plain which columns are meant.
-    """
-
-    def __init__(self, table: Table, options: TextOptions, *, labelled: bool):
-        self.table, self._max_rejects = table, options.max_rejects
-        self.cut_rows: list[int] = []
-        self._missing: list[Reject] = []
-        sample = table.sample()
-        if not sample.num_rows:
-            self.rejects()
-            raise DataError("the file has no rows", where=table.name)
-        self.roles = choose_columns(table, sample, options, labelled=labelled)
-
-    def batches(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the rows that can be used as `Table.read` does, with texts cut at `MAX_TEXT_CHARS`."""
-        for batch in self.table.read(self.roles.columns, batch_rows):
-            usable = self._usable(batch)
-            texts = usable.column(self.roles.text)
-            cut = pc.greater(pc.utf8_length(texts), MAX_TEXT_CHARS)
-            if pc.any(cut).as_py():
-                self.cut_rows += usable.column(ROW).filter(cut).to_pylist()
-                place = usable.schema.names.index(self.roles.text)
-                texts = pc.utf8_slice_codeunits(texts, 0, MAX_TEXT_CHARS)
-                usable = usable.set_column(place, self.roles.text, texts)
-            yield usable
-
-    def _usable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Take out the rows without text or label, and note them."""
-        text, label = self.roles.text, self.roles.label
-        no_text = np.asarray(batch.column(text).is_null())
-        no_label = is_blank(batch.column(label)) if label else np.zeros(len(no_text), bool)
-        bad = np.flatnonzero(no_text | no_label)
-        for i in bad.tolist():
-            row, line, start = (batch.column(name)[i].as_py() for name in (ROW, LINE, text))
-            reason = ("" if line else f"row {row}: ") + f"no {text if no_text[i] else label}"
-            self._missing.append(Reject(line, reason, printable(start or "")))
-        return batch.filter(pa.array(~(no_text | no_label))) if len(bad) else batch
-
-    def rejects(self) -> tuple[Reject, ...]:
-        """Return the rows refused so far in the order of the file, if so many may be.
-
-        Raises:
-            DataError: there are more than `max_rejects`.
-        """
-        rejects = sorted([*self.table.rejects, *self._missing], key=lambda reject: reject.line or 0)
-        if len(rejects) > self._max_rejects:
-            raise _too_many(rejects, self.table)
-        return tuple(rejects)
-
-    def notes(self) -> tuple[str, ...]:
-        """Say how the table was understood, what was cut and what was refused."""
-        notes, cut, refused = list(self.table.notes), len(self.cut_rows), len(self.rejects())
-        if self.roles.label:
-            split = f", split {self.roles.split!r}" if self.roles.split else ""
-            notes.append(f"columns: text {self.roles.text!r}, label {self.roles.label!r}{split}")
-        if cut:
-            notes.append(f"{cut:,} text{'s' * (cut > 1)} cut at {MAX_TEXT_CHARS:,} characters")
-        if refused:
-            notes.append(f"{refused:,} row{'s' * (refused > 1)} refused and left out")
-        return tuple(notes)
-
-
-def _too_many(rejects: Sequence[Reject], table: Table) -> DataError:
-    """Return the error that names the first rejects and what to do."""
-    name = table.name
-    shown = [
-        (f"line {r.line}: " if r.line else "") + r.reason + (f" ({r.excerpt})" if r.excerpt else "")
-        for r in rejects[:_LISTED_REJECTS]
-    ]
-    more = len(rejects) - len(shown)
-    listed = "; ".join(shown) + (f"; and {more:,} more" if more > 0 else "")
-    where = f"{name}:{rejects[0].line}" if rejects[0].line else name
-    encoding = ""
-    if "not valid UTF-8" in listed:
-        encoding = f", {encoding_hint(table.path) if table.path else 'use --encoding if it has another'}"
-    return DataError(
-        f"{len(rejects):,} row{'s' * (len(rejects) > 1)} cannot be used: {listed}",
-        where=where,
-        next_step=f"mend the file{encoding}, or go on without them: --max-rejects {len(rejects)}",
-    )

@@ -22,7 +22,7 @@ from sopan.text.audit_report import (
     Spread,
 )
 from sopan.text.copies import SAME_TEXT, Copies
-from sopan.text.labels import IMBALANCED, VERY_IMBALANCED, imbalance
+from sopan.text.labels import IMBALANCED, VERY_IMBALANCED, alike, imbalance
 from sopan.text.near_duplicates import THRESHOLD
 from sopan.text.split import PARTS
 from sopan.text.text_quality import TROUBLES, find_trouble
@@ -88,6 +88,7 @@ def look_at_classes(view: View) -> tuple[PartCounts, tuple[ClassCounts, ...], fl
         half = 98 / np.sqrt(n_test)  # 1.96 standard errors of a share of one half, in points
         message = f"{n_test} test texts tell an accuracy to within some {half:.0f} points at best."
         findings.append(Finding("warning", "few_test_texts", message, n_test, ()))
+    findings += _spellings(view, totals)
     if ratio > IMBALANCED:
         level: Level = "warning" if ratio >= VERY_IMBALANCED else "note"
         message = (
@@ -100,6 +101,20 @@ def look_at_classes(view: View) -> tuple[PartCounts, tuple[ClassCounts, ...], fl
         for name, row in zip(view.classes, table, strict=True)
     )
     return PartCounts(**_by_part(table.sum(axis=0))), classes, ratio, findings
+
+
+def _spellings(view: View, totals: Int64Array) -> Iterator[Finding]:
+    """Find the classes whose names differ in nothing but how they are written."""
+    of = dict(zip(view.classes, totals.tolist(), strict=True))
+    groups = [group for group in alike(view.classes) if sum(of[name] > 0 for name in group) > 1]
+    if groups:
+        said = [" and ".join(f"{name!r} ({of[name]:,} texts)" for name in group) for group in groups[:FEW]]
+        more = f"; and {len(groups) - FEW} more" if len(groups) > FEW else ""
+        message = (
+            f"Labels that differ only in how they are written are separate classes: {'; '.join(said)}{more}. "
+            "If each is one class, --merge-labels makes it one."
+        )
+        yield Finding("warning", "labels_alike", message, sum(map(len, groups)), ())
 
 
 def _by_part(counts: Int64Array) -> dict[str, int]:

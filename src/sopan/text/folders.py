@@ -109,44 +109,72 @@ class GatheredTable(Table):
         name: of the whole.
         members: each file's name, its table, and the columns that are the same in all its rows.
 
-    Raises:
-        DataError: their columns differ.
+    Their other columns may differ: see `read`.
     """
 
     def __init__(self, name: str, members: Sequence[tuple[str, Table, Mapping[str, str]]]):
         super().__init__(name)
         self._members = members
-        first_name, first, added = members[0]
+        self._starts = [0]
+        _, first, added = members[0]
         self.columns = (*(c for c in first.columns if c not in added), *added)
-        self.repeated = first.repeated
-        for member, table, _ in members[1:]:
-            if set(table.columns) | set(added) != set(self.columns):
-                differing = sorted(set(table.columns) ^ set(first.columns))
-                raise DataError(
-                    f"{member} and {first_name} differ in their columns ({', '.join(differing[:5])})",
-                    where=name,
-                    next_step="give them the same columns, or name one file",
-                )
+        self.repeated, self.unusable = first.repeated, first.unusable
         for member, table, _ in members:
             self.notes += [f"{member}: {note}" for note in table.notes if note not in first.notes]
         self.notes += first.notes
 
     def read(self, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """Stream the rows of every member; their numbers go on from one to the next."""
+        """Stream the rows of every member; their numbers go on from one to the next.
+
+        Raises:
+            DataError: a member lacks one of the columns.
+        """
         self.rejects.clear()
+        self._starts = []
+        self._check_columns(columns)
         start = 0
         for member, table, added in self._members:
+            self._starts.append(start)
             own, last = [c for c in columns if c not in added], -1
             for batch in table.read(own, batch_rows):
                 last = batch.column(ROW)[-1].as_py() if len(batch) else last
-                constant = {
-                    c: pa.repeat(pa.scalar(v, pa.large_string()), len(batch)) for c, v in added.items()
-                }
-                values = [constant[c] if c in added else batch.column(c) for c in columns]
-                rows = pc.add(batch.column(ROW), start)
-                yield pa.RecordBatch.from_arrays([rows, batch.column(LINE), *values], [ROW, LINE, *columns])
+                numbered = batch.set_column(0, ROW, pc.add(batch.column(ROW), start))
+                yield _with_constants(numbered, added, columns)
             self.rejects += [_placed(reject, member) for reject in table.rejects]
             start += last + 1
+
+    def sample(self) -> pa.RecordBatch:
+        """Return the first rows of the first member, all columns."""
+        _, table, added = self._members[0]
+        return _with_constants(table.sample(), added, self.columns)
+
+    def refusal(self, row: int, line: int | None, reason: str, excerpt: str) -> Reject:
+        """Name the member that a row stands in, and its place there."""
+        number = max(i for i, start in enumerate(self._starts) if start <= row)
+        place = Reject(line, reason if line else f"row {row - self._starts[number]}: {reason}", excerpt)
+        return _placed(place, self._members[number][0])
+
+    def _check_columns(self, columns: Sequence[str]) -> None:
+        """Hold that every member has the columns that are read."""
+        first_name, first, _ = self._members[0]
+        for member, table, added in self._members[1:]:
+            lacking = [c for c in columns if c not in table.columns and c not in added]
+            if lacking:
+                differing = sorted(set(table.columns) ^ set(first.columns))
+                raise DataError(
+                    f"{member} and {first_name} differ in their columns ({', '.join(differing[:5])})",
+                    where=self.name,
+                    next_step=f"give each of them a column {lacking[0]!r}, or name one file",
+                )
+
+
+def _with_constants(
+    batch: pa.RecordBatch, added: Mapping[str, str], columns: Sequence[str]
+) -> pa.RecordBatch:
+    """Return the columns in the order wanted, those that are the same in all rows among them."""
+    constant = {c: pa.repeat(pa.scalar(v, pa.large_string()), len(batch)) for c, v in added.items()}
+    values = [constant[c] if c in added else batch.column(c) for c in (ROW, LINE, *columns)]
+    return pa.RecordBatch.from_arrays(values, [ROW, LINE, *columns])
 
 
 def _placed(reject: Reject, member: str) -> Reject:
@@ -183,7 +211,7 @@ def open_folder(
     if table.files:
         return table
     files = _data_files(root, name)
-    parts = [_part_of(file) for file in files]
+    parts = [part_of(file) for file in files]
     members = [(f.name, open_file(stack.enter_context(plain_file(f, f"{name}/{f.name}")))) for f in files]
     if all(parts):
         noted = "the split comes from the files' names: " + ", ".join(f.name for f in files)
@@ -217,7 +245,7 @@ def _data_files(root: Path, name: str) -> list[Path]:
     return found
 
 
-def _part_of(file: Path) -> str | None:
+def part_of(file: Path) -> str | None:
     """Return the part that a file's name speaks of: `train.csv`, `test-00000-of-00001.parquet`, `x.dev`."""
     words = re.split(r"[^A-Za-z]+", file.name.lower())
     parts = {PART_NAMES[word] for word in words if word in PART_NAMES}

@@ -68,6 +68,10 @@ class Table(ABC):
             `large_string`, null where the file has no value.
         """
 
+    def refusal(self, row: int, line: int | None, reason: str, excerpt: str) -> Reject:
+        """Return the note of a row that cannot be used, with its place as a reader will look for it."""
+        return Reject(line, reason if line else f"row {row}: {reason}", excerpt)
+
     def sample(self) -> pa.RecordBatch:
         """Return the first rows of all columns."""
         return next(self.read(self.columns, SAMPLE_ROWS), _batch([], self.columns))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopan.errors import DataError
+from sopan.options.data import ReadOptions
 from sopan.types import Int32Array
 
 PART_NAMES = {
@@ -39,35 +40,114 @@ warns.
 _LISTED = 8
 
 
-def encode_labels(labels: pa.LargeStringArray, name: str) -> tuple[Int32Array, tuple[str, ...]]:
+class Coded(NamedTuple):
+    """N labels as numbers.
+
+    Args:
+        indices: (N,) int32, places in the classes.
+        classes: C names, sorted.
+        notes: what was done to the names.
+    """
+
+    indices: Int32Array
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def encode_labels(
+    labels: pa.LargeStringArray, name: str, options: ReadOptions = ReadOptions(), *, learning: bool = True
+) -> Coded:
     """Turn N label names into indices of the sorted class names.
+
+    Whatever wrote the file, a value has one name: if all labels are numbers as programs write them, 1.0 is
+    called 1, and True is true.
 
     Args:
         labels: N names, none missing.
         name: the file, for errors.
-
-    Returns:
-        (N,) int32 indices, and the C class names.
+        options: with `keep_labels` names stay as they are; with `merge_labels` the most frequent spelling of
+            a class is its name.
+        learning: from these; else something learnt is measured on them, which asks for less.
 
     Raises:
-        DataError: fewer than two classes, spellings that differ only by spaces, number format or
-            Unicode form, or a class with a single example.
+        DataError: to learn from there are fewer than two classes, spellings that differ only by spaces,
+            number format or Unicode form, or a class with a single example.
     """
     encoded = labels.dictionary_encode()
     seen = encoded.dictionary.to_pylist()
-    _check_spellings(seen, name)
-    classes = tuple(sorted(seen))
-    if len(classes) < 2:
+    counts = np.bincount(encoded.indices.to_numpy(), minlength=len(seen))
+    written, notes = seen, list[str]()
+    if options.merge_labels:
+        written, notes = _merged(seen, counts)
+    elif learning and not options.keep_labels:
+        _check_spellings(seen, name)
+    if not options.keep_labels and written != (plain := plain_names(written)):
+        place = next(i for i, (old, new) in enumerate(zip(written, plain, strict=True)) if old != new)
+        notes.append(
+            f"labels are values: {written[place]!r} is called {plain[place]!r} (--keep-labels: not so)"
+        )
+        written = plain
+    classes = tuple(sorted(set(written)))
+    if learning and len(classes) < 2:
         raise DataError(
             f"every text has the same label, {classes[0]!r}",
             where=name,
             next_step="two or more classes are needed to learn a difference",
         )
-    place = {label: i for i, label in enumerate(classes)}
-    order = np.array([place[label] for label in seen], np.int32)
+    place_of = {label: i for i, label in enumerate(classes)}
+    order = np.array([place_of[label] for label in written], np.int32)
     index = order[encoded.indices.to_numpy()]
-    _check_counts(np.bincount(index, minlength=len(classes)), classes, name)
-    return index, classes
+    if learning:
+        _check_counts(np.bincount(index, minlength=len(classes)), classes, name)
+    return Coded(index, classes, tuple(notes))
+
+
+def plain_names(labels: Sequence[str]) -> list[str]:
+    """Return labels that are values of numbers or of yes and no as Parquet has them: 1.0 is 1, True is true.
+
+    All of them must be written as Python, pandas and NumPy write such values; others are names.
+    """
+    if labels and all(_is_float(label) for label in labels):
+        return [label.removesuffix(".0") for label in labels]
+    if labels and any(set(labels) <= style for style in _BOOLEANS):
+        return [label.lower() for label in labels]
+    return list(labels)
+
+
+_BOOLEANS = ({"True", "False"}, {"TRUE", "FALSE"})
+
+
+def _is_float(label: str) -> bool:
+    try:
+        return repr(float(label)) == label and label not in ("nan", "inf", "-inf")
+    except ValueError:
+        return False
+
+
+def folded(label: str) -> object:
+    """Return what spellings of one class share that differ in case too; see `_meaning`."""
+    meaning = _meaning(label)
+    return meaning.casefold() if isinstance(meaning, str) else meaning
+
+
+def alike(classes: Sequence[str]) -> list[list[str]]:
+    """Return the groups of names that differ only in case, spaces, Unicode form or the writing of numbers."""
+    groups: dict[object, list[str]] = defaultdict(list)
+    for label in classes:
+        groups[folded(label)].append(label)
+    return [sorted(group) for group in groups.values() if len(group) > 1]
+
+
+def _merged(labels: Sequence[str], counts: npt.NDArray[np.int64]) -> tuple[list[str], list[str]]:
+    """Return each label in its class's most frequent spelling, the first of equals, and what was merged."""
+    of = dict(zip(labels, counts.tolist(), strict=True))
+    chosen, notes = {label: label for label in labels}, []
+    for group in alike(labels):
+        best = min(group, key=lambda label: (-of[label], label))
+        chosen |= dict.fromkeys(group, best)
+        others = ", ".join(f"{label!r} ({of[label]:,})" for label in group if label != best)
+        notes.append(f"labels merged into {best!r} ({of[best]:,}): {others}")
+    return [chosen[label] for label in labels], notes
 
 
 def normalise_split(values: pa.LargeStringArray, column: str, name: str) -> npt.NDArray[np.str_]:
@@ -116,7 +196,8 @@ def _check_spellings(labels: Sequence[str], name: str) -> None:
         raise DataError(
             f"labels that differ only in spelling: {_listed(sorted(clashes))}",
             where=name,
-            next_step="write each class in one way",
+            next_step="write each class in one way, or say which it is: --merge-labels makes them one class, "
+            "--keep-labels takes them as they are",
         )
 
 
@@ -124,7 +205,7 @@ def _meaning(label: str) -> object:
     """Return what two spellings of one class share: words without outer spaces, or a number's value."""
     plain = " ".join(unicodedata.normalize("NFC", label).split())
     try:
-        return float(plain)
+        return plain if "_" in plain else float(plain)
     except ValueError:
         return plain
 

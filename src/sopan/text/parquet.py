@@ -7,19 +7,14 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sopan.errors import DataError
 from sopan.storage.atomic import atomic_file
-from sopan.text.formats import LINE, ROW, Table, unique_names
-from sopan.types import Reject
+from sopan.text.typed import TRIED, TypedTable
 
 _NOTES = b"sopan.notes"
-_BINARIES = ("binary", "large_binary", "binary_view", "fixed_size_binary")
-_SCALARS = ("string", "large_string", "string_view", *_BINARIES, "integer", "floating", "boolean", "decimal")
 
 
 def write_parquet(table: pa.Table, path: str | os.PathLike[str]) -> None:
@@ -58,30 +53,28 @@ def notes_of(schema: pa.Schema) -> tuple[str, ...]:
     return tuple(json.loads((schema.metadata or {}).get(_NOTES, b"[]")))
 
 
-class ParquetTable(Table):
-    """The columns of a Parquet file that can be texts or labels: strings, bytes, numbers and booleans."""
+class ParquetTable(TypedTable):
+    """The columns of a Parquet file that can be texts or labels."""
 
     def __init__(self, path: Path, name: str):
-        super().__init__(name)
         self._file = open_parquet(path, name)
         schema = self._file.schema_arrow
+        super().__init__(name, schema)
         self.notes += notes_of(schema)
-        unique, self.repeated = unique_names(schema.names)
-        fields = [field for field in schema if field.name in unique]
-        self.columns = tuple(field.name for field in fields if _is_scalar(field.type))
-        self.unusable = {field.name: str(field.type) for field in fields if not _is_scalar(field.type)}
         if not self._file.metadata.num_rows:
             raise DataError("the file has no rows", where=name)
 
-    def read(self, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """Stream the columns as text."""
-        self.rejects.clear()
+    def _first(self, column: str) -> pa.Array:
+        batch = next(self._batches([column], TRIED), None)
+        return pa.array([]) if batch is None else batch.column(0)
+
+    def _batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
         row = 0
         try:
             for groups in self._row_groups(batch_rows):
                 options = {"row_groups": groups, "columns": list(columns), "use_threads": False}
                 for batch in self._file.iter_batches(batch_rows, **options):
-                    yield self._as_text(batch.select(list(columns)), row)
+                    yield batch.select(list(columns))
                     row += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise DataError(
@@ -100,57 +93,6 @@ class ParquetTable(Table):
                 groups, held = [], 0
         if groups:
             yield groups
-
-    def _as_text(self, batch: pa.RecordBatch, first_row: int) -> pa.RecordBatch:
-        rows = pa.array(np.arange(first_row, first_row + batch.num_rows, dtype=np.int64))
-        arrays = [_to_strings(array) for array in batch.columns]
-        broken = set()
-        for name, array in zip(batch.schema.names, arrays, strict=True):
-            for i in _invalid_utf8(array):
-                broken.add(i)
-                self.rejects.append(Reject(None, f"row {first_row + i}: {name} is not valid UTF-8"))
-        lines = pa.nulls(len(rows), pa.int64())
-        table = pa.RecordBatch.from_arrays([rows, lines, *arrays], [ROW, LINE, *batch.schema.names])
-        if not broken:
-            return table
-        keep = np.ones(len(rows), bool)
-        keep[list(broken)] = False
-        return table.filter(pa.array(keep))
-
-
-def _is_scalar(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return _is_one_of(kind, _SCALARS)
-
-
-def _is_one_of(kind: pa.DataType, names: Sequence[str]) -> bool:
-    return any(getattr(pa.types, f"is_{name}")(kind) for name in names)
-
-
-def _to_strings(array: pa.Array) -> pa.LargeStringArray:
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if _is_one_of(array.type, _BINARIES):
-        return pc.cast(array, pa.large_binary()).view(pa.large_string())  # checked by `_invalid_utf8`
-    return pc.cast(array, pa.large_string())
-
-
-def _invalid_utf8(array: pa.LargeStringArray) -> list[int]:
-    """Return the places whose bytes are not UTF-8; Arrow itself loads them without a word."""
-    try:
-        array.validate(full=True)
-    except pa.ArrowInvalid:
-        return [i for i, value in enumerate(array.cast(pa.large_binary())) if not _decodes(value.as_py())]
-    return []
-
-
-def _decodes(value: bytes | None) -> bool:
-    try:
-        (value or b"").decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _first_line(error: Exception) -> str:

@@ -18,13 +18,16 @@ import pyarrow as pa
 from sopan.errors import DataError
 from sopan.options.data import ReadOptions, TextOptions
 from sopan.storage.manifest import sha256_of
-from sopan.text.columns import MAX_TEXT_CHARS, UsableRows
+from sopan.text.arrow import one_array
 from sopan.text.datasets import fetch, named
 from sopan.text.files import is_stream, plain_file, regular_file
 from sopan.text.folders import checksum_files, folder_files, open_folder
-from sopan.text.formats import ROW
+from sopan.text.formats import ROW, Table
 from sopan.text.labels import encode_labels, normalise_split
+from sopan.text.memory import MemoryTable, data_name
+from sopan.text.parts import find_parts, gather_parts
 from sopan.text.sniff import open_table
+from sopan.text.usable import MAX_TEXT_CHARS, UsableRows
 from sopan.types import Corpus, Reject, Source
 
 __all__ = ["MAX_TEXT_CHARS", "TextStream", "check_unchanged", "read_corpus", "read_texts", "stream_texts"]
@@ -32,47 +35,52 @@ __all__ = ["MAX_TEXT_CHARS", "TextStream", "check_unchanged", "read_corpus", "re
 _BATCH_ROWS = 16_384
 
 
-def read_corpus(data: str | Path, options: ReadOptions = ReadOptions()) -> Corpus:
+def read_corpus(
+    data: object,
+    options: ReadOptions = ReadOptions(),
+    *,
+    learning: bool = True,
+    trained_on: str | None = None,
+) -> Corpus:
     """Read labelled texts.
 
     Args:
         data: a file, plain or compressed (`.gz`, `.bz2`, `.xz`, `.zst`, `.zip`): CSV, TSV, JSON (an array, or
             an object a line), Parquet, a spreadsheet (`.xlsx`, `.xls`, `.ods`), or lines that begin with
             their label (`pos a fine film`, fastText's `__label__pos a fine film`). A folder: of class
-            folders, a file for each class with a text a line, files called after the three parts, or shards.
-            `-`: standard input. Or a name: `imdb`, `imdb:talk`, `imdb:official`, `snippets`, which wins
-            over a file of that name; write `./imdb` for the file.
+            folders, a file for each class with a text a line, files called after the three parts, or shards;
+            a glob of such files. `-`: standard input. A table in memory (see `sopan.text.memory`), or a dict
+            of one for each part. Or a name: `imdb`, `imdb:talk`, `imdb:official`, `snippets`, which wins over
+            a file of that name; write `./imdb` for the file.
         options: columns that are not given are inferred; a column called `split` is used by itself.
-            Columns are positions (`0`, `1`) where there is no header. An encoding is always strict.
+            Columns are positions (`0`, `1`) where there is no header. An encoding is always strict. Files
+            of parts that they name are read instead of `data`.
+        learning: from these texts; to measure on them one class is enough, and one text of a class.
+        trained_on: the column that a model's texts stood in; it is read if it is there and none is named.
 
     Raises:
         DataError: one line that names the file, the row and what to do.
         DownloadError: no source of a named data set could be reached.
     """
-    if not isinstance(data, str | Path):
-        raise DataError(
-            f"data must be a path or a name, not a {type(data).__name__}",
-            next_step="write it to a file first, such as table.to_parquet('reviews.parquet')",
-        )
-    with _opened(data, options, labelled=True) as (rows, source):
+    with _opened(data, options, labelled=True, trained_on=trained_on) as (rows, source):
         table = pa.Table.from_batches(list(rows.batches(_BATCH_ROWS)))
         rejects, name, roles = rows.rejects(), rows.table.name, rows.roles
         if not table.num_rows:
             raise DataError("no row has both a text and a label", where=name)
-        labels, classes = encode_labels(_column(table, str(roles.label)), name)
+        coded = encode_labels(_column(table, str(roles.label)), name, options, learning=learning)
         split = normalise_split(_column(table, roles.split), roles.split, name) if roles.split else None
         return Corpus(
             texts=_column(table, roles.text),
-            labels=labels,
-            classes=classes,
+            labels=coded.indices,
+            classes=coded.classes,
             rows=_column(table, ROW).to_numpy(),
-            source=replace(source, notes=rows.notes()),
+            source=replace(source, notes=(*rows.notes(), *coded.notes)),
             split=split,
             rejects=rejects,
         )
 
 
-def read_texts(data: str | Path, options: TextOptions = TextOptions()) -> tuple[pa.LargeStringArray, Source]:
+def read_texts(data: object, options: TextOptions = TextOptions()) -> tuple[pa.LargeStringArray, Source]:
     """Read N texts without labels into memory, from what `read_corpus` reads or a file of one text a line.
 
     Args and errors: as `read_corpus`. The source's notes say what was refused or cut.
@@ -80,12 +88,16 @@ def read_texts(data: str | Path, options: TextOptions = TextOptions()) -> tuple[
     stream = stream_texts(data, options)
     batches = [batch.column("text") for batch in stream]
     if not sum(map(len, batches)):
-        raise DataError("there are no texts in the file", where=str(data))
+        raise DataError("there are no texts in the file", where=data_name(data))
     return pa.chunked_array(batches).combine_chunks(), stream.source
 
 
 def stream_texts(
-    data: str | Path, options: TextOptions = TextOptions(), *, batch_rows: int = 4096
+    data: object,
+    options: TextOptions = TextOptions(),
+    *,
+    batch_rows: int = 4096,
+    trained_on: str | None = None,
 ) -> TextStream:
     """Stream texts from a file of any size in bounded memory.
 
@@ -96,7 +108,7 @@ def stream_texts(
         an iterator of record batches: `row` (int64, the 0-based data row in the file) and
         `text` (large_string).
     """
-    return TextStream(data, options, batch_rows)
+    return TextStream(data, options, batch_rows, trained_on)
 
 
 class TextStream(Iterator[pa.RecordBatch]):
@@ -108,11 +120,13 @@ class TextStream(Iterator[pa.RecordBatch]):
         source: where the texts came from, complete once the stream has ended.
     """
 
-    def __init__(self, data: str | Path, options: TextOptions, batch_rows: int):
+    def __init__(
+        self, data: object, options: TextOptions, batch_rows: int, trained_on: str | None = None
+    ) -> None:
         self.rejects: tuple[Reject, ...] = ()
         self.cut_rows: list[int] = []
-        self.source = Source(str(data), "", 0)
-        self._batches = self._stream(data, options, batch_rows)
+        self.source = Source(data_name(data), "", 0)
+        self._batches = self._stream(data, options, batch_rows, trained_on)
 
     def __next__(self) -> pa.RecordBatch:
         return next(self._batches)
@@ -122,9 +136,9 @@ class TextStream(Iterator[pa.RecordBatch]):
         self._batches.close()
 
     def _stream(
-        self, data: str | Path, options: TextOptions, batch_rows: int
+        self, data: object, options: TextOptions, batch_rows: int, trained_on: str | None
     ) -> Generator[pa.RecordBatch, None, None]:
-        with _opened(data, options, labelled=False) as (rows, source):
+        with _opened(data, options, labelled=False, trained_on=trained_on) as (rows, source):
             self.source = source
             self.cut_rows = rows.cut_rows
             for batch in rows.batches(batch_rows):
@@ -160,9 +174,11 @@ def check_unchanged(source: Source) -> None:
 
 
 @contextmanager
-def _opened(data: str | Path, options: TextOptions, *, labelled: bool) -> Iterator[tuple[UsableRows, Source]]:
+def _opened(
+    data: object, options: TextOptions, *, labelled: bool, trained_on: str | None
+) -> Iterator[tuple[UsableRows, Source]]:
     """Open whatever `data` is, and find the columns to read."""
-    name, known = str(data), None if is_stream(data) else named(data)
+    known = named(data) if isinstance(data, str | Path) and not is_stream(data) else None
     if known and isinstance(options, ReadOptions):
         options = replace(
             options,
@@ -171,18 +187,38 @@ def _opened(data: str | Path, options: TextOptions, *, labelled: bool) -> Iterat
         )
     if known:
         options = replace(options, text=options.text or known.text)
+    with ExitStack() as stack:
+        parts = find_parts(data, options)
+        if parts:
+            opened = {
+                part: [stack.enter_context(_one_opened(one, options)) for one in each]
+                for part, each in parts.items()
+            }
+            table, source = gather_parts(data, opened)
+        else:
+            table, source = stack.enter_context(_one_opened(data, options))
+        rows = UsableRows(table, options, labelled=labelled, trained_on=trained_on)
+        yield rows, replace(source, text=rows.roles.text if options.header else None)
+
+
+@contextmanager
+def _one_opened(data: object, options: TextOptions) -> Iterator[tuple[Table, Source]]:
+    """Open a file, a folder, a named data set, or a table in memory, as one table."""
+    if not isinstance(data, str | Path):
+        held = MemoryTable(data)
+        yield held, Source(held.name, *held.checksum())
+        return
+    name, known = str(data), not is_stream(data) and named(data)
     path = fetch(name) if known else Path(data).expanduser()
     if not is_stream(data) and path.is_dir():
         with ExitStack() as stack:
             folder = open_folder(path, name, stack, partial(open_table, options=options), options.encoding)
-            checksum = checksum_files(path, folder_files(path, name))
-            yield UsableRows(folder, options, labelled=labelled), Source(name, *checksum)
+            yield folder, Source(name, *checksum_files(path, folder_files(path, name)))
         return
     with regular_file(path if known else data) as (path, spelled), plain_file(path, spelled) as file:
-        rows = UsableRows(open_table(file, options), options, labelled=labelled)
-        yield rows, Source(spelled if is_stream(data) else name, sha256_of(path), path.stat().st_size)
+        source = Source(spelled if is_stream(data) else name, sha256_of(path), path.stat().st_size)
+        yield open_table(file, options), source
 
 
 def _column(rows: pa.Table, name: str) -> pa.Array:
-    column = rows.column(name)
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return one_array(rows.column(name))

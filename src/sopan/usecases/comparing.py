@@ -18,13 +18,14 @@ from sopan.comparison.run_folder import run_folder
 from sopan.comparison.worker_pool import Workers
 from sopan.fit.tune import Budget
 from sopan.options.base import takes
-from sopan.options.classify import AuditOptions, CompareOptions, FetchOptions
+from sopan.options.classify import INPUTS, AuditOptions, CompareOptions, FetchOptions
 from sopan.storage.atomic import folder_lock
 from sopan.text.audit import audit_corpus
 from sopan.text.audit_report import AuditReport
 from sopan.text.datasets import NAMES, fetch
+from sopan.text.memory import data_name, in_memory
 from sopan.text.read import read_corpus, read_texts
-from sopan.usecases.inputs import check_out, split_corpus, tuning_data
+from sopan.usecases.inputs import check_out, split_corpus, tuning_data, without_tables
 
 
 @takes(CompareOptions)
@@ -48,7 +49,9 @@ def compare(options: CompareOptions) -> Comparison:
         told = estimate(named, train.texts, sum(map(len, read)), Budget.parse(options.budget))
         options.progress("estimate", {"stage": told})
         contenders = [named[place] for place in in_order([one.name for one in named])]
-        options = replace(options, out=folder, steps=tuple(one.name for one in contenders))
+        options = replace(
+            without_tables(options, {}), out=folder, steps=tuple(one.name for one in contenders)
+        )
         with folder_lock(folder):
             started, summary = datetime.now(UTC), summarise_data(data)
             outcomes = workers.run(contenders, options, data, summary)
@@ -63,7 +66,14 @@ def compare(options: CompareOptions) -> Comparison:
 def _command(options: CompareOptions, contenders: Sequence[Contender]) -> str:
     """Return the command that does the same; an estimator from outside stands there by its name."""
     names = None if options.steps is None else tuple(one.name for one in contenders)
-    return replace(options, steps=names).command_line("compare")
+    stand_ins = {name: name.upper() for name in INPUTS}
+    command = replace(without_tables(options, stand_ins), steps=names).command_line("compare")
+    from_memory = [
+        f"{stand_ins[name]}: {data_name(value)}, from memory"
+        for name in INPUTS
+        if (value := getattr(options, name)) is not None and in_memory(value)
+    ]
+    return command + (f"  # {'; '.join(from_memory)}" if from_memory else "")
 
 
 @takes(AuditOptions)

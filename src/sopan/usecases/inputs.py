@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 
 from sopan.errors import ConfigError, DataError
 from sopan.options.classify import CompareOptions, DistillOptions, TrainOptions, TuneOptions
-from sopan.options.data import SplitOptions, TextOptions, TokenRule
+from sopan.options.data import PartOptions, SplitOptions, TextOptions, TokenRule
 from sopan.text.audit import CleanData, audit_corpus, remove_leaks
 from sopan.text.duplicates import canonical
+from sopan.text.memory import data_name, in_memory
 from sopan.text.read import read_corpus, read_texts, stream_texts
 from sopan.text.split import check_parts, dedupe_unlabelled, make_split
 from sopan.types import Corpus, Split
@@ -48,13 +49,41 @@ def clean_data(corpus: Corpus, options: SplitOptions, rule: TokenRule = "words")
     return CleanData(corpus, split, audit, clean)
 
 
+def input_name(options: PartOptions) -> str:
+    """Return what the data are called before they are read."""
+    data = getattr(options, "data", None)
+    return data_name(options.train_file if data is None else data)
+
+
+def without_tables(options: CompareOptions, stand_ins: Mapping[str, str]) -> CompareOptions:
+    """Replace every table in memory among the options, by its name in `stand_ins` or else by what it is.
+
+    Options are written into files and sent to other processes, as a table cannot be.
+    """
+
+    def named(name: str) -> object:
+        value = getattr(options, name)
+        if value is None or not in_memory(value):
+            return value
+        return stand_ins.get(name, data_name(value))
+
+    return replace(
+        options,
+        data=named("data"),
+        train_file=named("train_file"),
+        val_file=named("val_file"),
+        test_file=named("test_file"),
+        unlabelled=named("unlabelled"),
+    )
+
+
 def tuning_data(options: CompareOptions | DistillOptions | TrainOptions) -> CleanData:
     """Read what steps are tuned, fitted and measured on.
 
     Raises:
         SopanError: it cannot be read or split, or too few texts are left.
     """
-    options.progress("read", {"stage": str(options.data)})
+    options.progress("read", {"stage": input_name(options)})
     corpus = read_corpus(options.data, options)
     options.progress("audit", {"stage": "duplicates, leaks, lengths, balance"})
     return _with_unlabelled(clean_data(corpus, options, options.tokens), options)
@@ -64,7 +93,7 @@ def _with_unlabelled(data: CleanData, options: TuneOptions) -> CleanData:
     """Read further texts, drop those that are held out, and note both numbers on the corpus."""
     if options.unlabelled is None:
         return data
-    options.progress("read", {"stage": str(options.unlabelled)})
+    options.progress("read", {"stage": data_name(options.unlabelled)})
     texts, about = read_texts(options.unlabelled, unlabelled_reading(options))
     corpus, given = data.corpus, data.given
     held_out = corpus.texts.take(pa.array(np.concatenate([given.val, given.test])))

@@ -14,7 +14,7 @@ from sopan.comparison.contenders import Contender, check_contenders
 from sopan.errors import ConfigError, ModelFolderError, needs_extra
 from sopan.fit.artifact import load_model, save_model
 from sopan.fit.predict import evaluate_model
-from sopan.fit.saved import MODEL_FILES
+from sopan.fit.saved import MODEL_FILES, text_column
 from sopan.fit.scores import EvaluationScores
 from sopan.fit.served import load_served
 from sopan.fit.tune import Budget, Tuned, tune
@@ -135,6 +135,8 @@ def tune_and_save(
         "fingerprint": fingerprint(data.corpus),
         **counts,
     }
+    if data.corpus.source.text is not None:
+        about["text_column"] = data.corpus.source.text
     if notes:
         about["notes"] = list(notes)
     save_model(tuned.estimator, out, data=about, metrics=scores.as_json(), step=step)
@@ -156,12 +158,13 @@ def _checkpoint(folder: str | Path, number: int) -> CheckpointFile:
 
 @takes(EvaluateOptions)
 def evaluate(options: EvaluateOptions) -> EvaluationScores:
-    """Measure a saved model on every labelled text of `data`.
+    """Measure a saved model on every labelled text of `data`, and say what these cannot tell.
 
     Raises:
         SopanError: the folder or the data cannot be used, or a label is unknown to the model.
     """
-    return evaluate_model(load_served(options.model), read_corpus(options.data, options))
+    corpus = read_corpus(options.data, options, learning=False, trained_on=text_column(options.model))
+    return evaluate_model(load_served(options.model), corpus, as_written=options.keep_labels)
 
 
 def load(model: str | Path) -> Step:
@@ -211,7 +214,7 @@ def embed(options: EmbedOptions) -> WrittenRows:
         replacing_file(out) as new,
         pq.ParquetWriter(new, schema, compression="zstd", write_page_checksum=True) as writer,
     ):
-        for batch in stream_texts(options.file, options):
+        for batch in stream_texts(options.file, options, trained_on=text_column(options.model)):
             vectors = pa.FixedSizeListArray.from_arrays(
                 pa.array(estimator.transform(batch["text"]).ravel()), width
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict, final
 
-from sopan.fit.saved import label_names
+from sopan.fit.saved import label_names, text_column
 from sopan.fit.served import answered_by, load_served
 from sopan.options.base import takes
 from sopan.options.classify import PredictOptions
@@ -46,7 +46,8 @@ def predict(options: PredictOptions) -> PredictedText | WrittenRows:
         from sopan.fit.predict import predict_stream, write_predictions  # noqa: PLC0415
         from sopan.text.read import stream_texts  # noqa: PLC0415
 
-        found = predict_stream(served, stream_texts(str(options.file), options))
+        texts = stream_texts(str(options.file), options, trained_on=text_column(options.model))
+        found = predict_stream(served, texts)
         return {"rows": write_predictions(found, str(options.out)), "out": str(options.out)}
     answer = served.predict_texts([options.words])
     names, probabilities = label_names(served.classes_), answer.probabilities[0]
