@@ -39,6 +39,7 @@ SCRIPTS: dict[str, list[str]] = {
     "room": ["--smoke"],
     "few_labels": ["--smoke"],
     "first_guess": ["--smoke"],
+    "one_vs_rest": ["--smoke"],
     "frozen_layers": ["--smoke"],
     "near_copies": ["--smoke"],
 }

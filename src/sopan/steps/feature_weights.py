@@ -68,7 +68,10 @@ def class_log_count_ratio(
 def _held(features: sp.csr_array, weights: BoolArray | FloatArray | None) -> FloatArray:
     """Return what the texts (N,) that hold each feature count together, (V,); without weights, 1 each."""
     each = None if weights is None else np.repeat(weights, np.diff(features.indptr))
-    return np.asarray(np.bincount(features.indices, each, minlength=features.shape[1]), np.float64)
+    indices = features.indices
+    if each is not None and each.dtype == np.bool_:  # of many classes each has few texts
+        indices, each = indices[each], None
+    return np.asarray(np.bincount(indices, each, minlength=features.shape[1]), np.float64)
 
 
 def log_count_ratio(features: sp.csr_array, labels: Targets) -> FloatArray:
