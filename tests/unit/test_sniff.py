@@ -9,6 +9,7 @@ import pickle
 import sqlite3
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,8 @@ def test_fasttext_lines(tmp_path):
     put(path, path.read_text() + "__label__a __label__b two labels\n")
     with pytest.raises(DataError, match=r"t.csv:5: 1 row cannot be used: line 5: several labels"):
         read_corpus(path)
+    put(path, path.read_text().replace("__label__a __label__b ", ""))
+    assert "t.csv:5: 1 row cannot be used: line 5: no __label__" in refusal(path)
 
 
 def test_excel_says_its_delimiter(tmp_path):
@@ -206,6 +209,20 @@ def test_a_spreadsheet_without_its_library(tmp_path, monkeypatch):
         read_texts(path)
 
 
+def test_a_spreadsheet_is_known_by_its_bytes(tmp_path):
+    """A workbook under another name is one; a table of text that is called .xls is text."""
+    book = openpyxl.Workbook()
+    for row in [("text", "label"), *[(f"text {i}", "ab"[i % 2]) for i in range(6)]]:
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    (tmp_path / "t.xlsx").rename(tmp_path / "t.csv")
+    rows = "text\tlabel\n" + "".join(f"text {i}\t{'ab'[i % 2]}\n" for i in range(6))
+    for path in (tmp_path / "t.csv", put(tmp_path / "t.xls", rows)):
+        corpus = read_corpus(path)
+        assert corpus.texts.to_pylist() == [f"text {i}" for i in range(6)]
+        assert [corpus.classes[i] for i in corpus.labels] == list("ababab")
+
+
 @pytest.mark.parametrize("given", ["-", "/dev/stdin"])
 def test_standard_input(monkeypatch, given):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TSV.encode())))
@@ -244,6 +261,14 @@ def sqlite(folder: Path) -> bytes:
     return (folder / "x.db").read_bytes()
 
 
+def zipped(*names: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+    return out.getvalue()
+
+
 FOREIGN = {
     "a tar archive": ("t.tar.gz", lambda _: tar("w:gz")),
     "a tar archive ": ("t.txt", lambda _: tar("w")),
@@ -259,6 +284,10 @@ FOREIGN = {
     "an SQLite database": ("t.csv", sqlite),
     "a NumPy array": ("t.npy", lambda _: npy()),
     "a Python pickle": ("t.pkl", lambda _: pickle.dumps([("text", "label")])),
+    "a Word document": ("t.docx", lambda _: zipped("[Content_Types].xml", "word/document.xml")),
+    "an archive of NumPy arrays": ("t.npz", lambda _: zipped("a.npy", "b.npy")),
+    "a page of HTML or XML  ": ("t.html", lambda _: b"<!-- saved -->\n<html><body>Not found</body></html>"),
+    "filled with NULs": ("t.csv", lambda _: bytes(1000)),
     "an image": ("t.csv", lambda _: b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"),
     "a file compressed twice": ("t.csv.gz", lambda _: gzip.compress(gzip.compress(b"text\na\n"))),
     "a binary file of an unknown kind": ("t.csv", lambda _: bytes(range(8)) * 200),

@@ -24,7 +24,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from sopan.errors import ConfigError, DataError
-from sopan.text.foreign import refuse_foreign
+from sopan.text.foreign import SPREADSHEETS, refuse_archive, refuse_foreign, sheet_suffix
 
 CHUNK_BYTES = 1 << 20
 MAX_EXPANDED_BYTES = 64 << 30
@@ -43,8 +43,6 @@ _MAGIC = {
     b"PK\x05\x06": "zip",
 }
 _SUFFIXES = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz", ".zip": "zip"}
-SPREADSHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
-"""Spreadsheets, most of which are zip archives that nobody should unpack."""
 STANDARD_INPUT = "standard input"
 
 
@@ -114,6 +112,8 @@ def plain_file(given: Path, name: str | None = None) -> Iterator[PlainFile]:
         kind = _compression(given)
         suffix = given.suffix.lower()
         path = given
+        if kind == "zip" and sheet_suffix(given, suffix) in SPREADSHEETS:
+            kind = None
         if kind:
             inner = Path(given.stem) if suffix in _SUFFIXES else given
             path = folder / "plain"
@@ -124,6 +124,7 @@ def plain_file(given: Path, name: str | None = None) -> Iterator[PlainFile]:
             suffix = inner.suffix.lower()
             if path.stat().st_size == 0:
                 raise DataError("there is nothing inside the compressed file", where=name)
+        suffix = sheet_suffix(path, suffix)
         if suffix not in SPREADSHEETS:
             refuse_foreign(path, name)
         yield PlainFile(path, name, suffix, folder)
@@ -152,8 +153,6 @@ def _compression(path: Path) -> str | None:
         head = file.read(6)
     kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
     suffix = path.suffix.lower()
-    if kind == "zip" and suffix in SPREADSHEETS:
-        return None
     named = _SUFFIXES.get(suffix)
     if named and named != kind:
         raise DataError(f"the name says {named}, the contents do not", where=str(path))
@@ -184,6 +183,7 @@ def _unzip(source: Path, target: Path, name: str) -> Path:
     """Unpack the one file of a zip archive to a name of our own; return its name inside."""
     try:
         with zipfile.ZipFile(source) as archive:
+            refuse_archive(archive.namelist(), name)
             member = _only_member(archive, name)
             with archive.open(member) as stream, target.open("wb") as out:
                 _copy_capped(cast("BinaryIO", stream), out, source, name)

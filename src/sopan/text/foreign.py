@@ -1,12 +1,16 @@
-"""Files that are something else than a table of texts: recognised by their bytes, and refused by name."""
+"""Files that are something else than a table of texts, or than their name says: recognised by their bytes."""
 
 from __future__ import annotations
 
 import re
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from sopan.errors import DataError
 
+SPREADSHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+"""Spreadsheets, most of which are zip archives that nobody should unpack."""
 _HEAD_BYTES = 4096
 _UNPACK = "unpack it and name the file or folder"
 _EXPORT = "save its texts as CSV, JSON lines or Parquet"
@@ -37,8 +41,21 @@ _STARTS: tuple[tuple[bytes, str, str], ...] = (
     (b"ID3", "a sound", "give a table of texts"),
     (b"\x7fELF", "a program", "give a table of texts"),
 )
+_INSIDE: tuple[tuple[str, str], ...] = (
+    (r"word/document\.xml", "a Word document"),
+    (r"ppt/presentation\.xml", "a presentation"),
+    (r"META-INF/container\.xml", "an e-book"),
+    (r"content\.xml", "an OpenDocument text"),
+    (r".+\.npy", "an archive of NumPy arrays"),
+    (r"(?:.+/)?data\.pkl", "a PyTorch checkpoint"),
+    (r"model\.weights\.h5", "a Keras model"),
+)
+"""What a zip archive is that holds such a member."""
 _PICKLE = re.compile(rb"\x80[\x02-\x05](?:\x95|[\]}c(]|X|q)")
-_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body|\?xml|svg)\b", re.IGNORECASE)
+_MARKUP = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|\?xml|svg)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f"))
 _MOST_CONTROL = 0.1
 """A text has hardly any control characters; NULs in every second byte are UTF-16, of which others tell."""
@@ -69,10 +86,44 @@ def refuse_foreign(path: Path, name: str) -> None:
             where=name,
             next_step="a download may have failed: open it in a browser, and fetch the file behind it",
         )
+    if not head.strip(b"\0"):
+        raise DataError("this is filled with NULs, as after a crash", where=name, next_step=_FETCH)
     if head.startswith(b"PAR1") or _is_wide(head):
         return
     if len(head.translate(None, _CONTROL)) < (1 - _MOST_CONTROL) * len(head):
         raise DataError("this is a binary file of an unknown kind", where=name, next_step=_EXPORT)
+
+
+def refuse_archive(members: Sequence[str], name: str) -> None:
+    """Refuse a zip archive whose members' names show that it is a document, a model or arrays.
+
+    Raises:
+        DataError: what it is, and what to do.
+    """
+    for inside, what in _INSIDE:
+        if any(re.match(inside, member) for member in members):
+            raise DataError(f"this is {what}", where=name, next_step=_EXPORT)
+
+
+def sheet_suffix(path: Path, suffix: str) -> str:
+    """Return the ending that tells how to read a file: a spreadsheet's only if it is one, else as named.
+
+    A workbook under another name is one, and a table of text that is called `.xls`, as many a programme
+    exports them, is text.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if suffix in SPREADSHEETS:
+        return suffix if b"\0" in head else ""
+    if head.startswith(b"PK\x03\x04") and zipfile.is_zipfile(path):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+        except (zipfile.BadZipFile, ValueError, OSError):
+            return suffix  # whoever unpacks it says what is wrong
+        if "xl/workbook.xml" in names:
+            return ".xlsx"
+    return suffix
 
 
 def _is_prose(head: bytes) -> bool:

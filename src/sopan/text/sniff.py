@@ -15,7 +15,8 @@ from itertools import islice
 from sopan.options.data import TextOptions
 from sopan.text.columns import LABEL_NAMES, TEXT_NAMES
 from sopan.text.delimited import DELIMITERS, DelimitedTable
-from sopan.text.files import SPREADSHEETS, PlainFile, as_utf8
+from sopan.text.files import PlainFile, as_utf8
+from sopan.text.foreign import SPREADSHEETS
 from sopan.text.formats import (
     FASTTEXT,
     SAMPLE_ROWS,
@@ -42,6 +43,8 @@ LEAST_PER_LABEL = 5
 """each begins so many lines on average and at least two,"""
 MOST_IN_TEXT = 0.2
 """and at most this share of the lines holds one of them further on, as prose that begins with `what` does."""
+MOST_MARKED = 0.5
+"""A file that begins with fastText's mark is in its format if more than this share of the lines does."""
 _CODE = re.compile(r"[+-]?\d+|[A-Za-z]+[:_][\w:-]+")
 """What no line of prose begins with: a number, or a name in two parts, such as `DESC:manner`."""
 
@@ -69,7 +72,7 @@ def _open_lines(file: PlainFile, options: TextOptions, *, fasttext: bool) -> Tab
     """Open a file of text: a delimited table, lines behind their labels, or lines alone."""
     encoding, delimited = options.encoding, file.suffix in _DELIMITED
     lines = [] if delimited and not fasttext else _sample(file, encoding)
-    if fasttext and all(line.startswith(FASTTEXT) for line in lines):
+    if fasttext and sum(line.startswith(FASTTEXT) for line in lines) > MOST_MARKED * len(lines):
         return LabelledLinesTable(file, encoding=encoding, fasttext=True)
     if delimited or _is_delimited(lines, header=options.header):
         return DelimitedTable(file, header=options.header, encoding=encoding)
