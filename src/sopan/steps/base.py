@@ -22,6 +22,7 @@ from sopan.errors import ConfigError, DataError
 from sopan.options.data import TokenRule
 from sopan.options.names import StepName
 from sopan.options.rules import Between, OneOf, Rule, check_values
+from sopan.steps.sample_weights import check_sample_weight
 from sopan.steps.teaching import Taught, check_soft
 from sopan.text.arrow import Texts, as_labels, as_texts
 from sopan.text.facts import TrainingFacts
@@ -96,6 +97,7 @@ class TrainingData(NamedTuple):
         unlabelled: further texts, maybe none.
         validation, memo, monitor: as given.
         soft: further texts with a teacher's probabilities, or None.
+        weights: (N,) float64 > 0, what each labelled text counts; None: 1.
     """
 
     texts: pa.LargeStringArray
@@ -105,6 +107,7 @@ class TrainingData(NamedTuple):
     memo: Memo
     monitor: Monitor | None
     soft: Taught | None = None
+    weights: FloatArray | None = None
 
     def taught(self, soft_weight: float) -> tuple[pa.LargeStringArray, Int64Array | Amounts]:
         """Return all texts that say something of the classes, and what they say.
@@ -113,12 +116,17 @@ class TrainingData(NamedTuple):
             soft_weight: what a text with probabilities counts beside a labelled one, which counts 1.
 
         Returns:
-            The labelled texts and their (N,) class indices. With soft ones, these come after them, and what
-            each text counts for each class: its probabilities times its weight.
+            The labelled texts and their (N,) class indices. With soft ones, these come after them, and with
+            these or with weights, what each text counts for each class: its probabilities times its weight.
         """
-        if self.soft is None:
+        if self.soft is None and self.weights is None:
             return self.texts, self.labels
-        certain = np.eye(self.soft.probabilities.shape[1])[self.labels]
+        classes = int(self.labels.max()) + 1 if self.soft is None else self.soft.probabilities.shape[1]
+        certain = np.eye(classes)[self.labels]
+        if self.weights is not None:
+            certain *= self.weights[:, None]
+        if self.soft is None:
+            return self.texts, Amounts(certain)
         amounts = Amounts(np.concatenate([certain, soft_weight * self.soft.probabilities]))
         return pa.concat_arrays([self.texts, self.soft.texts]), amounts
 
@@ -241,6 +249,7 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
         self,
         X: Texts,
         y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
         *,
         unlabelled: Texts | None = None,
         validation: ValidationData | None = None,
@@ -253,6 +262,9 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
         Args:
             X: N texts.
             y: (N,) labels, of any sortable kind.
+            sample_weight: (N,) what each text counts, 0 or more; None: each counts 1. It weighs what a text
+                teaches of its class, not which words are known and how frequent they are; one that counts 0
+                is left out of all.
             unlabelled: further texts without labels; a step that cannot use them ignores them.
             validation: texts and labels to stop training by; a step without epochs ignores them.
             memo: passed by the tuner; features that depend on X alone may be kept in it.
@@ -265,15 +277,20 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
             ConfigError: a setting that cannot work; the step is to be taught and has no teacher, or the
                 other way round.
         """
-        texts = as_texts(X)
-        classes, labels = check_labels(len(texts), y)
+        texts, weights, names = as_texts(X), None, as_labels(y)
+        if sample_weight is not None:
+            weights, memo = check_sample_weight(sample_weight, len(texts)), None
+            if names.shape == weights.shape and not weights.all():
+                counted = weights > 0
+                texts, names, weights = texts.filter(pa.array(counted)), names[counted], weights[counted]
+        classes, labels = check_labels(len(texts), names)
         self.check_settings()
         settings = self.get_params(deep=False)
         taught = check_soft(self.name, settings.get("distilled"), soft, len(classes))
         more = as_texts(unlabelled if unlabelled is not None else taught.texts if taught else [])
         self.classes_, self.temperature_ = classes, 1.0
         judged = None if validation is None else (as_texts(validation[0]), as_labels(validation[1]))
-        self.learn(TrainingData(texts, labels, more, judged, memo or Memo(), monitor, taught))
+        self.learn(TrainingData(texts, labels, more, judged, memo or Memo(), monitor, taught, weights))
         return self
 
     def check_settings(self) -> None:
@@ -298,6 +315,15 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
     def predict_proba(self, X: Texts) -> FloatArray:
         """Return calibrated probabilities (N, C): softmax of logits over temperature."""
         return self.predict_texts(X).probabilities
+
+    def decision_function(self, X: Texts) -> FloatArray:
+        """Return what speaks for each class (N, C), or of two classes for the second (N,).
+
+        These are the logits over the temperature: softmax makes the probabilities of them, of two classes the
+        sigmoid.
+        """
+        scores = self.logits(X) / self.temperature_
+        return scores if scores.shape[1] > 2 else np.asarray(scores[:, 1] - scores[:, 0])
 
     def predict(self, X: Texts) -> Array:
         """Return the most probable label of each text (N,)."""

@@ -32,7 +32,7 @@ from sopan.steps.teaching import DISTILLED, TAUGHT_RULES
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.facts import ClassWeight, TrainingFacts, tuned_for
 from sopan.text.ngrams import Analyzer, NgramCounter, count_ngrams
-from sopan.types import Amounts, Evidence, Float32Array, FloatArray, StepOutput, StepState
+from sopan.types import Amounts, Array, Evidence, Float32Array, FloatArray, StepOutput, StepState
 
 _WORDS = {"ngrams": (1, 2), "characters": None}
 
@@ -203,6 +203,25 @@ class BagOfWords(Step):
         check_is_fitted(self, "blocks_")
         texts = as_texts(X)
         return self._side_by_side([weigh(b.counter.transform(texts), self.tf, b.idf) for b in self.blocks_])
+
+    def get_feature_names_out(self, input_features: object = None) -> Array:
+        """Return the names of the V columns of `transform`.
+
+        Where there are words and characters, a name says which: `word__good`, `char_wb__goo`.
+
+        Args:
+            input_features: ignored; scikit-learn's pipelines pass it.
+        """
+        check_is_fitted(self, "blocks_")
+        several = len(self.blocks_) > 1
+        return np.array(
+            [
+                f"{kind}__{feature}" if several else feature
+                for (kind, _), block in zip(self._spans(), self.blocks_, strict=True)
+                for feature in block.counter.features.to_pylist()
+            ],
+            object,
+        )
 
     def _side_by_side(self, blocks: list[sp.csr_array]) -> sp.csr_array:
         """Join the features of words with those of characters, if there are both."""

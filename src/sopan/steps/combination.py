@@ -132,6 +132,7 @@ class Combination(Step):
         return member.fit(
             data.texts,
             self.classes_[data.labels],
+            data.weights,
             unlabelled=data.unlabelled,
             validation=data.validation,
             memo=data.memo,

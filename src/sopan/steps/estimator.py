@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sopan.errors import ConfigError, ModelFolderError
 from sopan.options.rules import Rule
@@ -30,6 +30,10 @@ class Classifier(Protocol):
 
     def get_params(self, deep: bool = True) -> Mapping[str, object]:
         """Return the settings, as `sklearn.base.clone` asks for them."""
+
+
+class _Weighing(Protocol):
+    def fit(self, X: list[str], y: npt.ArrayLike, *, sample_weight: FloatArray) -> object: ...
 
 
 class EstimatorStep(Step):
@@ -64,9 +68,19 @@ class EstimatorStep(Step):
             )
 
     def learn(self, data: TrainingData) -> None:
-        """Fit a clone on the labelled texts."""
+        """Fit a clone on the labelled texts.
+
+        Raises:
+            ConfigError: the texts have weights, and it cannot take them.
+        """
         self.estimator_ = clone(cast(Classifier, self.estimator))
-        self.estimator_.fit(data.texts.to_pylist(), self.classes_[data.labels])
+        texts, labels = data.texts.to_pylist(), self.classes_[data.labels]
+        if data.weights is None:
+            self.estimator_.fit(texts, labels)
+        elif has_fit_parameter(self.estimator_, "sample_weight"):
+            cast(_Weighing, self.estimator_).fit(texts, labels, sample_weight=data.weights)
+        else:
+            raise ConfigError(f"{type(self.estimator).__name__} takes no sample_weight")
 
     def read_some(self, texts: pa.LargeStringArray) -> StepOutput:
         """Score n texts."""
