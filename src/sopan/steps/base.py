@@ -31,6 +31,7 @@ from sopan.types import (
     Amounts,
     Array,
     Evidence,
+    Float32Array,
     FloatArray,
     Int64Array,
     Prediction,
@@ -277,13 +278,13 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
             ConfigError: a setting that cannot work; the step is to be taught and has no teacher, or the
                 other way round.
         """
-        texts, weights, names = as_texts(X), None, as_labels(y)
+        texts, weights, names, which = as_texts(X), None, as_labels(y), "the training texts"
         if sample_weight is not None:
             weights, memo = check_sample_weight(sample_weight, len(texts)), None
             if names.shape == weights.shape and not weights.all():
-                counted = weights > 0
+                counted, which = weights > 0, f"{which} whose sample_weight is above 0"
                 texts, names, weights = texts.filter(pa.array(counted)), names[counted], weights[counted]
-        classes, labels = check_labels(len(texts), names)
+        classes, labels = check_labels(len(texts), names, which)
         self.check_settings()
         settings = self.get_params(deep=False)
         taught = check_soft(self.name, settings.get("distilled"), soft, len(classes))
@@ -316,14 +317,14 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
         """Return calibrated probabilities (N, C): softmax of logits over temperature."""
         return self.predict_texts(X).probabilities
 
-    def decision_function(self, X: Texts) -> FloatArray:
+    def decision_function(self, X: Texts) -> Float32Array:
         """Return what speaks for each class (N, C), or of two classes for the second (N,).
 
         These are the logits over the temperature: softmax makes the probabilities of them, of two classes the
-        sigmoid.
+        sigmoid. They have the precision that steps compute in, float32.
         """
         scores = self.logits(X) / self.temperature_
-        return scores if scores.shape[1] > 2 else np.asarray(scores[:, 1] - scores[:, 0])
+        return np.asarray(scores if scores.shape[1] > 2 else scores[:, 1] - scores[:, 0], np.float32)
 
     def predict(self, X: Texts) -> Array:
         """Return the most probable label of each text (N,)."""
@@ -343,8 +344,15 @@ class Step(ClassifierMixin, TransformerMixin, BaseEstimator, ABC):  # type: igno
         return tags
 
 
-def check_labels(n_texts: int, y: npt.ArrayLike) -> tuple[Array, Int64Array]:
+def check_labels(
+    n_texts: int, y: npt.ArrayLike, which: str = "the training texts"
+) -> tuple[Array, Int64Array]:
     """Return the sorted classes (C,) and each text's class index (N,).
+
+    Args:
+        n_texts: N.
+        y: (N,) labels, of any sortable kind.
+        which: the texts, for errors.
 
     Raises:
         DataError: lengths differ, a label is missing, there are fewer than two classes, or the labels are a
@@ -365,7 +373,7 @@ def check_labels(n_texts: int, y: npt.ArrayLike) -> tuple[Array, Int64Array]:
     if len(classes) < 2:
         only = f"one class ({classes[0]})" if len(classes) else "no labels"
         raise DataError(
-            f"the training texts have {only}",
+            f"{which} have {only}",
             next_step="two or more are needed to learn a difference",
         )
     return classes, index
