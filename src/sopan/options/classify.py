@@ -226,4 +226,8 @@ class ServeOptions(Options):
     language_model: Annotated[
         str, Option("Language model for blanks; none: without one.", "PRESET", flag="lm")
     ] = "sopan-mini"
+    allow_origin: Annotated[
+        Sequence[str],
+        Option("A page elsewhere that may ask, such as https://example.org; may be repeated.", "ORIGIN"),
+    ] = ()
     allow_host: Annotated[Sequence[str], Option("Another name of this server; may be repeated.", "NAME")] = ()

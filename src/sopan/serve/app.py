@@ -23,13 +23,14 @@ from sopan.serve.limits import StrictRoute
 from sopan.serve.metrics import Metrics, MetricsMiddleware, metrics_route
 from sopan.serve.model_client import ModelClient
 from sopan.serve.native import native
-from sopan.serve.protocols import inference_protocol, tensorflow_serving
+from sopan.serve.open_inference import inference_protocol
 from sopan.serve.refusals import documented, install, not_ready
 from sopan.serve.room import Room, room_routes
 from sopan.serve.schemas import ReloadAnswer, ReloadRequest
 from sopan.serve.security import HeaderTimeoutProtocol, SecurityMiddleware, check_token
 from sopan.serve.supervisor import DRAIN, Supervisor
 from sopan.serve.tables import tables
+from sopan.serve.tensorflow_serving import tensorflow_serving
 from sopan.serve.word_maps import WordMaps
 
 STATIC = Path(__file__).with_name("static")
@@ -70,13 +71,16 @@ class Services:
         await self.supervisor.close()
 
 
-def make_app(services: Services, hosts: frozenset[str], token: str) -> ASGIApp:
+def make_app(
+    services: Services, hosts: frozenset[str], token: str, origins: frozenset[str] = frozenset()
+) -> ASGIApp:
     """Put the application together.
 
     Args:
         services: what runs behind it.
         hosts: the Hosts that are ours.
         token: for presenting and reloading.
+        origins: of pages elsewhere that may ask and read, such as `https://example.org`.
     """
     app = FastAPI(
         title="sopan",
@@ -97,7 +101,8 @@ def make_app(services: Services, hosts: frozenset[str], token: str) -> ASGIApp:
     ):
         app.include_router(router)
     static_routes(app)
-    return SecurityMiddleware(MetricsMiddleware(app, services.metrics), hosts, lambda: services.client.hash)
+    guarded = MetricsMiddleware(app, services.metrics)
+    return SecurityMiddleware(guarded, hosts, lambda: services.client.hash, origins)
 
 
 class DrainingServer(uvicorn.Server):

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import h11
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -34,6 +35,17 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
+
+METHODS = "GET, HEAD, POST, OPTIONS"
+OPTIONS = {"Allow": METHODS}
+CROSS_ORIGIN = {
+    "Access-Control-Allow-Methods": METHODS,
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Inference-Header-Content-Length",
+    "Access-Control-Expose-Headers": "Inference-Header-Content-Length, Retry-After, X-Sopan-Model",
+    "Access-Control-Max-Age": "600",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+"""What a browser is told of a page elsewhere that may ask and read (`--allow-origin`)."""
 
 HEAD_SECONDS = 10.0
 """From the opening of a connection, or the first byte of a later request, to the end of the headers."""
@@ -64,10 +76,17 @@ class SecurityMiddleware:
         app: what is guarded.
         hosts: ours, with ports.
         model: returns the hash of what is served.
+        others: origins of pages elsewhere that may ask and read.
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str], model: Callable[[], str]) -> None:
-        self.app, self.hosts, self.model = app, hosts, model
+    def __init__(
+        self,
+        app: ASGIApp,
+        hosts: frozenset[str],
+        model: Callable[[], str],
+        others: frozenset[str] = frozenset(),
+    ) -> None:
+        self.app, self.hosts, self.model, self.others = app, hosts, model, others
         self.origins = frozenset(f"{scheme}://{host}" for host in hosts for scheme in ("http", "https"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,13 +104,15 @@ class SecurityMiddleware:
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(raw=message["headers"])
-                for name, value in {**HEADERS, "X-Sopan-Model": self.model()}.items():
+                for name, value in self._headers(scope).items():
                     headers.setdefault(name, value)
             await send(message)
 
         try:
             if refusal := self._refusal(scope):
                 await refusal.response()(scope, receive, with_headers)
+            elif scope["method"] == "OPTIONS":
+                await Response(status_code=204, headers=OPTIONS)(scope, receive, with_headers)
             else:
                 await self.app(scope, receive, with_headers)
         except Exception:
@@ -99,6 +120,16 @@ class SecurityMiddleware:
             if not started:
                 failure = Refusal(500, "something failed here", "internal")
                 await failure.response()(scope, receive, with_headers)
+
+    def _headers(self, scope: Scope) -> dict[str, str]:
+        """Return what every answer says; one to a page elsewhere that may ask also says so to its browser."""
+        found = {**HEADERS, "X-Sopan-Model": self.model()}
+        if self.others:
+            found["Vary"] = "Origin"
+            origin = Headers(scope=scope).get("origin", "").lower()
+            if origin in self.others:
+                found |= {**CROSS_ORIGIN, "Access-Control-Allow-Origin": origin}
+        return found
 
     def _refusal(self, scope: Scope) -> Refusal | None:
         headers = Headers(scope=scope)
@@ -109,6 +140,8 @@ class SecurityMiddleware:
             return None
         origins = {origin.lower() for origin in headers.getlist("origin")}
         sites = {site.lower() for site in headers.getlist("sec-fetch-site")}
+        if origins and origins <= self.others:
+            return None
         if origins - self.origins or "cross-site" in sites:
             return Refusal(403, "requests from other pages are refused", "foreign_origin")
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import secrets
 import socket
 import sys
@@ -42,6 +43,7 @@ def serve(options: ServeOptions, start: Callable[[str, str | None], StartedChild
             "whoever reaches this machine could present and reload",
             next_step="choose a token: --token, or SOPAN_SERVE_TOKEN",
         )
+    allowed_origins(options.allow_origin)
     listening = _listen(options.host, options.port)
     language_model = None if options.language_model == "none" else options.language_model
     another = partial(start, str(options.target), language_model)
@@ -90,6 +92,21 @@ def allowed_hosts(host: str, port: int, more: Collection[str] = ()) -> frozenset
     return frozenset(hosts | ({name.lower() for name in names} if port == 80 else set()))
 
 
+def allowed_origins(given: Collection[str]) -> frozenset[str]:
+    """Return the origins of pages elsewhere that may ask: each a scheme, a host and maybe a port.
+
+    Raises:
+        ConfigError: one is no such thing, or is `*`.
+    """
+    for origin in given:
+        if not re.fullmatch(r"https?://(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d+)?", origin.lower()):
+            raise ConfigError(
+                f"--allow-origin {origin} is no origin",
+                next_step="give each as https://example.org, without a path",
+            )
+    return frozenset(origin.lower() for origin in given)
+
+
 def _own_names() -> set[str]:
     """Return the machine's name and the addresses that it knows itself by; nothing is sent."""
     name = socket.gethostname()
@@ -122,7 +139,8 @@ async def _serve(
     services = Services(start, first)
     port = listening.getsockname()[1]
     token = options.token or secrets.token_urlsafe(16)
-    app = make_app(services, allowed_hosts(options.host, port, options.allow_host), token)
+    hosts = allowed_hosts(options.host, port, options.allow_host)
+    app = make_app(services, hosts, token, allowed_origins(options.allow_origin))
     gc.collect()
     gc.freeze()  # what was imported stays: the collector need not look at it again
 
