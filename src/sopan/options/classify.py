@@ -13,6 +13,9 @@ from sopan.options.data import PartOptions, ReadOptions, SplitOptions, TextOptio
 ExportFormat = Literal["word2vec", "projector", "savedmodel", "keras", "openvino", "onnx"]
 """Two of the word vectors, the others of the network."""
 
+IdType = Literal["int64", "int32"]
+"""Of the ids that a network's graph takes."""
+
 GraphPrecision = Literal["float32", "bfloat16", "int8"]
 """What a graph computes in."""
 
@@ -207,6 +210,9 @@ class ExportOptions(TextOptions):
     ] = "word2vec"
     texts: Annotated[Place | None, Option("Texts to check it on, and to calibrate int8.", reads=True)] = None
     precision: Annotated[GraphPrecision, Option("Of openvino: float32, bfloat16 or int8.")] = "float32"
+    ids: Annotated[IdType, Option("Of onnx: the type of the ids, int64 as tokenizers give, or int32.")] = (
+        "int64"
+    )
 
 
 @dataclass(frozen=True)

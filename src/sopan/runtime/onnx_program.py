@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ import onnx
 import onnxruntime  # type: ignore[import-untyped]
 from onnx import helper, numpy_helper
 
+from sopan.options.classify import IdType
 from sopan.runtime.graph import Graph
 from sopan.runtime.network import Network, Output
 from sopan.text.arrow import cores
@@ -161,15 +163,33 @@ class ONNXProgram:
             yield batch, tuple(found)
 
 
-def onnx_graph(network: Network, outputs: tuple[Output, ...]) -> onnx.ModelProto:
-    """Return ONNX' graph of a network: ids (B, T) int32 and mask (B, T) bool to the outputs named."""
+def onnx_graph(
+    network: Network,
+    outputs: tuple[Output, ...],
+    *,
+    ids: IdType = "int32",
+    about: Mapping[str, str] = MappingProxyType({}),
+) -> onnx.ModelProto:
+    """Return ONNX' graph of a network: ids (B, T) and mask (B, T) bool to the outputs named.
+
+    Args:
+        network, outputs: what is computed.
+        ids: their type; tokenizers give int64.
+        about: what the file's metadata say, by name.
+    """
     ops = ONNXOperations()
-    found = Graph(ops, network).outputs("ids", "mask", outputs)
+    wide = ids == "int64"
+    if wide:
+        ops.nodes.append(helper.make_node("Cast", ["ids"], ["narrow_ids"], to=onnx.TensorProto.INT32))
+    found = Graph(ops, network).outputs("narrow_ids" if wide else "ids", "mask", outputs)
     ops.nodes += [
         helper.make_node("Identity", [one], [name]) for one, name in zip(found, outputs, strict=True)
     ]
-    kinds = (("ids", onnx.TensorProto.INT32), ("mask", onnx.TensorProto.BOOL))
+    kind = onnx.TensorProto.INT64 if wide else onnx.TensorProto.INT32
+    kinds = (("ids", kind), ("mask", onnx.TensorProto.BOOL))
     inputs = [helper.make_tensor_value_info(name, kind, ["B", "T"]) for name, kind in kinds]
     results = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["B", None]) for name in outputs]
     graph = helper.make_graph(ops.nodes, "sopan", inputs, results, ops.weights)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    helper.set_model_props(model, dict(about))
+    return model

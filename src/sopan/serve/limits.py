@@ -38,8 +38,8 @@ JSON_TYPES = ("application/json", "", "application/x-www-form-urlencoded")
 """What may be said of a body of JSON: its type, nothing, or what `curl -d` says of whatever it sends.
 
 No page elsewhere gets in by this. A browser names its Origin on every POST that a foreign page makes it send,
-and `SecurityMiddleware` refuses those before a body is read; a form that says so is percent-encoded, as no JSON
-is. `text/plain`, which a form can fill with JSON, stays refused.
+and `SecurityMiddleware` refuses those before a body is read; a form that says so is percent-encoded, as JSON
+never is. `text/plain`, which a form can fill with JSON, stays refused.
 """
 
 

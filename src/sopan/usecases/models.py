@@ -258,7 +258,7 @@ def export(options: ExportOptions) -> tuple[Path, ...]:
 
         if options.format == "onnx":
             with needs_extra("onnx", "the format onnx"):
-                runtimes.export_onnx(model, out)
+                runtimes.export_onnx(model, out, options.ids)
         else:
             _check_texts(options, "a graph is calibrated and compared on texts before it is written", 600)
             runtimes.export_openvino(model, out, _first_texts(options), options.precision)

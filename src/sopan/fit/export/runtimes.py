@@ -7,16 +7,18 @@ The folder is a model folder like any other: programs that do not use the graph 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from sopan import __version__
 from sopan.errors import ConfigError
-from sopan.fit.saved import GRAPH, MODEL_FILES, Saved, read_saved
+from sopan.fit.saved import GRAPH, MODEL_FILES, Saved, label_names, read_saved
 from sopan.fit.served import Served, load_served
-from sopan.options.classify import GraphPrecision
+from sopan.options.classify import GraphPrecision, IdType
 from sopan.options.names import StepName
 from sopan.runtime.network import NETWORKS, Network, intake_of, network_of
 from sopan.runtime.program import plan_sorted
@@ -79,16 +81,27 @@ def export_openvino(
     return report
 
 
-def export_onnx(model: str | Path, out: str | Path) -> None:
-    """Write a network as one ONNX file, ids (B, T) int32 and mask (B, T) bool to logits (B, C), in float32.
+def export_onnx(model: str | Path, out: str | Path, ids: IdType = "int64") -> None:
+    """Write a network as one ONNX file, ids (B, T) and mask (B, T) bool to logits (B, C), in float32.
+
+    Its metadata hold `labels`, the C names as a JSON list, `step` and `sopan`, the version:
+    `session.get_modelmeta().custom_metadata_map`.
+
+    Args:
+        model: its folder.
+        out: the file.
+        ids: type of the ids; tokenizers give int64, and sopan int32.
 
     Raises:
         ConfigError: the step is no network.
     """
-    network = _network(read_saved(model))
+    saved = read_saved(model)
+    network = _network(saved)
     from sopan.runtime.onnx_program import onnx_graph  # noqa: PLC0415  # needs onnx
 
-    content = onnx_graph(network, ("logits",)).SerializeToString()
+    names = json.dumps(label_names(saved.classes), ensure_ascii=False)
+    about = {"labels": names, "step": saved.step, "sopan": __version__}
+    content = onnx_graph(network, ("logits",), ids=ids, about=about).SerializeToString()
     with replacing_file(Path(out)) as new:
         new.write_bytes(content)
 
