@@ -88,6 +88,24 @@ def test_questions_are_no_labels(tmp_path):
     assert read_texts(put(tmp_path / "q.txt", "\n".join(lines)))[0].to_pylist() == lines
 
 
+def test_labelled_lines_in_the_order_of_their_labels(tmp_path):
+    """As the classic benchmark files are, some of whose lines are no UTF-8."""
+    rows = [f"{label} text number {i}" for label in "01" for i in range(2_500)]
+    path = put(tmp_path / "t.all", "\n".join(rows))
+    corpus = read_corpus(path)
+    assert [corpus.classes[i] for i in corpus.labels] == ["0"] * 2_500 + ["1"] * 2_500
+    assert corpus.texts[0].as_py() == "text number 0"
+    put(path, "\n".join(rows).replace("number 9", "num\xe9ro 9").encode("latin-1"))
+    assert "not valid UTF-8" in refusal(path)
+    assert read_corpus(path, ReadOptions(encoding="latin-1")).texts[9].as_py() == "text num\xe9ro 9"
+
+
+@pytest.mark.parametrize("delimiter", [",", "|"])
+def test_first_words_that_hold_a_delimiter_are_no_labels(tmp_path, delimiter):
+    lines = [f"{'ab'[i % 2]}{delimiter}sentence number {i}, or so" for i in range(40)]
+    assert read_texts(put(tmp_path / "t.txt", "\n".join(lines)))[0].to_pylist() == lines
+
+
 def test_numbered_lines_are_no_labels(tmp_path):
     lines = [f"{i} eggs and some milk" for i in range(40)]
     assert read_texts(put(tmp_path / "q.txt", "\n".join(lines)))[0].to_pylist() == lines

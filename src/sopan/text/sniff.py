@@ -15,7 +15,7 @@ from itertools import islice
 from sopan.options.data import TextOptions
 from sopan.text.columns import LABEL_NAMES, TEXT_NAMES
 from sopan.text.delimited import DELIMITERS, DelimitedTable
-from sopan.text.files import PlainFile, as_utf8
+from sopan.text.files import CHUNK_BYTES, PlainFile, as_utf8
 from sopan.text.foreign import SPREADSHEETS
 from sopan.text.formats import (
     FASTTEXT,
@@ -35,7 +35,7 @@ _PARQUET, _JSON, _DELIMITED = (".parquet", ".pq"), (".json", ".jsonl", ".ndjson"
 _JSON_ARRAY, _JSON_OBJECT = re.compile(rb"\[\s*[{\]]"), re.compile(rb'\{\s*["}]')
 _SEPARATOR = re.compile(r"sep=.\r?\n?", re.IGNORECASE)
 
-_NAME = re.compile(r"\s*[\w.-]+\s*")
+_NAME = re.compile(r"\s*[\w.:+-]+\s*")
 
 MOST_LABELS = 100
 """First words of lines are labels only if there are at most so many of them,"""
@@ -76,7 +76,7 @@ def _open_lines(file: PlainFile, options: TextOptions, *, fasttext: bool) -> Tab
         return LabelledLinesTable(file, encoding=encoding, fasttext=True)
     if delimited or _is_delimited(lines, header=options.header):
         return DelimitedTable(file, header=options.header, encoding=encoding)
-    if _is_labelled(lines):
+    if _is_labelled([*lines, *_last(file, encoding)] if len(lines) > SAMPLE_ROWS // 2 else lines):
         return LabelledLinesTable(file, encoding=encoding, fasttext=False)
     return LinesTable(file, encoding=encoding)
 
@@ -90,6 +90,16 @@ def _sample(file: PlainFile, encoding: str) -> list[str]:
         except ValueError:
             continue  # `read` refuses the line, and says why
     return found
+
+
+def _last(file: PlainFile, encoding: str) -> list[str]:
+    """Return the last lines of a long file, which may be sorted by its labels."""
+    path = as_utf8(file, encoding)
+    with path.open("rb") as content:
+        content.seek(max(0, path.stat().st_size - CHUNK_BYTES))
+        content.readline(CHUNK_BYTES)  # what is left of the line in which the reading began
+        lines = content.read(CHUNK_BYTES).split(b"\n")[-SAMPLE_ROWS:]
+    return [line.decode("utf-8", "replace") for line in lines if line.strip()]
 
 
 def _is_delimited(lines: Sequence[str], *, header: bool) -> bool:
@@ -123,6 +133,8 @@ def _is_labelled(lines: Sequence[str]) -> bool:
     """Tell whether the first words of lines are labels: few, repeated, and no words of the texts."""
     pairs = [split_label(line) for line in lines]
     counts = Counter(label for label, _ in pairs)
+    if not all(map(_NAME.fullmatch, counts)):  # `pos,a film` is something else
+        return False
     if len(counts) < 2 or len(counts) > MOST_LABELS or not all(text for _, text in pairs):
         return False
     if all(_CODE.fullmatch(label) for label in counts):
