@@ -20,7 +20,11 @@ TELLING = [
     *"我爱北京ひらカタナーｶﾞ〇々\uf900",  # Chinese, Japanese
     *"한글\u1112\u1161\u11ab",  # Korean, whole and in parts
     *"𝒜𝟘𐐀𐐨𞤀𠀀\U00016d67",  # beyond the first plane
-    *"😀👍🏽\U0001f1e7\U0001f1e9Ⓜ",
+    *"😀👍🏽\U0001f1e7\U0001f1e9Ⓜ❤↔™♂",
+    "👩\u200d🚀",
+    "\U0001f1e7\U0001f1e9",
+    "\u200d",
+    "\ufe0f",
 ]
 
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sopan.kernels.ascii_words import AS_IS, LOWER, mixed_words, plain_kinds, plain_words
-from sopan.kernels.segment import EXTEND, HEBREW, UNSPACED, segment_runs, segment_words
+from sopan.kernels.segment import EMOJI, EXTEND, FLAG, HEBREW, UNSPACED, segment_runs, segment_words
 from sopan.text.arrow import read_only
 from sopan.text.tokenize import regex_word_classes, space_classes, word_classes
 
@@ -61,7 +61,7 @@ mixed_texts = st.one_of(
     before="x", text="l\u2019\u00e9t\u00e9 <br\u00a0/> <br /> 1\u066b5 \u203f \u00e9\u203f", after="\u00e9"
 )
 def test_words_of_mixed_texts_are_the_automatons_words(rule, before, text, after):
-    """They are found, or left to it: only where there are marks, Hebrew or scripts without spaces."""
+    """They are found, or left to it: only where there are marks, emoji, Hebrew or unspaced scripts."""
     classes, shortest = RULES[rule][0](), RULES[rule][1]
     whole = (before + text + after).encode()
     data = read_only(np.frombuffer(whole, np.uint8))
@@ -73,7 +73,7 @@ def test_words_of_mixed_texts_are_the_automatons_words(rule, before, text, after
     n = mixed_words(data, low, high, classes, kinds, shortest, symbols, places, folded, edges, starts, ends)
     if n < 0:
         assert not shortest
-        assert any(classes[ord(character)] in (EXTEND, HEBREW, UNSPACED) for character in text)
+        assert any(classes[ord(character)] in (EXTEND, HEBREW, UNSPACED, EMOJI, FLAG) for character in text)
     else:
         found = list(zip(starts[:n].tolist(), ends[:n].tolist(), strict=True))
         assert found == automatons_words(data, low, high, classes, shortest)

@@ -19,7 +19,7 @@ from sopan.text.tokenize import tokenize
 from sopan.text.unicode import normal_form
 from sopan.text.vocab import Vocabulary, build_vocabulary
 
-RULES = pytest.mark.parametrize("rule", ["words", "sklearn"])
+RULES = pytest.mark.parametrize("rule", ["words", "sklearn", "words-1"])
 
 
 @RULES

@@ -18,6 +18,7 @@ WORD_BREAK = [
 ]
 _BY_NAME = {name: regex.compile(rf"\p{{WB={name}}}") for name in WORD_BREAK}
 _PICTOGRAPH = regex.compile(r"\p{Extended_Pictographic}")
+_SIGN = regex.compile(r"[©®‼⁉™]")
 _LETTER = regex.compile(r"[\p{Alphabetic}\p{L}]")
 
 SKIPPED = {"Extend", "Format", "ZWJ"}
@@ -33,12 +34,14 @@ def standard_class(character: str) -> str:
 
 @cache
 def sopan_class(character: str) -> str:
-    """Return the Word_Break property with sopan's tailorings."""
+    """Return the Word_Break property with sopan's tailorings; emoji are "Emoji"."""
     name = standard_class(character)
     if character == "\u202f":
         return "Other"
     if name == "Katakana" or (name == "Other" and _LETTER.match(character)):
         return "Unspaced"
+    if name == "Other" and is_pictograph(character) and not _SIGN.match(character):
+        return "Emoji"
     return name
 
 
@@ -67,8 +70,9 @@ def _breaks_before(  # noqa: C901, PLR0911, PLR0912 - the standard's list of rul
         return False  # WB3
     if before in lines or after in lines:
         return True  # WB3a, WB3b
-    if joins_emoji and before == "ZWJ" and is_pictograph(text[i]):
-        return False  # WB3c
+    bases = [k for k in kinds[:i] if k not in SKIPPED]
+    if joins_emoji and before == "ZWJ" and after == "Emoji" and bases[-1:] == ["Emoji"]:
+        return False  # WB3c, where an emoji is before the joiner (GB11)
     if before == after == "WSegSpace":
         return False  # WB3d
     if after in SKIPPED:
@@ -124,14 +128,15 @@ def ref_words(text: str, rule: str, lowercase: bool = True) -> list[str]:
     text = re.sub(r"<br[ \t-\r]*/?>", " ", text, flags=re.ASCII | re.IGNORECASE)
     words: list[str] = []
     run: list[str] = []
-    for segment in [*segments(text, sopan_class), " "]:
+    emoji = {"Emoji", "Regional_Indicator"} if rule == "words" else set()
+    for segment in [*segments(text, sopan_class, joins_emoji=rule == "words"), " "]:
         kinds = {sopan_class(c) for c in segment}
         if "Unspaced" in kinds:
             run.append(segment)
             continue
         words += run if len(run) == 1 else [a + b for a, b in pairwise(run)]
         run = []
-        if kinds & (AHLETTER | {"Numeric"}):
+        if kinds & (AHLETTER | {"Numeric"} | emoji):
             words.append(segment)
     return words
 
@@ -141,7 +146,7 @@ def ref_character_ngrams(
 ) -> list[str]:
     """Cut a text into character n-grams of padded words, each word that is too short being taken whole."""
     text = ref_normal_form(text, rule, lowercase)
-    if rule == "words":
+    if rule != "sklearn":
         text = re.sub(r"<br[ \t-\r]*/?>", " ", text, flags=re.ASCII | re.IGNORECASE)
     out = []
     for word in (f" {w} " for w in text.split()):

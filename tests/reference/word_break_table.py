@@ -21,6 +21,8 @@ PROPERTIES = {
     "MidNumLet": r"[\p{WB=MidNumLet}]",
     "Single_Quote": r"[\p{WB=Single_Quote}]",
     "Double_Quote": r"[\p{WB=Double_Quote}]",
+    "Emoji": r"[\p{Extended_Pictographic}&&\p{WB=Other}--[\x00-\u2193]]",
+    "Flag": r"[\p{WB=Regional_Indicator}]",
 }
 HEADER = """\
 # Word_Break classes, Unicode 17.0 (UAX #29 table 3), with the tailorings told in tokenize.py.

@@ -457,4 +457,5 @@ def test_every_step_predicts_the_same_after_save_and_load(tmp_path, step, memory
     np.testing.assert_array_equal(after.truncated, before.truncated)
     np.testing.assert_array_equal(after.no_known_words, before.no_known_words)
     assert again.get_params() == estimator.get_params()
-    assert config_of(tmp_path / "model")["preprocessing"].get("tokens") == getattr(estimator, "tokens", None)
+    written = {"words": "words-2"}.get(getattr(estimator, "tokens", None))
+    assert config_of(tmp_path / "model")["preprocessing"].get("tokens") == written

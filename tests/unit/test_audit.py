@@ -220,7 +220,7 @@ def test_from_three_to_one_a_note_says_that_tuning_changes() -> None:
 
 
 def test_empty_blank_and_wordless_texts_are_told_apart() -> None:
-    audited = audit(["", " \n\u3000", "?!", "🙂🙂", "words", "more words"])
+    audited = audit(["", " \n\u3000", "?!", "…™", "🙂🙂", "more words"])
     assert audited.report.as_json()["empty"] == {"empty": 1, "blank": 1, "no_words": 2}
     assert found(audited, "empty").rows == (0, 1)
     assert found(audited, "no_words").rows == (2, 3)

@@ -134,7 +134,7 @@ def test_three_classes():
 
 REFUSED = [
     ("pooling", "men", "did you mean mean"),
-    ("tokens", "letters", "choices: 'words', 'sklearn'"),
+    ("tokens", "letters", "choices: 'words', 'sklearn', 'words-1'"),
     ("distinct", 2, "choices: True, False"),
     ("C", 0, "the nearest that can is 1e-09"),
     ("C", float("nan"), "give a number"),

@@ -35,12 +35,14 @@ TEXTS = [
     "soft\u00adhyphen zero\u200bwidth joi\u200dner no\u200cn \ufeffmark a\u2066b\u2069",
     "Cafe\u0301 A\u030a\u0323 \u1e9b\u0323 \u0344 \u0958 \u2126 \u212b \u03d3 q\u0307\u0323",
     "𝒜𝟘 𐐀𐐨 𞤀 𠀀 👍🏽 🇧🇩 Ⓜ ⅷ",
+    "👩\u200d🚀👍🏽🏽 🇧🇩🇮🇳🇫x🇧\ufe0f🇩 \u200d🚀 a\u200d😀 🙂\u200d\ufe0f↔ _😀_",
     "nul\0nul \x1c\x85\u2028 end",
     "",
     " \n\t",
 ]
 SETTINGS = pytest.mark.parametrize(
-    ("rule", "lowercase"), [("words", True), ("words", False), ("sklearn", True), ("sklearn", False)]
+    ("rule", "lowercase"),
+    [("words", True), ("words", False), ("sklearn", True), ("sklearn", False), ("words-1", True)],
 )
 
 

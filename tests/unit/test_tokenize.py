@@ -40,7 +40,20 @@ WORDS = {
     "line breaks": ("one<br />two<BR>three<br\t/>4 <br> br < br>", ["one", "two", "three", "4", "br", "br"]),
     "not a tag": ("<brr> <br <b>r</b>", ["brr", "br", "b", "r", "b"]),
     "underscores": ("snake_case __init__ ___ _x", ["snake_case", "__init__", "_x"]),
-    "emoji": ("so good 😀👍🏽 🇧🇩 ❤\ufe0f ok😀ok", ["so", "good", "ok", "ok"]),
+    "emoji": (
+        "so good 😀👍🏽 🇧🇩 ❤\ufe0f ok😀ok",
+        ["so", "good", "😀", "👍🏽", "🇧🇩", "❤\ufe0f", "ok", "😀", "ok"],
+    ),
+    "emoji joined": (
+        "👩\u200d🚀👩\u200d❤\ufe0f\u200d👩 🙂\u200d↔\ufe0f👩 \u200d🚀",
+        ["👩\u200d🚀", "👩\u200d❤\ufe0f\u200d👩", "🙂\u200d↔\ufe0f", "👩", "🚀"],
+    ),
+    "joiner of a letter": ("അവന്\u200d😀", ["അവന്\u200d", "😀"]),
+    "flags": (
+        "🇧🇩🇮🇳🇫 🏴\U000e0067\U000e0062\U000e007f",
+        ["🇧🇩", "🇮🇳", "🇫", "🏴\U000e0067\U000e0062\U000e007f"],
+    ),
+    "keycaps and signs": ("1\ufe0f\u20e3 ©2020 Sopan™ ‼ → ☺", ["1\ufe0f\u20e3", "2020", "sopan", "☺"]),
     "mixed scripts": ("iPhone的价格 3月", ["iphone", "的价", "价格", "3", "月"]),
     "nul": ("nul\0nul", ["nul", "nul"]),
     "unseen": ("\ufeffsoft\u00adhyphen \u202eleft\u202c no\u200bgap", ["softhyphen", "left", "no", "gap"]),
@@ -57,6 +70,16 @@ def test_words(name):
     assert list(tokenize(text).words) == words
 
 
+def test_words_of_models_that_were_saved_before_emoji_were_words():
+    for text, words in WORDS.values():
+        pictures = [
+            word
+            for word in words
+            if regex.match(r"[\p{Extended_Pictographic}\p{WB=Regional_Indicator}]", word)
+        ]
+        assert list(tokenize(text, "words-1").words) == [word for word in words if word not in pictures]
+
+
 def test_scikit_learn_s_rule_breaks_bengali_as_it_does_there():
     assert tokenize(BENGALI, "sklearn").words == ("আম", "ছব")
 
@@ -64,9 +87,9 @@ def test_scikit_learn_s_rule_breaks_bengali_as_it_does_there():
 def test_offsets_are_in_characters_of_the_original():
     text = "Cafe\u0301 😀 İSTANBUL<br/>soft\u00adhyphen \u212bngström"
     tokens = tokenize(text)
-    assert tokens.words == ("caf\u00e9", "i̇stanbul", "softhyphen", "ångström")
+    assert tokens.words == ("caf\u00e9", "😀", "i̇stanbul", "softhyphen", "ångström")
     found = [text[a:b] for a, b in zip(tokens.starts, tokens.ends, strict=True)]
-    assert found == ["Cafe\u0301", "İSTANBUL", "soft\u00adhyphen", "\u212bngström"]
+    assert found == ["Cafe\u0301", "😀", "İSTANBUL", "soft\u00adhyphen", "\u212bngström"]
     assert tokens.starts.dtype == tokens.ends.dtype == np.int64
 
 

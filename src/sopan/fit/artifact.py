@@ -32,6 +32,7 @@ from sopan.fit.saved import (
     MODEL_FILES,
     ModelConfig,
     Saved,
+    as_stored,
     encode_words,
     label_maps,
     label_names,
@@ -50,7 +51,7 @@ from sopan.types import Array, Arrays, Json, StepState
 PREPROCESSING = ("tokens", "lowercase", "ngrams", "characters")
 """Settings that say how a text becomes words, repeated under `preprocessing` for other programs' use."""
 
-NORMALISATION = {"words": "NFC", "sklearn": None}
+NORMALISATION = {"words": "NFC", "words-1": "NFC", "sklearn": None}
 """Unicode normal form that each rule brings texts to (see `sopan.text.tokenize`)."""
 
 _LIBRARIES = ("sopan", "numpy", "pyarrow", "scikit-learn", "numba")
@@ -135,7 +136,7 @@ def _contents(estimator: Step, step: str, data: Mapping[str, Json], metrics: Map
     state, entry = estimator.state(), step_entry(estimator.name)
     config = _config_of(estimator, state, step, data, metrics)
     files = {
-        "config.json": _to_json(config),
+        "config.json": _to_json(as_stored(config)),
         "vocab.txt": encode_words(state.words),
         "README.md": model_card(config, adds=entry.adds, lacks=entry.lacks).encode(),
     }

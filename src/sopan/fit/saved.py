@@ -28,6 +28,11 @@ MODEL_FILES = (*SEALED, MANIFEST, *GRAPH, MEMBERS)
 LABEL_DTYPES = {np.dtype(kind).name for kind in "?bhilqBHILQefd"} | {"str", "object"}
 """Kinds of label that JSON can hold and give back unchanged."""
 
+_STORED_RULES = {"words": "words-2"}
+_RULES_READ = {"words-2": "words", "words": "words-1"}
+"""Names of rules for tokens in a folder, where they are others than ours: in one that was saved before emoji
+were words, `words` is the rule that is `words-1` now, so that the model cuts texts, and answers, as ever."""
+
 _K = TypeVar("_K")
 
 
@@ -148,8 +153,20 @@ def _checked(files: Mapping[str, Buffer], folder: Path) -> Saved:
     if size != len(words):
         raise damaged(where, f"vocab.txt has {len(words):,} words where {size:,} are said")
     state = StepState(_field(config, "state", dict, where), words, arrays)
-    settings = _field(config, "settings", dict, where)
+    settings = _renamed_rule(_field(config, "settings", dict, where), _RULES_READ)
     return Saved(step, settings, state, classes, temperature, where, cast(ModelConfig, config), files, {})
+
+
+def as_stored(config: ModelConfig) -> ModelConfig:
+    """Return what config.json says, with the rule for tokens under the name that it has there."""
+    settings = _renamed_rule(config["settings"], _STORED_RULES)
+    preprocessing = dict(_renamed_rule(config["preprocessing"], _STORED_RULES))
+    return {**config, "settings": settings, "preprocessing": preprocessing}
+
+
+def _renamed_rule(settings: Mapping[str, Json], names: Mapping[str, str]) -> Mapping[str, Json]:
+    tokens = settings.get("tokens")
+    return {**settings, "tokens": names[tokens]} if isinstance(tokens, str) and tokens in names else settings
 
 
 def label_names(classes: Sequence[object] | Array) -> tuple[str, ...]:

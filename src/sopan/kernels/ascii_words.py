@@ -13,7 +13,9 @@ import numpy as np
 
 from sopan.kernels import kernel
 from sopan.kernels.segment import (
+    EMOJI,
     EXTEND,
+    FLAG,
     HEBREW,
     JOINER,
     LETTER,
@@ -186,7 +188,7 @@ def mixed_words(
             kind = classes[point]
             if shortest > 0:
                 symbols[count] = SYMBOLS[LETTER] if kind != 0 else _SPACE
-            elif kind in (EXTEND, HEBREW, UNSPACED):
+            elif kind in (EXTEND, HEBREW, UNSPACED, EMOJI, FLAG):
                 return -1
             else:
                 symbols[count] = SYMBOLS[kind]

@@ -17,30 +17,36 @@ from sopan.types import Bytes, Int64Array
 CLASSES = (
     *("Break", "Letter", "Hebrew_Letter", "Numeric", "ExtendNumLet", "Unspaced"),
     *("Extend", "MidLetter", "MidNum", "MidNumLet", "Single_Quote", "Double_Quote"),
+    *("Emoji", "Flag"),
 )
 """Their names in `word_break.txt`; `Break` is every other code point, which separates words.
 
-They are UAX #29's values with three tailorings, which the standard allows for and names: `Unspaced` is
+They are UAX #29's values with four tailorings, which the standard allows for and names: `Unspaced` is
 Katakana and every letter or ideograph outside the standard's ALetter (Han, Hiragana, Thai, Lao, Khmer,
-Myanmar …); `Extend` includes ZWJ and Format; U+202F, a narrow space, separates words.
+Myanmar …); `Extend` includes ZWJ and Format; U+202F, a narrow space, separates words; `Emoji` is what
+Extended_Pictographic has beyond letters and beyond ©, ®, ‼, ⁉ and ™, and `Flag` is Regional_Indicator.
 """
 BREAK, LETTER, HEBREW, NUMBER, JOINER, UNSPACED = range(6)
 EXTEND, MID_LETTER, MID_NUMBER, MID_EITHER, SINGLE_QUOTE, DOUBLE_QUOTE = range(6, 12)
+EMOJI, FLAG = range(12, 14)
+
+ZERO_WIDTH_JOINER = 0x200D
 
 LESS_THAN, GREATER_THAN, SLASH, LETTER_B, LETTER_R = (ord(c) for c in "<>/br")
 
 # States of the word automaton. In the first six the word reaches up to here, and they are called after the
 # class of the last character. In those that wait, it does so only if the right class follows.
-IN_HEBREW_QUOTE, WAIT_LETTER, WAIT_NUMBER, WAIT_HEBREW = 6, 7, 8, 9
+IN_HEBREW_QUOTE, IN_EMOJI, HALF_FLAG, WHOLE_FLAG = range(6, 10)
+WAIT_LETTER, WAIT_NUMBER, WAIT_HEBREW = range(10, 13)
 
 
 def _transitions() -> npt.NDArray[np.uint8]:
     """Return next_state[state, class]; 0 ends the word, and another starts with the same character.
 
     The rules are those of UAX #29 (WB5 to WB13b), read as an automaton. WB4 (Extend changes nothing) is in
-    the loop below, and line ends, spaces, emoji and flags (WB3, WB15, WB16) are all BREAK: they are no words.
+    the loop below, as is what joins emoji (WB3c), and line ends and spaces (WB3) are BREAK: no words.
     """
-    step = np.zeros((10, 12), np.uint8)
+    step = np.zeros((13, len(CLASSES)), np.uint8)
     for letter in (LETTER, HEBREW):
         step[letter, [LETTER, HEBREW, NUMBER, JOINER]] = LETTER, HEBREW, NUMBER, JOINER  # WB5, WB9, WB13a
         step[letter, [MID_LETTER, MID_EITHER, SINGLE_QUOTE]] = WAIT_LETTER  # WB6
@@ -55,6 +61,8 @@ def _transitions() -> npt.NDArray[np.uint8]:
     step[JOINER, [LETTER, HEBREW, NUMBER, JOINER]] = LETTER, HEBREW, NUMBER, JOINER  # WB13a, WB13b
     step[UNSPACED, UNSPACED] = UNSPACED  # a run, cut into bigrams below
     step[BREAK, [LETTER, HEBREW, NUMBER, JOINER, UNSPACED]] = LETTER, HEBREW, NUMBER, JOINER, UNSPACED
+    step[BREAK, [EMOJI, FLAG]] = IN_EMOJI, HALF_FLAG
+    step[HALF_FLAG, FLAG] = WHOLE_FLAG  # WB15, WB16
     return step
 
 
@@ -97,7 +105,8 @@ def segment_words(  # noqa: C901, PLR0912 - one pass over the bytes
 
     A word is a UAX #29 word segment that has a letter or a digit. A run of letters of unspaced scripts gives
     its overlapping pairs of clusters instead, a cluster being a letter with the EXTEND characters after it;
-    a cluster on its own gives itself. Line-break tags give nothing.
+    a cluster on its own gives itself. An emoji is a word with its modifiers and with the emoji that ZWJ
+    joins to it, and so is a flag, two regional indicators. Line-break tags give nothing.
 
     Args:
         data: UTF-8 bytes, already in normal form.
@@ -108,7 +117,8 @@ def segment_words(  # noqa: C901, PLR0912 - one pass over the bytes
     state = BREAK
     start = end = low  # of the word so far
     cluster = low  # start of the last unspaced cluster; the one before it starts at `start`
-    has_content = False  # a letter or a digit, not only joiners
+    has_content = False  # a letter, a digit or an emoji, not only joiners
+    joins = False  # the character before is ZWJ
     at = low
     while at <= high:
         if state == LETTER:  # nearly all bytes of nearly all languages pass through one of these two loops
@@ -125,10 +135,15 @@ def segment_words(  # noqa: C901, PLR0912 - one pass over the bytes
             kind = classes[point]
         if kind == EXTEND:
             at += step
-            if BREAK < state <= IN_HEBREW_QUOTE:
+            if BREAK < state <= WHOLE_FLAG:
                 end = at
+            joins = point == ZERO_WIDTH_JOINER
             continue
         following = STEP[state, kind]
+        if joins:
+            joins = False
+            if state == IN_EMOJI and kind == EMOJI:  # WB3c, after an emoji alone, as in GB11
+                following = np.uint8(IN_EMOJI)
         if following == BREAK and state != BREAK:
             if has_content and not is_line_break_tag(data, low, high, start, end):
                 starts[count], ends[count] = start, end
@@ -144,7 +159,7 @@ def segment_words(  # noqa: C901, PLR0912 - one pass over the bytes
             start, cluster = cluster, at
         at += step
         state = following
-        if BREAK < state <= IN_HEBREW_QUOTE:
+        if BREAK < state <= WHOLE_FLAG:
             end = at
             has_content |= state != JOINER
     return count

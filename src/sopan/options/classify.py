@@ -59,7 +59,11 @@ class TuneOptions(PartOptions, SplitOptions, ProgressOptions):
     ] = ()
     budget: Annotated[str, Option("Tuning for each step: 60s, 2m, 5trials or all.")] = "60s"
     tokens: Annotated[
-        TokenRule, Option("words: Unicode words of every script; sklearn: scikit-learn's rule.")
+        TokenRule,
+        Option(
+            "words: Unicode words of every script, and emoji; words-1: without emoji; "
+            "sklearn: scikit-learn's rule."
+        ),
     ] = "words"
 
 

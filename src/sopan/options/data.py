@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from sopan.errors import ConfigError
 from sopan.options.base import Option, Options
 
-TokenRule = Literal["words", "sklearn"]
-"""How texts are cut into words: `words` of every script (UAX #29), or scikit-learn's `\\b\\w\\w+\\b`."""
+TokenRule = Literal["words", "sklearn", "words-1"]
+"""How texts are cut into words: `words` of every script (UAX #29) and emoji, scikit-learn's `\\b\\w\\w+\\b`,
+or words of every script without emoji, as models cut that were saved before emoji were words."""
 Label = Annotated[str | None, Option("Column of the label.", "C")]
 SplitColumn = Annotated[str | None, Option("Column that says train, val or test.", "COL")]
 

@@ -168,7 +168,7 @@ def _by_characters(
         each, (W, C); and which were read, (W,).
     """
     form, first, last = aligned_normal_form(text, counter.rule, counter.lowercase)
-    if counter.rule == "words":
+    if counter.rule != "sklearn":
         form = re.sub(LINE_BREAK, lambda tag: " " * len(tag.group()), form)
     came, covered = share_out(character_ngrams(form, counter.ngram_range, ids), parts, len(form))
     runs = np.array([run.span() for run in re.finditer(r"\S+", form)], np.int64).reshape(-1, 2)

@@ -135,7 +135,7 @@ def look_at_emptiness(view: View) -> tuple[EmptyCounts, list[Finding]]:
     wordless = (view.n_words == 0) & ~blank
     findings = [
         *view.finding("warning", "empty", blank, "empty or blank: a step can only guess the label"),
-        *view.finding("note", "no_words", wordless, "without a word, only signs or emoji"),
+        *view.finding("note", "no_words", wordless, "without a word, only signs"),
     ]
     counts = EmptyCounts(
         empty=int(empty.sum()), blank=int((blank & ~empty).sum()), no_words=int(wordless.sum())

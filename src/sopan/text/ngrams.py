@@ -224,7 +224,7 @@ def character_stream(
 
 def _without_tags(texts: pa.LargeStringArray, rule: TokenRule) -> pa.LargeStringArray:
     """Put a space for each line-break tag, where the rule says so."""
-    return pc.replace_substring_regex(texts, LINE_BREAK, " ") if rule == "words" else texts
+    return pc.replace_substring_regex(texts, LINE_BREAK, " ") if rule != "sklearn" else texts
 
 
 def _alphabet(points: Int32Array) -> tuple[pa.LargeStringArray, Int32Array]:

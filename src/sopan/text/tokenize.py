@@ -1,13 +1,15 @@
 """Words of every script, with their place in the text.
 
-Two rules. Both first bring the text into its normal form (`sopan.text.unicode.normal_form`) and then cut it:
+Three rules. All first bring the text into its normal form (`sopan.text.unicode.normal_form`) and then cut it:
 
 `words`, the default, gives the word segments of UAX #29 (Unicode word boundaries) that hold a letter or a
     digit. Combining marks, joiners (ZWJ, ZWNJ) and apostrophes stay inside a word, one-letter words count,
     `3.14` and `1,000` are one word each, HTML's `<br>` is a space, and no word holds white space. Scripts
     without spaces between words (Han, kana, Thai, Lao, Khmer, Myanmar) give overlapping pairs of
     characters, each with its marks, as in Lucene's CJK bigrams: 我爱北京 gives 我爱, 爱北, 北京. A character
-    on its own gives itself.
+    on its own gives itself. An emoji is a word, its modifiers and what ZWJ joins to it included (👍🏽 is
+    one), and so is a flag. ©, ®, ‼, ⁉ and ™ are no words, nor are `#` and `*` on keycaps.
+`words-1` gives the same without emoji. Models that were saved before emoji were words keep to it.
 `sklearn` gives what scikit-learn's vectorizers find by default:
     `re.findall(r"(?u)\\b\\w\\w+\\b", text.lower())`.
 
@@ -27,7 +29,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from sopan.errors import DataError
-from sopan.kernels.segment import CLASSES, segment_runs, segment_words
+from sopan.kernels.segment import BREAK, CLASSES, EMOJI, segment_runs, segment_words
 from sopan.options.data import TokenRule
 from sopan.text.arrow import Texts, as_texts, read_only
 from sopan.text.unicode import CODE_POINTS, aligned_normal_form
@@ -45,13 +47,19 @@ UNSPACED_SCRIPTS = {
 
 
 @cache
-def word_classes() -> Bytes:
-    """Return the class of every code point under rule `words`: (0x110000,) uint8, read-only."""
+def word_classes(*, emoji: bool = True) -> Bytes:
+    """Return the class of every code point under rule `words`: (0x110000,) uint8, read-only.
+
+    Args:
+        emoji: whether they are words; else they are `Break`, as under rule `words-1`.
+    """
     classes = np.zeros(CODE_POINTS, np.uint8)
     for line in files(__package__).joinpath("word_break.txt").read_text("ascii").splitlines():
         if not line.startswith("#"):
             first, last, name = line.split()
             classes[int(first, 16) : int(last, 16) + 1] = CLASSES.index(name)
+    if not emoji:
+        classes[classes >= EMOJI] = BREAK
     classes.flags.writeable = False
     return classes
 
@@ -72,6 +80,18 @@ def space_classes() -> Bytes:
     classes[[c for c in range(CODE_POINTS) if chr(c).isspace()]] = 0
     classes.flags.writeable = False
     return classes
+
+
+def rule_classes(rule: TokenRule) -> tuple[Bytes, int]:
+    """Return what a rule goes by.
+
+    Returns:
+        The class of every code point (0x110000,) uint8, and the least length of a run of those whose class is
+        not 0, or 0 where words are those of `segment_words`.
+    """
+    if rule == "sklearn":
+        return regex_word_classes(), 2
+    return word_classes(emoji=rule == "words"), 0
 
 
 def tokenize(text: str, rule: TokenRule = "words", *, lowercase: bool = True) -> Tokens:
@@ -95,10 +115,11 @@ def tokenize(text: str, rule: TokenRule = "words", *, lowercase: bool = True) ->
     except UnicodeEncodeError as error:
         raise DataError("a text holds a lone surrogate and is not valid Unicode") from error
     starts, ends = (np.empty(len(data) // 2 + 1, np.int64) for _ in range(2))
-    if rule == "words":
-        n = segment_words(data, 0, len(data), word_classes(), starts, ends)
+    classes, shortest = rule_classes(rule)
+    if shortest:
+        n = segment_runs(data, 0, len(data), classes, shortest, starts, ends)
     else:
-        n = segment_runs(data, 0, len(data), regex_word_classes(), 2, starts, ends)
+        n = segment_words(data, 0, len(data), classes, starts, ends)
     character = np.cumsum(np.append(data & 0xC0 != 0x80, True)) - 1  # of each byte, and of the end
     starts, ends = character[starts[:n]], character[ends[:n]]
     words = tuple(form[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True))

@@ -41,9 +41,9 @@ but those of Latin-1 (a soft hyphen is none) and the dashes, quotation marks, bu
 def normal_form(text: str, rule: TokenRule, *, lowercase: bool = True) -> str:
     """Return the text that is then cut into words; a word's normal form is its slice of this.
 
-    Rule `words`: NFC(lower(NFC(text) without `FORMAT_CHARACTERS`)). So canonically equivalent texts have
-    equal words, and `lower` sees the whole text: a final sigma is final because of what follows it.
-    Rule `sklearn`: lower(text), nothing else. `lower` is `str.lower`: full mappings, no locale. Neither rule
+    Rules `words` and `words-1`: NFC(lower(NFC(text) without `FORMAT_CHARACTERS`)). So canonically equivalent
+    texts have equal words, and `lower` sees the whole text: a final sigma is final for what follows it.
+    Rule `sklearn`: lower(text), nothing else. `lower` is `str.lower`: full mappings, no locale. No rule
     removes a combining mark. Without `lowercase` that step is left out.
     """
     if text.isascii() or rule == "sklearn":
@@ -82,7 +82,7 @@ def aligned_normal_form(text: str, rule: TokenRule, lowercase: bool) -> tuple[st
     """
     first = np.arange(len(text))
     last = first + 1
-    if rule == "words":
+    if rule != "sklearn":
         text, first, last = _composed(text, first, last)
         if FORMAT_CHARACTERS.search(text):
             kept = [i for i, c in enumerate(text) if not FORMAT_CHARACTERS.match(c)]
@@ -90,7 +90,7 @@ def aligned_normal_form(text: str, rule: TokenRule, lowercase: bool) -> tuple[st
     if lowercase:
         lengths = [len(c.lower()) for c in text] if "İ" in text else 1  # the only one that becomes two
         text, first, last = text.lower(), np.repeat(first, lengths), np.repeat(last, lengths)
-    return _composed(text, first, last) if rule == "words" else (text, first, last)
+    return _composed(text, first, last) if rule != "sklearn" else (text, first, last)
 
 
 def _composed(text: str, first: Int64Array, last: Int64Array) -> tuple[str, Int64Array, Int64Array]:

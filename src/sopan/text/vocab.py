@@ -16,7 +16,7 @@ from sopan.kernels.ascii_words import AS_IS, LOWER
 from sopan.kernels.lexicon import Lexicon, empty_lexicon, find_words, find_words_of_texts
 from sopan.options.data import TokenRule
 from sopan.text.arrow import Buffers, Texts, as_texts, cores, on_every_core, read_only, shares_of, strings
-from sopan.text.tokenize import regex_word_classes, word_classes
+from sopan.text.tokenize import rule_classes
 from sopan.text.unicode import normal_forms
 from sopan.types import BoolArray, Encoded, Int64Array
 
@@ -158,7 +158,7 @@ def _encode(
     texts: pa.LargeStringArray, lexicon: Lexicon, rule: TokenRule, lowercase: bool, *, add: bool
 ) -> tuple[Lexicon, Encoded]:
     """Encode N texts one after the other; new words are added to the lexicon, or else are -1."""
-    classes, shortest = (word_classes(), 0) if rule == "words" else (regex_word_classes(), 2)
+    classes, shortest = rule_classes(rule)
     fold = LOWER if lowercase else AS_IS
     ids, lengths = [np.empty(0, np.int32)], [np.zeros(1, np.int64)]
     for plain, is_ascii, others in normal_pieces(texts, rule, lowercase):

@@ -16,7 +16,9 @@ from sopan.fit.export.graph_unicode import Chain, Composed, FormatRemoval, Looku
 from sopan.fit.export.unicode_tables import SEPARATOR, class_table
 from sopan.kernels.segment import (
     DOUBLE_QUOTE,
+    EMOJI,
     EXTEND,
+    FLAG,
     GREATER_THAN,
     HEBREW,
     JOINER,
@@ -31,6 +33,7 @@ from sopan.kernels.segment import (
     SINGLE_QUOTE,
     SLASH,
     UNSPACED,
+    ZERO_WIDTH_JOINER,
 )
 from sopan.options.data import TokenRule
 from sopan.text.batch import FIRST_WORD, PADDING, UNKNOWN, kept_words
@@ -50,7 +53,7 @@ class GraphWords(tf.Module):  # type: ignore[misc]  # untyped base
 
     def __init__(self, rule: TokenRule, *, lowercase: bool):
         super().__init__()
-        composed = [Composed()] if rule == "words" else []
+        composed = [Composed()] if rule != "sklearn" else []
         lower = [Lower()] if lowercase else []
         self.normal_form = Chain(*composed, *(FormatRemoval() for _ in composed), *lower, *composed)
         self.kinds = Lookup(class_table(rule))
@@ -71,7 +74,10 @@ class GraphWords(tf.Module):  # type: ignore[misc]  # untyped base
         stream = self.normal_form(to_stream(texts))
         if self.rule == "sklearn":
             return (stream, *runs(self.kinds.is_set(stream)))
-        return (stream, *without_line_breaks(stream, *unicode_words(self.kinds(stream))))
+        return (
+            stream,
+            *without_line_breaks(stream, *unicode_words(self.kinds(stream), stream == ZERO_WIDTH_JOINER)),
+        )
 
 
 class GraphVocabulary(tf.Module):  # type: ignore[misc]  # untyped base
@@ -122,11 +128,12 @@ def runs(inside: Tensor) -> tuple[Tensor, Tensor]:
     return tf.boolean_mask(starts, long), tf.boolean_mask(ends, long)
 
 
-def unicode_words(kinds: Tensor) -> tuple[Tensor, Tensor]:
+def unicode_words(kinds: Tensor, joiners: Tensor) -> tuple[Tensor, Tensor]:
     """Find the Unicode words of a stream, `br` of line-break tags among them: see `kernels.segment`.
 
     Args:
         kinds: (M,) int32, classes of the characters; the first and the last are `BREAK`.
+        joiners: (M,) bool, which of them are ZWJ.
 
     Returns:
         The words' starts and ends (T,) int64, in order.
@@ -135,8 +142,11 @@ def unicode_words(kinds: Tensor) -> tuple[Tensor, Tensor]:
     kinds = tf.gather(kinds, solid)
     core = (kinds >= LETTER) & (kinds <= JOINER)
     joined, bridge = _joined(kinds, core)
+    joined |= _joined_pictures(kinds, tf.gather(before(joiners), solid))
+    pictures = (kinds == EMOJI) | (kinds == FLAG)
+    core |= pictures
     starts, lasts = core & ~joined, (core | bridge) & ~after(joined)
-    content = tf.cumsum(tf.cast((kinds >= LETTER) & (kinds <= NUMBER), tf.int64))
+    content = tf.cumsum(tf.cast(((kinds >= LETTER) & (kinds <= NUMBER)) | pictures, tf.int64))
     number = tf.cumsum(tf.cast(starts, tf.int64))
     last = tf.gather(tf.concat([[0], tf.where(lasts)[:, 0]], axis=0), number)
     has_content = tf.gather(content, last) > content - tf.cast(core & (kinds != JOINER), tf.int64)
@@ -167,6 +177,22 @@ def _joined(kinds: Tensor, core: Tensor) -> tuple[Tensor, Tensor]:
     quoted = before(kinds == HEBREW) & (kinds == SINGLE_QUOTE)  # WB7a
     joined = (core & (before(core) | before(bridge))) | bridge | quoted
     return joined, bridge | quoted
+
+
+def _joined_pictures(kinds: Tensor, joined: Tensor) -> Tensor:
+    """Say which emoji and which halves of flags belong to the word of the one before (WB3c, WB15, WB16).
+
+    Args:
+        kinds: (K,) int32, classes of characters, marks put aside.
+        joined: (K,) bool, which stand right behind a ZWJ.
+    """
+    emoji, flag = kinds == EMOJI, kinds == FLAG
+    first = flag & ~before(flag)  # of a run of halves: every other one ends a flag
+    met = tf.cumsum(tf.cast(flag, tf.int64))
+    earlier = tf.gather(met, tf.where(first)[:, 0]) - 1
+    run = tf.cumsum(tf.cast(first, tf.int64))
+    second = flag & ((met - tf.gather(tf.concat([[0], earlier], axis=0), run)) % 2 == 0)
+    return second | (emoji & before(emoji) & joined)
 
 
 def without_line_breaks(stream: Tensor, starts: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:

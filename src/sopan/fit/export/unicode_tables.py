@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sopan.options.data import TokenRule
-from sopan.text.tokenize import regex_word_classes, word_classes
+from sopan.text.tokenize import rule_classes
 from sopan.text.unicode import CODE_POINTS, FORMAT_CHARACTERS
 from sopan.types import Array, BoolArray, Int32Array, Int64Array
 
@@ -114,8 +114,8 @@ class NormalTables(NamedTuple):
 
 @cache
 def class_table(rule: TokenRule) -> PointTable:
-    """Return the class of each character to a rule: `word_classes` or `regex_word_classes`; 0 ends words."""
-    return PointTable.of(word_classes() if rule == "words" else regex_word_classes())
+    """Return the class of each character to a rule, as `rule_classes` gives it; 0 ends words."""
+    return PointTable.of(rule_classes(rule)[0])
 
 
 @cache
