@@ -95,8 +95,9 @@ def test_tab_separated_without_header(tmp_path, order, name):
 def test_a_missing_no_header_is_noticed(tmp_path):
     path = tmp_path / "a.tsv"
     path.write_bytes(written([(f"a longer text {i}", "xy"[i % 2]) for i in range(10)], "\t"))
-    with pytest.raises(DataError, match=r"the first line looks like data.*use --no-header"):
-        read_corpus(path)
+    for read in (read_corpus, read_texts):  # who wants no labels would lose a text
+        with pytest.raises(DataError, match=r"the first line looks like data.*use --no-header"):
+            read(path)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "|", "\t"])

@@ -91,18 +91,17 @@ def choose_columns(
     free = [c for c in columns if c not in chosen.values() and c != split]
     found_text = chosen.get("text") or _find_text(table, sample, free)
     if not labelled:
+        if options.header and options.text is None:
+            for column in free:
+                _check_header(sample, found_text, column, name)
         return Roles(found_text)
     others = [c for c in free if c != found_text]
     found_label, notes = (chosen["label"], ()) if "label" in chosen else _find_label(sample, others, name)
     roles = Roles(found_text, found_label, split, notes)
     if len(set(roles.columns)) < len(roles.columns):
         raise DataError(f"one column cannot be both: {', '.join(roles.columns)}", where=name)
-    if options.header and "label" not in chosen and _no_header(sample, found_text, found_label):
-        raise DataError(
-            f"the first line looks like data, not like column names ({printable(found_label)})",
-            where=f"{name}:1",
-            next_step="use --no-header",
-        )
+    if options.header and "label" not in chosen:
+        _check_header(sample, found_text, found_label, name)
     return roles
 
 
@@ -143,6 +142,16 @@ def _is_meant(column: str, names: tuple[str, ...], table: Table) -> bool:
     if column.lower() not in names:
         return False
     return column.lower() == names[0] or not any(c.lower() in names for c in table.columns)
+
+
+def _check_header(sample: pa.RecordBatch, text: str, label: str, name: str) -> None:
+    """Refuse a table whose first line is a row, which would be lost as a header."""
+    if label != text and _no_header(sample, text, label):
+        raise DataError(
+            f"the first line looks like data, not like column names ({printable(label)})",
+            where=f"{name}:1",
+            next_step="use --no-header",
+        )
 
 
 def _no_header(sample: pa.RecordBatch, text: str, label: str) -> bool:
