@@ -49,3 +49,18 @@ def test_the_unlabelled_file_has_a_column_of_its_own(labelled: Path, tmp_path: P
     data = tuning_data(options)
     assert data.unlabelled is not None
     assert data.unlabelled.to_pylist() == ["the real one"]
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_the_unlabelled_file_has_a_header_or_none_of_its_own(tmp_path: Path, header: bool) -> None:
+    rows = [(text, "pos" if i % 2 else "neg") for i, text in enumerate(corpora.sentences(60))]
+    lines = "".join(f"{text}\t{label}\n" for text, label in rows)
+    with_names, without = tmp_path / "with.tsv", tmp_path / "without.tsv"
+    with_names.write_text("review\tverdict\n" + lines)
+    without.write_text(lines)
+    first, other = (with_names, without) if header else (without, with_names)
+    options = TrainOptions("cbow", first, tmp_path / "m", header=header, unlabelled=other)
+    data = tuning_data(options)
+    assert data.unlabelled is not None
+    held_out = len(data.given.val) + len(data.given.test)
+    assert len(data.unlabelled) == 60 - held_out

@@ -28,6 +28,8 @@ WEAK_LABEL_NAMES = ("stars", "rating", "score", "type")
 """Settle a tie between columns that could all be labels by their values."""
 SPLIT_NAME = "split"
 
+NO_HEADER = "use --no-header"
+"""What to do about a table whose first line is a row."""
 _LONGEST_LABEL = 80
 _CLEARLY_LONGER = 1.5
 
@@ -150,7 +152,7 @@ def _check_header(sample: pa.RecordBatch, text: str, label: str, name: str) -> N
         raise DataError(
             f"the first line looks like data, not like column names ({printable(label)})",
             where=f"{name}:1",
-            next_step="use --no-header",
+            next_step=NO_HEADER,
         )
 
 

@@ -17,11 +17,12 @@ from sopan.errors import ConfigError, DataError
 from sopan.options.classify import CompareOptions, DistillOptions, TrainOptions, TuneOptions
 from sopan.options.data import PartOptions, SplitOptions, TextOptions, TokenRule
 from sopan.text.audit import CleanData, audit_corpus, remove_leaks
+from sopan.text.columns import NO_HEADER
 from sopan.text.duplicates import canonical
 from sopan.text.memory import data_name, in_memory
 from sopan.text.read import read_corpus, read_texts, stream_texts
 from sopan.text.split import check_parts, dedupe_unlabelled, make_split
-from sopan.types import Corpus, Split
+from sopan.types import Corpus, Source, Split
 
 if TYPE_CHECKING:  # brings the library tokenizers in
     from sopan.text.piece_tokenizer import PieceTokenizer
@@ -94,7 +95,7 @@ def _with_unlabelled(data: CleanData, options: TuneOptions) -> CleanData:
     if options.unlabelled is None:
         return data
     options.progress("read", {"stage": data_name(options.unlabelled)})
-    texts, about = read_texts(options.unlabelled, unlabelled_reading(options))
+    texts, about = read_unlabelled(options)
     corpus, given = data.corpus, data.given
     held_out = corpus.texts.take(pa.array(np.concatenate([given.val, given.test])))
     kept, dropped = dedupe_unlabelled(texts, held_out, options.tokens)
@@ -104,14 +105,17 @@ def _with_unlabelled(data: CleanData, options: TuneOptions) -> CleanData:
     return data._replace(corpus=replace(corpus, source=source), unlabelled=kept)
 
 
-def unlabelled_reading(options: TuneOptions) -> TextOptions:
-    """Return how unlabelled texts are read: their file has its own column."""
-    return TextOptions(
-        text=options.unlabelled_text,
-        header=options.header,
-        encoding=options.encoding,
-        max_rejects=options.max_rejects,
+def read_unlabelled(options: TuneOptions) -> tuple[pa.LargeStringArray, Source]:
+    """Read the unlabelled texts: their file has its own column, and its own header or none."""
+    reading = TextOptions(
+        text=options.unlabelled_text, encoding=options.encoding, max_rejects=options.max_rejects
     )
+    try:
+        return read_texts(options.unlabelled, reading)
+    except DataError as error:
+        if error.next_step != NO_HEADER:
+            raise
+        return read_texts(options.unlabelled, replace(reading, header=False))
 
 
 def check_out(out: str | Path) -> Path:
