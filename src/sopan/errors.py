@@ -55,6 +55,10 @@ class ModelFolderError(InputError):
     """A model folder is missing, incomplete, altered, or in use by another run."""
 
 
+class ContradictionWarning(UserWarning):
+    """What was read says two things, and one of them holds: named with the file, in one line."""
+
+
 class DownloadError(SopanError):
     """No source of a named data set could be reached, or what came was not what was asked for."""
 

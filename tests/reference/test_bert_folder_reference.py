@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 import zipfile
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from safetensors.numpy import load_file
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.runtime.encoder_config import bert_config
 from sopan.steps.bert_folder import read_bert_folder
+from sopan.steps.folder_tokenizer import read_tokenizer
 from sopan.steps.language_model import LanguageModel
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import SPECIALS, WordPiece
@@ -211,3 +213,42 @@ def test_a_bert_of_2021_is_read_heads_and_all(transformers, chemical, tmp_path):
     expected = logits.reshape(-1, len(read.wordpiece))[at]
     np.testing.assert_allclose(model.logits(rows, at), expected, atol=NEAR)
     assert (model.logits(rows, at).argmax(-1) == rows.ids.ravel()[at])[1:-1].mean() > 0.8
+
+
+# ---- folders that contradict themselves --------------------------------------------------------
+
+CASED = [*SPECIALS, "cafe", "Cafe", "café", "Café", "e", "##e", "caf", "##é", "北", "京"]
+TELLING = ["cafe Cafe café Café", "CAFÉ e\u0301 北京", "Cafe\u0301"]
+
+
+@pytest.mark.parametrize("held", [(True, None), (False, None), (True, False), (False, True)])
+@pytest.mark.parametrize(
+    ("told", "class_name"),
+    [
+        ({"do_lower_case": False}, "BertTokenizer"),
+        ({"do_lower_case": True}, "BertTokenizer"),
+        ({"strip_accents": False}, "BertTokenizerFast"),
+        ({"strip_accents": True}, None),
+        ({"do_lower_case": False, "strip_accents": True}, "ElectraTokenizer"),
+        ({"do_lower_case": True, "strip_accents": False}, "DistilBertTokenizer"),
+        ({"do_lower_case": False, "strip_accents": True}, "PreTrainedTokenizerFast"),
+    ],
+)
+def test_of_two_files_that_contradict_each_other_the_same_one_holds(
+    transformers, tmp_path, held, told, class_name
+):
+    lowercase, strip = held
+    accents = None if strip is None else "strip" if strip else "keep"
+    wordpiece = WordPiece.of(CASED, lowercase=lowercase, accents=accents)
+    wordpiece.tokenizer.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    named = {} if class_name is None else {"tokenizer_class": class_name}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(named | told))
+    theirs = transformers.AutoTokenizer.from_pretrained(str(tmp_path))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        ours = read_tokenizer(tmp_path, {special: special for special in SPECIALS})
+    for text in TELLING:
+        assert ours.encode([text]).ids.tolist() == theirs(text, add_special_tokens=False)["input_ids"], text
+    assert bool(said) == (ours.rules != wordpiece.rules)
+    assert all("contradicts tokenizer.json, and holds" in str(each.message) for each in said)

@@ -15,7 +15,7 @@ from conftest import need
 from encoders import from_hugging_face, to_hugging_face
 from safetensors.numpy import load_file, save_file
 
-from sopan.errors import ConfigError, ModelFolderError
+from sopan.errors import ConfigError, ContradictionWarning, ModelFolderError
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.runtime.encoder_config import EncoderConfig, bert_config
 from sopan.steps.bert_folder import encoder_config, read_bert_folder
@@ -310,6 +310,21 @@ def test_a_vocabulary_alone_tells_whether_it_is_cased(folder):
     pieces = (folder / "vocab.txt").read_text().replace("dog", "Dog")
     (folder / "vocab.txt").write_text(pieces)
     assert not read_bert_folder(folder).wordpiece.rules.lowercase
+
+
+def test_tokenizer_config_holds_against_tokenizer_json_and_a_warning_says_so(folder):
+    """Of `the É`: `tokenizer.json` folds it; `tokenizer_config.json` says cased, as transformers reads it."""
+    told = folder / "tokenizer_config.json"
+    told.write_text(json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": False}))
+    with pytest.warns(
+        ContradictionWarning, match=r"contradicts tokenizer.json.*lowercase=False instead of True"
+    ):
+        read = read_bert_folder(folder).wordpiece
+    assert [read.pieces[i] for i in read.encode(["the THE é"]).ids] == ["the", "[UNK]", "é"]
+    told.write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": False}))
+    assert read_bert_folder(folder).wordpiece.rules.lowercase
+    told.write_text("{}")
+    assert read_bert_folder(folder).wordpiece.rules.lowercase
 
 
 # ---- refusals ----------------------------------------------------------------------------------

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, TextIO
 
 import typer
 
 from sopan import __version__
 from sopan.cli.flags import Command
 from sopan.cli.streams import open_streams
-from sopan.errors import SopanError
+from sopan.errors import ContradictionWarning, SopanError
 from sopan.options.classify import (
     AuditOptions,
     CompareOptions,
@@ -109,6 +110,7 @@ _NO_TWIN = re.compile(r"SOPAN_(.*_)?(VERSION|HELP)")
 def main() -> None:
     """Run one command; turn every known failure into one line on standard error."""
     open_streams()
+    warnings.showwarning = _warn
     for name in [name for name in os.environ if _NO_TWIN.fullmatch(name)]:
         del os.environ[name]
     try:
@@ -128,6 +130,22 @@ def _text_or_flag(error: typer.TyperException) -> str:
     """Say how a text that begins as a flag does is given, where that may be what was meant."""
     name = getattr(error, "option_name", "")
     return f"; if {name} begins a text, put -- before it" if name else ""
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Say one of our warnings in a line, as errors are said; others as Python says them."""
+    ours = issubclass(category, ContradictionWarning)
+    told = (
+        f"sopan: {message}\n" if ours else warnings.formatwarning(message, category, filename, lineno, line)
+    )
+    print(told, end="", file=file or sys.stderr)
 
 
 def _fail(message: str, code: int) -> None:
