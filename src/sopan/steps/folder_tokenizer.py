@@ -5,9 +5,9 @@ vocab.txt, with tokenizer_config.json       WordPiece, as BERT cuts
 tokenizer_config.json, special_tokens_map.json   what the special pieces are called
 
 Where the `tokenizer_config.json` of a WordPiece tokenizer says how case and accents are folded, that holds,
-and `tokenizer.json` gives the vocabulary alone: so transformers reads such a folder from version 5 on. One that
-contradicts itself is warned of. Where it says nothing of them, `tokenizer.json` holds, though transformers 5
-then folds case whatever that says: nothing contradicts it.
+and `tokenizer.json` gives the vocabulary alone: so transformers reads such a folder from version 5 on. One
+that contradicts itself is warned of. Where it says nothing of them, `tokenizer.json` holds, though
+transformers 5 then folds case whatever that says: nothing contradicts it.
 """
 
 from __future__ import annotations
