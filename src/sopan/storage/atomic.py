@@ -180,15 +180,18 @@ def read_published(folder: Path, read: Callable[[Path], _T]) -> _T:
         read: given where the folder is now; called again if it moved from there meanwhile.
 
     Raises:
-        ModelFolderError: from `read`, of a folder that has not moved.
+        ModelFolderError: from `read`, of a folder that has not moved; or the system lets nobody look into it.
     """
-    for _ in range(REREADS):
-        before = _found(folder)
-        try:
-            return read(before[0])
-        except ModelFolderError:
-            if _found(folder) == before:
-                raise
+    try:
+        for _ in range(REREADS):
+            before = _found(folder)
+            try:
+                return read(before[0])
+            except ModelFolderError:
+                if _found(folder) == before:
+                    raise
+    except OSError as error:
+        raise ModelFolderError(f"cannot be read ({error.strerror or error})", where=str(folder)) from error
     raise ModelFolderError("is being replaced over and over", where=str(folder), next_step="try again later")
 
 

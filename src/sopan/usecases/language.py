@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, cast
 
-from sopan.errors import ConfigError
+from sopan.errors import ConfigError, ModelFolderError
 from sopan.options.base import listed, takes
 from sopan.options.data import TextOptions
 from sopan.options.language import (
@@ -22,6 +22,7 @@ from sopan.options.language import (
     ScoreOptions,
 )
 from sopan.steps import import_with_backend
+from sopan.steps.bert_folder import CONFIGS
 from sopan.steps.presets import PRESETS, Preset, from_preset, present, preset_folder
 from sopan.text.read import stream_texts
 
@@ -148,6 +149,7 @@ def get_preset(options: GetPresetOptions) -> PresetEntry:
 
     Raises:
         ConfigError: no preset has that name.
+        ModelFolderError: it is a folder that holds no BERT.
         DownloadError: no source worked; each is listed with its reason.
     """
     name = options.name
@@ -156,8 +158,13 @@ def get_preset(options: GetPresetOptions) -> PresetEntry:
     folder = preset_folder(name)
     if name in PRESETS:
         return _entry(PRESETS[name]) | {"folder": str(folder)}
+    if not any((folder / described).is_file() for described in CONFIGS):
+        raise ModelFolderError(
+            "holds no config.json", where=name, next_step="name a folder that holds a BERT"
+        )
+    about = "a folder" if Path(name).expanduser().is_dir() else "from the hub"
     size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
-    return {"name": name, "about": "from the hub", "megabytes": round(size, 1), "folder": str(folder)}
+    return {"name": name, "about": about, "megabytes": round(size, 1), "folder": str(folder)}
 
 
 def _entry(preset: Preset) -> PresetEntry:
