@@ -195,6 +195,13 @@ def test_standard_input_is_a_file(name, console, place):
         assert (place / written[name]).exists()
 
 
+@pytest.mark.parametrize("name", ["pretrain", "adapt", "lm compare"])
+def test_a_corpus_on_standard_input_is_told_why_it_cannot_be_read(name, console):
+    done = console(*READS[name]("-"), stdin=b"a warm film")
+    refused(done)
+    assert "a corpus is read several times, and standard input only once; write it to a file" in done.err
+
+
 @pytest.mark.parametrize("file", ["missing.csv", "empty", "folder", "loop", "naïve 😀", "-"])
 def test_serve_says_what_cannot_be_served(file, place):
     """As its model process meets it, whose error the command prints."""

@@ -167,7 +167,7 @@ def test_the_window_begins_and_ends_with_whole_words():
 
 
 def test_blanks_too_far_apart_are_refused():
-    with pytest.raises(DataError, match="43 pieces and the model reads 22") as caught:
+    with pytest.raises(DataError, match="43 pieces, and the model reads 22") as caught:
         fill_blanks(untrained(), "[MASK] " + "the " * 41 + "[MASK]")
     assert "one after the other" in caught.value.next_step
 

@@ -91,6 +91,12 @@ def test_a_broken_file_is_refused_by_file_and_line(tmp_path, content, message):
         load_word_vectors(write(tmp_path / "v.txt", content))
 
 
+def test_a_binary_file_may_hold_any_bytes(tmp_path):
+    """Whole numbers are mostly NULs, by which a table would be told from what is none."""
+    path = write(tmp_path / "v.bin", binary(["a", "b"], [[1, 2, 0, 0], [0, 0, 3, 4]]))
+    np.testing.assert_array_equal(load_word_vectors(path)["b"], [0, 0, 3, 4])
+
+
 def test_a_truncated_archive_and_a_missing_file_are_named(tmp_path):
     cut = gzip.compress(PLAIN.encode() * 50)[:-20]
     with pytest.raises(DataError, match=r"v\.vec\.gz: the gzip file is"):

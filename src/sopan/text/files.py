@@ -92,12 +92,13 @@ def regular_file(data: str | Path) -> Iterator[tuple[Path, str]]:
 
 
 @contextmanager
-def plain_file(given: Path, name: str | None = None) -> Iterator[PlainFile]:
+def plain_file(given: Path, name: str | None = None, *, binary: bool = False) -> Iterator[PlainFile]:
     """Open a file for parsing, decompressed if need be, and hold that it stays as it was.
 
     Args:
         given: its path.
         name: what messages call it, unless by its path.
+        binary: whether it may hold other than text, as files of word vectors do.
 
     Raises:
         DataError: not a file, empty, truncated, corrupted, expanding without end, changed while read, or
@@ -126,7 +127,7 @@ def plain_file(given: Path, name: str | None = None) -> Iterator[PlainFile]:
                 raise DataError("there is nothing inside the compressed file", where=name)
         suffix = sheet_suffix(path, suffix)
         if suffix not in SPREADSHEETS:
-            refuse_foreign(path, name)
+            refuse_foreign(path, name, binary=binary)
         yield PlainFile(path, name, suffix, folder)
     if _stamp(given) != before:
         raise DataError("the file changed while it was being read", where=name, next_step="run again")

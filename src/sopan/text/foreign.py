@@ -61,12 +61,13 @@ _MOST_CONTROL = 0.1
 """A text has hardly any control characters; NULs in every second byte are UTF-16, of which others tell."""
 
 
-def refuse_foreign(path: Path, name: str) -> None:
+def refuse_foreign(path: Path, name: str, *, binary: bool = False) -> None:
     """Refuse a file that is recognised as something else than a table of texts.
 
     Args:
         path: uncompressed.
         name: as the user calls it.
+        binary: whether bytes of an unknown kind are fine.
 
     Raises:
         DataError: what it is, and what to do.
@@ -88,7 +89,7 @@ def refuse_foreign(path: Path, name: str) -> None:
         )
     if not head.strip(b"\0"):
         raise DataError("this is filled with NULs, as after a crash", where=name, next_step=_FETCH)
-    if head.startswith(b"PAR1") or _is_wide(head):
+    if binary or head.startswith(b"PAR1") or _is_wide(head):
         return
     if len(head.translate(None, _CONTROL)) < (1 - _MOST_CONTROL) * len(head):
         raise DataError("this is a binary file of an unknown kind", where=name, next_step=_EXPORT)

@@ -105,7 +105,7 @@ def load_word_vectors(path: str | Path) -> WordVectors:
         DataError: not such a file; a line with too few, too many or other than finite numbers; a file that
             ends early or goes on for longer than it says; invalid UTF-8.
     """
-    with plain_file(Path(path)) as file:
+    with plain_file(Path(path), binary=True) as file:
         with file.path.open("rb") as stream:
             header = _header(stream.readline(MAX_WORD_BYTES))
             is_binary = header is not None and _CONTROL.search(stream.read(MAX_WORD_BYTES)) is not None

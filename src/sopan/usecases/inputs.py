@@ -19,6 +19,7 @@ from sopan.options.data import PartOptions, SplitOptions, TextOptions, TokenRule
 from sopan.text.audit import CleanData, audit_corpus, remove_leaks
 from sopan.text.columns import NO_HEADER
 from sopan.text.duplicates import canonical
+from sopan.text.files import is_stream
 from sopan.text.memory import data_name, in_memory
 from sopan.text.read import read_corpus, read_texts, stream_texts
 from sopan.text.split import check_parts, dedupe_unlabelled, make_split
@@ -156,6 +157,10 @@ class CorpusReading:
     def __post_init__(self) -> None:
         if not self.paths:
             raise ConfigError("no corpus was named")
+        if any(map(is_stream, self.paths)):
+            raise ConfigError(
+                "a corpus is read several times, and standard input only once", next_step="write it to a file"
+            )
         if not 0 <= self.held_out <= 0.5:
             raise ConfigError(f"a share of {self.held_out} cannot be held out", next_step="0.005 is usual")
 
