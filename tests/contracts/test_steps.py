@@ -27,8 +27,8 @@ from quick_steps import quick as new
 
 from sopan.errors import ConfigError, DataError
 from sopan.steps import STEPS, step_class
-from sopan.steps.base import Memo
 from sopan.steps.teaching import DISTILLED
+from sopan.steps.training_data import Memo
 from sopan.text.arrow import as_texts
 from sopan.text.batch import FIRST_WORD
 from sopan.text.facts import TrainingFacts

@@ -16,9 +16,9 @@ from sopan.fit.artifact import load_model, save_model
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.runtime.encoder_config import bert_config
 from sopan.steps import make_step
-from sopan.steps.base import Memo
 from sopan.steps.bert_network import Adaptation, Start, adapted
 from sopan.steps.language_model import LanguageModel
+from sopan.steps.training_data import Memo
 from sopan.text.arrow import as_texts
 from sopan.text.packing import Rows
 from sopan.text.wordpiece import SPECIALS, WordPiece

@@ -6,10 +6,10 @@ import pytest
 import scipy.sparse as sp
 
 from sopan.errors import ConfigError, DataError
-from sopan.steps.base import Memo
 from sopan.steps.bow import BagOfWords
 from sopan.steps.feature_weights import FEW_TEXTS, class_log_count_ratio, log_count_ratio, weigh
 from sopan.steps.one_vs_rest import STRENGTHS, WITHOUT_VALIDATION
+from sopan.steps.training_data import Memo
 from sopan.text.facts import TrainingFacts
 from sopan.types import StepState
 

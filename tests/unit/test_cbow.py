@@ -8,10 +8,10 @@ from sklearn.base import clone
 
 from sopan.errors import ConfigError, DataError
 from sopan.steps import make_step
-from sopan.steps.base import Memo
 from sopan.steps.cbow import CBOW
 from sopan.steps.embedding import bag, common_component, pool, without_component, word_weights
 from sopan.steps.linear import fit_standardised
+from sopan.steps.training_data import Memo
 from sopan.text.facts import TrainingFacts
 from sopan.text.vectors import WordVectors, save_word2vec, usable_vectors
 from sopan.types import Encoded

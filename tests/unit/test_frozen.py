@@ -17,7 +17,7 @@ from sopan.fit.served import Served, load_served
 from sopan.fit.tune import Budget, tune
 from sopan.lm.hugging_face import save_hugging_face
 from sopan.steps import make_step, step_class
-from sopan.steps.base import Memo
+from sopan.steps.training_data import Memo
 from sopan.text.arrow import as_texts
 from sopan.text.facts import TrainingFacts
 from sopan.types import Labelled

@@ -13,8 +13,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from sopan.errors import ConfigError
 from sopan.fit.export.graph_pieces import GraphPieces, GraphWindows, pooled
 from sopan.fit.export.piece_tables import composition_tables, normal_steps, rules_of, trie_of
-from sopan.text.intake import cut_windows
 from sopan.text.piece_tokenizer import CLS, SEP, SPECIALS
+from sopan.text.windows import cut_windows
 from sopan.text.wordpiece import WordPiece
 
 TEXTS = [

@@ -16,8 +16,8 @@ from tables import ENGLISH, opinions
 from sopan import usecases
 from sopan.errors import DataError
 from sopan.options.data import ReadOptions, TextOptions
-from sopan.steps.base import check_labels
 from sopan.steps.bow import BagOfWords
+from sopan.steps.training_data import check_labels
 from sopan.text.arrow import as_labels, as_texts
 from sopan.text.read import read_corpus, read_texts, stream_texts
 

@@ -10,7 +10,7 @@ from quick_steps import EIGHT, LABELS, ON_KERAS, OVER_WORDS, SOIL_OR_SEA, TEXTS,
 
 from sopan.errors import ConfigError, DataError
 from sopan.steps import make_step, neural, step_class
-from sopan.steps.base import Memo
+from sopan.steps.training_data import Memo
 from sopan.text.facts import TrainingFacts
 from sopan.text.vectors import load_word_vectors
 from sopan.training import loop

@@ -13,7 +13,7 @@ import tables
 from sopan.errors import ConfigError, DataError
 from sopan.fit import tune as tune_module
 from sopan.fit.tune import Budget, Trial, tune, tuning_metric
-from sopan.steps.base import Memo
+from sopan.steps.training_data import Memo
 from sopan.types import Labelled
 
 

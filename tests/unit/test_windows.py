@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sopan.text.batch import Clipped
-from sopan.text.intake import Windows, cut_windows
+from sopan.text.windows import Windows, cut_windows
 from sopan.types import Encoded
 
 CLS, SEP = 90, 91

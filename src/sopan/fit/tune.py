@@ -16,8 +16,9 @@ from sopan.errors import ConfigError, DataError
 from sopan.fit.metrics import measure
 from sopan.fit.scores import Trial
 from sopan.steps import make_step, step_class
-from sopan.steps.base import Memo, Step
+from sopan.steps.base import Step
 from sopan.steps.temperature import fit_temperature
+from sopan.steps.training_data import Memo
 from sopan.text.facts import Metric, TrainingFacts, tuned_for
 from sopan.training.recipe import Monitor
 from sopan.types import Labelled, Labels, SoftLabels, softmax

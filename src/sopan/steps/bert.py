@@ -28,7 +28,7 @@ from sopan.errors import ConfigError, DataError
 from sopan.options.rules import Between, Either, OneOf, Rule
 from sopan.runtime.encoder_config import EncoderConfig
 from sopan.runtime.network import piece_intake, wordpiece_of
-from sopan.steps.base import Settings, TrainingData, with_fixed
+from sopan.steps.base import Settings, with_fixed
 from sopan.steps.bert_layers import freeze, halves, layer_rates
 from sopan.steps.bert_network import (
     FROM_SCRATCH,
@@ -47,9 +47,11 @@ from sopan.steps.integrated_gradients import network_evidence
 from sopan.steps.layers import computing_in, set_weights
 from sopan.steps.network import NETWORK_RULES, TAUGHT_EPOCHS, NetworkStep, Unbuilt, weighed_too
 from sopan.steps.teaching import DISTILLED
+from sopan.steps.training_data import TrainingData
 from sopan.text.facts import TrainingFacts
-from sopan.text.intake import LongTexts, PieceIntake, Pool, Windows
+from sopan.text.intake import PieceIntake
 from sopan.text.vectors import WordVectors
+from sopan.text.windows import LongTexts, Pool, Windows
 from sopan.training.kept import Halves
 from sopan.training.quiet import quiet
 from sopan.training.recipe import Monitor, Recipe

@@ -22,13 +22,14 @@ from sklearn.utils.validation import check_is_fitted
 from sopan.errors import ConfigError, DataError
 from sopan.options.data import TokenRule
 from sopan.options.rules import Between, OneOf, Rule, Span
-from sopan.steps.base import TEXT_RULES, Memo, Settings, Step, TrainingData
+from sopan.steps.base import TEXT_RULES, Settings, Step
 from sopan.steps.bow_tuning import matrices, taught_matrices
 from sopan.steps.evidence import bag_evidence
 from sopan.steps.feature_weights import FEW_TEXTS, Tf, class_log_count_ratio, weigh
 from sopan.steps.linear import LinearModel
 from sopan.steps.one_vs_rest import WITHOUT_VALIDATION, OneVsRest, best_of_path
 from sopan.steps.teaching import DISTILLED, TAUGHT_RULES
+from sopan.steps.training_data import Memo, TrainingData
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.facts import ClassWeight, TrainingFacts, tuned_for
 from sopan.text.ngrams import Analyzer, NgramCounter, count_ngrams

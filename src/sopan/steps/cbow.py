@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from sopan.errors import DataError
 from sopan.options.data import TokenRule
 from sopan.options.rules import Between, OneOf, Rule
-from sopan.steps.base import Settings, Step, TrainingData
+from sopan.steps.base import Settings, Step
 from sopan.steps.embedding import (
     VECTOR_RULES,
     CbowSettings,
@@ -39,6 +39,7 @@ from sopan.steps.evidence import contributions_of, vocabulary_evidence
 from sopan.steps.feature_weights import log_count_ratio
 from sopan.steps.linear import LinearModel, fit_standardised
 from sopan.steps.teaching import DISTILLED, TAUGHT_RULES
+from sopan.steps.training_data import TrainingData
 from sopan.text.arrow import Texts, as_texts, cores
 from sopan.text.facts import ClassWeight, TrainingFacts, class_weights
 from sopan.text.vectors import WordVectors

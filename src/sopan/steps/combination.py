@@ -20,7 +20,7 @@ from sopan.options.data import TokenRule
 from sopan.options.names import StepName
 from sopan.options.rules import Rule
 from sopan.steps import COMBINATIONS, make_step, step_class
-from sopan.steps.base import SEED, TEXT_RULES, Settings, Step, TrainingData
+from sopan.steps.base import SEED, TEXT_RULES, Settings, Step
 from sopan.steps.evidence import weigh_together
 from sopan.steps.stages import (
     Stage,
@@ -32,6 +32,7 @@ from sopan.steps.stages import (
     stages_of_arrays,
 )
 from sopan.steps.temperature import fit_temperature
+from sopan.steps.training_data import TrainingData
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.facts import TrainingFacts
 from sopan.training.recipe import Monitor

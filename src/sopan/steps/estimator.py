@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sopan.errors import ConfigError, ModelFolderError
 from sopan.options.rules import Rule
-from sopan.steps.base import Settings, Step, TrainingData
+from sopan.steps.base import Settings, Step
+from sopan.steps.training_data import TrainingData
 from sopan.text.facts import TrainingFacts
 from sopan.types import Array, Evidence, FloatArray, StepOutput, StepState
 

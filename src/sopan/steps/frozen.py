@@ -22,14 +22,15 @@ from sopan.options.language import Precision
 from sopan.runtime.encoder_config import EncoderConfig, blocks_read, summary_parts
 from sopan.runtime.network import EncoderBody, Network
 from sopan.runtime.program import compile_network, run_program
-from sopan.steps.base import TrainingData
 from sopan.steps.bert_network import EMBEDDINGS, PieceSummary, Start, build_classifier
 from sopan.steps.layers import computing_in, get_weights, set_weights
 from sopan.steps.linear import fit_standardised
+from sopan.steps.training_data import TrainingData
 from sopan.text.arrow import as_texts
 from sopan.text.batch import Clipped
 from sopan.text.facts import ClassWeight
-from sopan.text.intake import Intake, Windows, read_through
+from sopan.text.intake import Intake, read_through
+from sopan.text.windows import Windows
 from sopan.training.backend import make_forward, read_all
 from sopan.training.quiet import quiet
 from sopan.types import Array, Arrays, Float32Array, FloatArray

@@ -27,14 +27,16 @@ from sopan.options.language import Precision
 from sopan.options.rules import Between, OneOf, Rule
 from sopan.runtime.network import Output, network_of
 from sopan.runtime.program import Program, compile_network, run_program
-from sopan.steps.base import SEED, TEXT_RULES, Settings, Step, TrainingData, ValidationData
+from sopan.steps.base import SEED, TEXT_RULES, Settings, Step
 from sopan.steps.layers import get_weights, set_weights
 from sopan.steps.linear import balanced
 from sopan.steps.teaching import TAUGHT_RULES
+from sopan.steps.training_data import TrainingData, ValidationData
 from sopan.text.arrow import Texts, as_texts
 from sopan.text.batch import Clipped, bucket_lengths
 from sopan.text.facts import ClassWeight, TrainingFacts, class_weights
-from sopan.text.intake import Intake, Windows, read_through
+from sopan.text.intake import Intake, read_through
+from sopan.text.windows import Windows
 from sopan.training.backend import Forward, make_forward, read_all
 from sopan.training.classification import Examples, Validation, scorer, train_classifier
 from sopan.training.kept import Halves

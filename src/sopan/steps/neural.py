@@ -21,17 +21,19 @@ from sklearn.utils.validation import check_is_fitted
 from sopan.errors import ConfigError, DataError
 from sopan.options.data import TokenRule
 from sopan.options.rules import Between, OneOf, Rule
-from sopan.steps.base import Settings, TrainingData
+from sopan.steps.base import Settings
 from sopan.steps.embedding import VECTOR_RULES, CbowSettings, EmbeddedWords, embed_words
 from sopan.steps.integrated_gradients import network_evidence
 from sopan.steps.layers import Seeds, computing_in
 from sopan.steps.network import NETWORK_RULES, NetworkStep, weighed_too
+from sopan.steps.training_data import TrainingData
 from sopan.text.arrow import cores
 from sopan.text.batch import FIRST_WORD, clip
 from sopan.text.facts import TrainingFacts
-from sopan.text.intake import Windows, WordIntake
+from sopan.text.intake import WordIntake
 from sopan.text.vectors import WordVectors
 from sopan.text.vocab import Vocabulary
+from sopan.text.windows import Windows
 from sopan.training.quiet import quiet
 from sopan.training.recipe import Recipe
 from sopan.types import Evidence, Float32Array, StepState

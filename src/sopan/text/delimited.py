@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from sopan.errors import DataError
 from sopan.text.display import printable
-from sopan.text.files import CHUNK_BYTES, PlainFile, as_utf8, encoding_hint
+from sopan.text.encodings import as_utf8, encoding_hint
+from sopan.text.files import CHUNK_BYTES, PlainFile
 from sopan.text.formats import MAX_LINE_BYTES, Row, RowTable, unique_names
 from sopan.types import Reject
 

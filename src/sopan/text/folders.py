@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopan.errors import DataError
-from sopan.text.files import PlainFile, encoding_name, plain_file
+from sopan.text.encodings import encoding_name
+from sopan.text.files import PlainFile, plain_file
 from sopan.text.formats import LINE, MAX_LINE_BYTES, ROW, LinesTable, Row, RowTable, Table
 from sopan.text.labels import PART_NAMES
 from sopan.types import Reject

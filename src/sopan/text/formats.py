@@ -15,7 +15,8 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from sopan.text.display import printable
-from sopan.text.files import PlainFile, as_utf8
+from sopan.text.encodings import as_utf8
+from sopan.text.files import PlainFile
 from sopan.types import Reject
 
 SAMPLE_ROWS = 2_000

@@ -12,7 +12,8 @@ import pyarrow as pa
 from sopan.errors import DataError
 from sopan.storage.strict_json import JsonError, parse_json
 from sopan.text.display import printable
-from sopan.text.files import PlainFile, as_utf8, encoding_hint
+from sopan.text.encodings import as_utf8, encoding_hint
+from sopan.text.files import PlainFile
 from sopan.text.formats import SAMPLE_ROWS, LinesTable, Row, RowTable, decode_line, lines_of
 from sopan.types import Reject
 

@@ -15,7 +15,8 @@ from itertools import islice
 from sopan.options.data import TextOptions
 from sopan.text.columns import LABEL_NAMES, TEXT_NAMES
 from sopan.text.delimited import DELIMITERS, DelimitedTable
-from sopan.text.files import CHUNK_BYTES, PlainFile, as_utf8
+from sopan.text.encodings import as_utf8
+from sopan.text.files import CHUNK_BYTES, PlainFile
 from sopan.text.foreign import SPREADSHEETS
 from sopan.text.formats import (
     FASTTEXT,

@@ -12,7 +12,7 @@ from sopan.errors import DataError
 from sopan.options.data import TextOptions
 from sopan.text.columns import choose_columns
 from sopan.text.display import printable
-from sopan.text.files import encoding_hint
+from sopan.text.encodings import encoding_hint
 from sopan.text.formats import LINE, ROW, Table
 from sopan.text.labels import is_blank
 from sopan.types import Reject

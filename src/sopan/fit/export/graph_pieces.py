@@ -24,9 +24,9 @@ from sopan.fit.export.piece_tables import (
     trie_of,
 )
 from sopan.fit.export.unicode_tables import PAIR, NormalTables, PointTable, Rewriting
-from sopan.text.intake import LongTexts, Pool, kept_pieces, room_of
 from sopan.text.piece_tokenizer import CLS, MARKS, SEP, UNK
 from sopan.text.unicode import LINE_BREAK
+from sopan.text.windows import LongTexts, Pool, kept_pieces, room_of
 from sopan.text.wordpiece import WordPiece
 from sopan.types import Tensor
 
