@@ -202,6 +202,14 @@ def test_a_corpus_on_standard_input_is_told_why_it_cannot_be_read(name, console)
     assert "a corpus is read several times, and standard input only once; write it to a file" in done.err
 
 
+def test_standard_input_is_one_input_only(console, place):
+    arguments = ("distill", "bow", "-", *BRIEF, "--unlabelled", "-", "--out", "twice")
+    done = console(*arguments, stdin=(place / "data.csv").read_bytes())
+    refused(done)
+    assert "standard input: has been read already, and can be only once; write it to a file" in done.err
+    assert not (place / "twice").exists()
+
+
 @pytest.mark.parametrize("file", ["missing.csv", "empty", "folder", "loop", "naïve 😀", "-"])
 def test_serve_says_what_cannot_be_served(file, place):
     """As its model process meets it, whose error the command prints."""

@@ -72,13 +72,17 @@ def regular_file(data: str | Path) -> Iterator[tuple[Path, str]]:
     """Give a file that can be read again and again, and its name for messages; a stream is copied to one.
 
     Raises:
-        DataError: there is no standard input.
+        DataError: there is no standard input, or it has been read already, for another input.
     """
     if not is_stream(data):
         yield Path(data).expanduser(), str(data)
         return
     standard = str(data) in ("-", "/dev/stdin")
     name = STANDARD_INPUT if standard else str(data)
+    if standard and sys.stdin is not None and sys.stdin.closed:
+        raise DataError(
+            "has been read already, and can be only once", where=name, next_step="write it to a file"
+        )
     with tempfile.TemporaryDirectory(prefix="sopan-") as temporary:
         path = Path(temporary) / "stream"
         try:
