@@ -55,7 +55,9 @@ def sopan(desk: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def compared(desk: Path) -> subprocess.CompletedProcess[str]:
     (desk / "run").mkdir()
     (desk / "run" / "report.html").write_text("of an earlier comparison")
-    return sopan(desk, "compare", "reviews.csv", "--steps", "bow,cbow", "--budget", "1trials", "--out", "run")
+    (desk / "run" / "config.json").write_text('{"data": {}, "budget": "1s", "steps": [], "margin": 0.01}')
+    options = ("--steps", "bow,cbow", "--budget", "1trials", "--out", "run", "--overwrite")
+    return sopan(desk, "compare", "reviews.csv", *options)
 
 
 def test_the_main_job_works(desk: Path, compared: subprocess.CompletedProcess[str]) -> None:
