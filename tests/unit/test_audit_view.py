@@ -52,8 +52,8 @@ def test_many_classes_are_summed_up() -> None:
 
 
 def test_a_clean_corpus_is_told_so() -> None:
-    made = corpus(sentences(30), ["a", "b"] * 15)
-    text = shown(audit_corpus(made, named_split(["train", "val", "test"] * 10)).report)
+    made = corpus(sentences(150), ["a", "b"] * 75)
+    text = shown(audit_corpus(made, named_split(["train", "val", "test"] * 50)).report)
     assert text.startswith("Nothing found that would spoil a comparison.")
 
 
