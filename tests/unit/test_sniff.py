@@ -220,6 +220,13 @@ def test_a_spreadsheet(tmp_path):
     assert "not a readable spreadsheet" in refusal(put(tmp_path / "b.xlsx", path.read_bytes()[:-100]))
 
 
+def test_a_spreadsheet_that_unfolds_without_end(tmp_path):
+    path = sheet(tmp_path / "t.xlsx", [["text"], ["a"]])
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/more.xml", bytes(65 << 20))
+    assert "compressed bytes unfold to more than 67,108,864" in refusal(path)
+
+
 def test_a_spreadsheet_without_its_library(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "python_calamine", None)
     path = sheet(tmp_path / "t.xlsx", [["text"], ["a"]])

@@ -218,14 +218,24 @@ def _only_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
 
 def _copy_capped(stream: BinaryIO, out: BinaryIO, source: Path, name: str) -> None:
     """Copy a decompressing stream up to the limits above."""
-    limit = min(MAX_EXPANDED_BYTES, max(FREE_EXPANSION_BYTES, MAX_EXPANSION * source.stat().st_size))
+    size = source.stat().st_size
     written = 0
     while chunk := stream.read(CHUNK_BYTES):
         written += len(chunk)
-        if written > limit:
-            raise DataError(
-                f"{source.stat().st_size:,} compressed bytes unfold to more than {limit:,}",
-                where=name,
-                next_step="unpack it yourself if you trust it",
-            )
+        check_expansion(size, written, name)
         out.write(chunk)
+
+
+def check_expansion(packed: int, unfolded: int, name: str) -> None:
+    """Hold that so many compressed bytes unfold to no more than the limits above.
+
+    Raises:
+        DataError: they do.
+    """
+    limit = min(MAX_EXPANDED_BYTES, max(FREE_EXPANSION_BYTES, MAX_EXPANSION * packed))
+    if unfolded > limit:
+        raise DataError(
+            f"{packed:,} compressed bytes unfold to more than {limit:,}",
+            where=name,
+            next_step="unpack it yourself if you trust it",
+        )

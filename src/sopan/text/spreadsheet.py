@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import date, time
 from typing import TypeAlias
 
 from sopan.errors import DataError, needs_extra
-from sopan.text.files import PlainFile
+from sopan.text.files import PlainFile, check_expansion
 from sopan.text.formats import Row, RowTable, unique_names
 
 Cell: TypeAlias = object
@@ -40,6 +41,7 @@ class SpreadsheetTable(RowTable):
     def _only_sheet(self, file: PlainFile) -> list[list[Cell]]:
         with needs_extra("excel", "a spreadsheet, unless you save it as CSV,"):
             from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415
+        _check_size(file)
         try:
             book = CalamineWorkbook.from_path(str(file.path))
             sheets = {
@@ -67,6 +69,16 @@ class SpreadsheetTable(RowTable):
         for row, values in enumerate(self._rows):
             if any(values):
                 yield row, row + self._first_line, [values[i] for i in wanted]
+
+
+def _check_size(file: PlainFile) -> None:
+    """Refuse a workbook that would unfold to far more than it is; old ones are no archives."""
+    try:
+        with zipfile.ZipFile(file.path) as archive:
+            unfolded = sum(member.file_size for member in archive.infolist())
+    except zipfile.BadZipFile:
+        return  # an old one, or a damaged one, which its reader refuses
+    check_expansion(file.path.stat().st_size, unfolded, file.name)
 
 
 def _is_blank(row: Sequence[Cell]) -> bool:
