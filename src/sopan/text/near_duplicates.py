@@ -27,8 +27,8 @@ WINDOW = 20
 """In a bucket of alike texts each is compared with this many others at most."""
 
 SHORT_WORDS = 100
-"""Up to so many distinct words a text is short: three words changed in it leave hardly a shingle as it was,
-so it is also compared by the words it shares, each weighing what it tells: ln(N / texts that have it)."""
+"""Up to so many words a text is short: three words changed in it leave hardly a shingle as it was, so it is
+also compared by the words it shares. Each weighs what it tells: ln(N / texts with it), of N short ones."""
 SHORT_SHARE, SHORT_ALIKE = 0.5, 0.8
 """Two short texts are near-duplicates if they share the first of the heavier one, and more than chance gives
 any of N² pairs (2 ln N + 3, N being 1,000 at least); or, however little they say, if they share the second.
@@ -99,16 +99,15 @@ def _short_pairs(ids: Int32Array, starts: Int64Array, ends: Int64Array) -> tuple
     Similarity Search"). Such pairs are proposed, and decided by what they share in truth.
     """
     n = len(starts)
-    if not n:
+    short = np.flatnonzero(ends - starts <= SHORT_WORDS)
+    if not len(short):
         return np.empty(0, np.int64), 0
-    lengths = ends - starts
+    starts, lengths = starts[short], ends[short] - starts[short]
     width = int(ids.max(initial=0)) + 1
     place = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths - starts, lengths)
-    distinct = np.unique(np.repeat(np.arange(n), lengths) * width + ids[place])
+    distinct = np.unique(np.repeat(short, lengths) * width + ids[place])
     texts, words = distinct // width, distinct % width
-    weights = np.log(n / np.maximum(np.bincount(words, minlength=width), 1))
-    few = np.bincount(texts, minlength=n)[texts] <= SHORT_WORDS
-    texts, words = texts[few], words[few]
+    weights = np.log(len(short) / np.maximum(np.bincount(words, minlength=width), 1))
     offsets = np.searchsorted(texts, np.arange(n + 1))
     totals = np.bincount(texts, weights[words], minlength=n)
     order = np.lexsort((words, -weights[words], texts))
@@ -122,7 +121,7 @@ def _short_pairs(ids: Int32Array, starts: Int64Array, ends: Int64Array) -> tuple
     first, second = pairs // n, pairs % n
     shared = shared_weights(words, offsets, weights, first, second)
     share = shared / np.maximum(np.maximum(totals[first], totals[second]), 1e-9)
-    telling = shared >= 2 * np.log(max(n, FEW_TEXTS)) + 3
+    telling = shared >= 2 * np.log(max(len(short), FEW_TEXTS)) + 3
     return pairs[(share >= SHORT_ALIKE) | ((share >= SHORT_SHARE) & telling)], skipped
 
 
