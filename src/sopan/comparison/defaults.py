@@ -13,7 +13,7 @@ from sopan.errors import DownloadError, SopanError
 from sopan.options.base import ProgressCallback
 from sopan.options.names import StepName
 from sopan.steps import STEPS
-from sopan.steps.presets import PRESETS, present, preset_bert
+from sopan.steps.presets import PRESETS, present, preset_tokenizer
 from sopan.text.audit_report import Finding
 from sopan.text.piece_tokenizer import UNK, PieceTokenizer
 from sopan.text.tokenize import tokenize
@@ -75,7 +75,7 @@ def choose_preset(texts: pa.LargeStringArray, progress: ProgressCallback) -> str
             why = f"fetching {name} ({preset.megabytes:.0f} MB), the better start"
             progress("bert", {"stage": why})
         try:
-            tokenizer = preset_bert(name).wordpiece
+            tokenizer = preset_tokenizer(name)
         except DownloadError as error:
             progress("bert", {"stage": f"{error.what}; starting from {BEST_FIRST[-1]}"})
             continue
@@ -108,7 +108,7 @@ def preset_findings(contenders: Sequence[Contender], texts: pa.LargeStringArray)
         if contender.estimator is not None or name.step != "bert" or not preset:
             continue
         try:
-            misfit = misfit_of(preset_bert(str(preset)).wordpiece, texts)
+            misfit = misfit_of(preset_tokenizer(str(preset)), texts)
         except SopanError:
             continue  # whoever starts from it says why it cannot be had
         if misfit is not None:

@@ -51,16 +51,14 @@ def run_folder(options: CompareOptions) -> Path:
 
 
 def _unnamed(options: CompareOptions) -> Path:
-    name = _name(options)
-    runs = Path("runs")
-    names = (runs / (name if number == 1 else f"{name}-{number}") for number in count(1))
-    last = first = next(names)
-    if not first.exists():
-        return first
-    for folder in names:
+    first, last = Path("runs") / _name(options), None
+    folder = first
+    for number in count(2):
         if not folder.exists():
             break
-        last = folder
+        last, folder = folder, first.with_name(f"{first.name}-{number}")
+    if last is None:
+        return folder
     if options.resume:
         return last
     options.progress("out", {"stage": f"{folder}, since {last} is there already"})

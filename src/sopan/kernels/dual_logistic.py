@@ -64,6 +64,17 @@ def settle(
 
 
 @float_kernel
+def _step(
+    score: float, beta: float, inside: float, total: float, C: float, norm: float
+) -> tuple[np.float32, float]:
+    """Return by what a text's β is to change, and what the dual objective gains by that; see `settle`."""
+    s, spread = settle(score, beta, inside, total, C, norm)
+    change = np.float32((s - score) / norm)
+    gain: float = 0.5 * change * change * (norm + 1.0 / max(C * total * spread, 1e-12))
+    return change, gain
+
+
+@float_kernel
 def pass_one(
     order: Int64Array,
     indptr: Array,
@@ -97,10 +108,7 @@ def pass_one(
         score = table[bias, 0, 0]
         for k in range(start, stop):
             score += data[k] * table[indices[k], 0, 0]
-        norm = float(norms[i, 0])
-        s, spread = settle(float(score), float(betas[i, 0]), inside[i, 0], totals[i], C, norm)
-        change = np.float32((s - float(score)) / norm)
-        gain = 0.5 * change * change * (norm + 1.0 / max(C * totals[i] * spread, 1e-12))
+        change, gain = _step(float(score), float(betas[i, 0]), inside[i, 0], totals[i], C, float(norms[i, 0]))
         if gain > worth[0]:
             gains[0] += gain
             betas[i, 0] += change
@@ -148,10 +156,9 @@ def pass_eight(
                 scores[c] += x * table[j, 0, c]
         moves = False
         for c in range(LANES):
-            score, norm = float(scores[c]), float(norms[i, c])
-            s, spread = settle(score, float(betas[i, c]), inside[i, c], totals[i], C, norm)
-            change = np.float32((s - score) / norm)
-            gain = 0.5 * change * change * (norm + 1.0 / max(C * totals[i] * spread, 1e-12))
+            change, gain = _step(
+                float(scores[c]), float(betas[i, c]), inside[i, c], totals[i], C, float(norms[i, c])
+            )
             changes[c] = change
             if gain > worth[c]:
                 moves = True

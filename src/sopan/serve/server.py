@@ -43,14 +43,14 @@ def serve(options: ServeOptions, start: Callable[[str, str | None], StartedChild
             "whoever reaches this machine could present and reload",
             next_step="choose a token: --token, or SOPAN_SERVE_TOKEN",
         )
-    allowed_origins(options.allow_origin)
+    origins = allowed_origins(options.allow_origin)
     listening = _listen(options.host, options.port)
     language_model = None if options.language_model == "none" else options.language_model
     another = partial(start, str(options.target), language_model)
     first = another()  # loads while FastAPI is imported here
     _raise_file_limit()
     try:
-        asyncio.run(_serve(options, listening, another, first))
+        asyncio.run(_serve(options, origins, listening, another, first))
     finally:
         listening.close()
 
@@ -131,7 +131,11 @@ def _raise_file_limit() -> None:
 
 
 async def _serve(
-    options: ServeOptions, listening: socket.socket, start: Callable[[], StartedChild], first: StartedChild
+    options: ServeOptions,
+    origins: frozenset[str],
+    listening: socket.socket,
+    start: Callable[[], StartedChild],
+    first: StartedChild,
 ) -> None:
     with needs_extra("serve", "sopan serve"):
         from sopan.serve.app import DrainingServer, Services, make_app  # noqa: PLC0415
@@ -140,7 +144,7 @@ async def _serve(
     port = listening.getsockname()[1]
     token = options.token or secrets.token_urlsafe(16)
     hosts = allowed_hosts(options.host, port, options.allow_host)
-    app = make_app(services, hosts, token, allowed_origins(options.allow_origin))
+    app = make_app(services, hosts, token, origins)
     gc.collect()
     gc.freeze()  # what was imported stays: the collector need not look at it again
 

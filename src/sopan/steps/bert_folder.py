@@ -123,13 +123,7 @@ def read_bert_folder(folder: str | Path) -> BertFolder:
         ModelFolderError: there is none, it is damaged, or it is another kind of model.
     """
     folder = Path(folder)
-    found = next((folder / name for name in CONFIGS if (folder / name).is_file()), None)
-    if found is None:
-        what = "holds no config.json" if folder.is_dir() else "there is no such folder"
-        raise ModelFolderError(what, where=str(folder), next_step="name a folder that holds a BERT")
-    described = read_json(found)
-    if (folder / KERAS_HUB).is_file():
-        described = _keras_hub_config(described, found)
+    described, found = _described(folder)
     try:
         config = encoder_config(described)
     except ConfigError as error:
@@ -154,6 +148,30 @@ def read_bert_folder(folder: str | Path) -> BertFolder:
         ) from error
     labels, model_type = _labels(described, found), described.get("model_type", "bert")
     return BertFolder(model_type, config, wordpiece, weights, pairs, missing_heads, labels, unused)
+
+
+def read_folder_tokenizer(folder: Path) -> PieceTokenizer:
+    """Read how a folder that holds a BERT cuts texts; its weights are left alone.
+
+    Raises:
+        ModelFolderError: there is none, or it is another kind of model.
+    """
+    described, found = _described(folder)
+    try:
+        specials = family_of(described).specials
+    except ConfigError as error:
+        raise ModelFolderError(error.what, where=str(found), next_step=error.next_step) from error
+    return read_tokenizer(folder, specials)
+
+
+def _described(folder: Path) -> tuple[dict[str, Any], Path]:
+    """Return what a folder's configuration says, in Hugging Face's terms, and the file that says it."""
+    found = next((folder / name for name in CONFIGS if (folder / name).is_file()), None)
+    if found is None:
+        what = "holds no config.json" if folder.is_dir() else "there is no such folder"
+        raise ModelFolderError(what, where=str(folder), next_step="name a folder that holds a BERT")
+    described = read_json(found)
+    return (_keras_hub_config(described, found) if (folder / KERAS_HUB).is_file() else described), found
 
 
 def encoder_config(described: Mapping[str, Any]) -> EncoderConfig:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # Keras is imported when a preset is read, not when presets a
     from sopan.options.language import Precision
     from sopan.steps.bert_folder import BertFolder
     from sopan.steps.language_model import LanguageModel
+    from sopan.text.piece_tokenizer import PieceTokenizer
 
 WEIGHTS = "model.safetensors"
 HUB_SECONDS = 5
@@ -117,6 +118,13 @@ def preset_bert(name: str | Path) -> BertFolder:
     from sopan.steps.bert_folder import read_bert_folder  # noqa: PLC0415
 
     return read_bert_folder(preset_folder(name))
+
+
+def preset_tokenizer(name: str | Path) -> PieceTokenizer:
+    """Read how a preset cuts texts, and none of its weights; see `from_preset`."""
+    from sopan.steps.bert_folder import read_folder_tokenizer  # noqa: PLC0415
+
+    return read_folder_tokenizer(preset_folder(name))
 
 
 def preset_folder(name: str | Path) -> Path:

@@ -34,7 +34,7 @@ NO_DELIMITER = "\x1f"
 """ASCII's unit separator: what a table of one column is split at, since no text holds it."""
 _SUFFIX_DELIMITERS = {".tsv": "\t", ".tab": "\t"}
 _SNIFF_RECORDS = 200
-_SEPARATOR = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
+SEPARATOR = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
 """What Excel writes above a table, and reads there: the delimiter."""
 _MOST_TITLES = 3
 """How many lines may stand above a table's header,"""
@@ -191,7 +191,7 @@ def _find_dialect(path: Path, delimiters: Sequence[str]) -> Dialect:
     """Find the delimiter under which most records are as wide as the first, and what is above the table."""
     above = 0
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        if told := _SEPARATOR.fullmatch(file.readline(16)):
+        if told := SEPARATOR.fullmatch(file.readline(16)):
             above, delimiters = 1, (told[1],)
     found, best = Dialect(NO_DELIMITER, above=above), 0.0
     for delimiter in delimiters:

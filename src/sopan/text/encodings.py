@@ -22,7 +22,7 @@ def encoding_name(encoding: str) -> str:
 
 
 def as_utf8(file: PlainFile, encoding: str) -> Path:
-    """Return the path of the file's text in UTF-8: itself, or a strict transcription.
+    """Return the path of the file's text in UTF-8: itself, or a strict transcription, made once.
 
     Invalid bytes inside a UTF-8 file are left to the parsers, which can name the row.
 
@@ -34,10 +34,12 @@ def as_utf8(file: PlainFile, encoding: str) -> Path:
     if name in ("utf-8", "utf-8-sig"):
         _refuse_wide(file)
         return _with_line_feeds(file)
-    target = file.folder / "utf-8"
+    target, part = file.folder / "utf-8", file.folder / "utf-8.part"
+    if target.exists():
+        return target
     decoder = codecs.getincrementaldecoder(name)("strict")
     line = 1
-    with file.path.open("rb") as source, target.open("w", encoding="utf-8", newline="") as out:
+    with file.path.open("rb") as source, part.open("w", encoding="utf-8", newline="") as out:
         while True:
             chunk = source.read(CHUNK_BYTES)
             try:
@@ -48,16 +50,19 @@ def as_utf8(file: PlainFile, encoding: str) -> Path:
             out.write(text)
             line += text.count("\n")
             if not chunk:
-                return target
+                break
+    return part.rename(target)
 
 
 def _with_line_feeds(file: PlainFile) -> Path:
     """Return the path of the file, or of a copy where it ends its lines as old Macs did, by CR alone."""
+    target = file.folder / "line-feeds"
+    if target.exists():
+        return target
     with file.path.open("rb") as source:
         head = source.read(CHUNK_BYTES)
         if b"\r" not in head or b"\n" in head:
             return file.path
-        target = file.folder / "line-feeds"
         with target.open("wb") as out:
             while head:
                 out.write(head.replace(b"\r", b"\n"))

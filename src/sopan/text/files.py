@@ -41,7 +41,8 @@ _MAGIC = {
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",
 }
-_SUFFIXES = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz", ".zip": "zip"}
+COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz", ".zip": "zip"}
+"""Endings of compressed files, and what each says."""
 STANDARD_INPUT = "standard input"
 
 
@@ -119,7 +120,7 @@ def plain_file(given: Path, name: str | None = None, *, binary: bool = False) ->
         if kind == "zip" and sheet_suffix(given, suffix) in SPREADSHEETS:
             kind = None
         if kind:
-            inner = Path(given.stem) if suffix in _SUFFIXES else given
+            inner = Path(given.stem) if suffix in COMPRESSED else given
             path = folder / "plain"
             if kind == "zip":
                 inner = _unzip(given, path, name)
@@ -157,7 +158,7 @@ def _compression(path: Path) -> str | None:
         head = file.read(6)
     kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
     suffix = path.suffix.lower()
-    named = _SUFFIXES.get(suffix)
+    named = COMPRESSED.get(suffix)
     if named and named != kind:
         raise DataError(f"the name says {named}, the contents do not", where=str(path))
     return kind

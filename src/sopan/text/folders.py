@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from sopan.errors import DataError
 from sopan.text.encodings import encoding_name
-from sopan.text.files import PlainFile, plain_file
+from sopan.text.files import COMPRESSED, PlainFile, plain_file
 from sopan.text.formats import LINE, MAX_LINE_BYTES, ROW, LinesTable, Row, RowTable, Table
 from sopan.text.labels import PART_NAMES
 from sopan.types import Reject
@@ -22,7 +22,6 @@ from sopan.types import Reject
 _UNLABELLED = ("unsup",)
 """Class folders of well-known corpora that hold no class."""
 _TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".xlsx", ".xls", ".ods")
-_PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip")
 _ABOUT = (
     "readme",
     "license",
@@ -196,8 +195,8 @@ def folder_files(root: Path, name: str) -> tuple[Path, ...]:
 
 def open_folder(
     root: Path, name: str, stack: ExitStack, open_file: Callable[[PlainFile], Table], encoding: str
-) -> Table:
-    """Open whatever table a folder holds.
+) -> tuple[Table, Sequence[Path]]:
+    """Open whatever table a folder holds, and return it with the files that it is made of.
 
     Args:
         root, name: the folder, and what messages call it.
@@ -210,28 +209,25 @@ def open_folder(
     """
     table = FolderTable(root, name, encoding=encoding)
     if table.files:
-        return table
+        return table, table.files
     files = _data_files(root, name)
     parts = [part_of(file) for file in files]
     members = [(f.name, open_file(stack.enter_context(plain_file(f, f"{name}/{f.name}")))) for f in files]
     if all(parts):
         noted = "the split comes from the files' names: " + ", ".join(f.name for f in files)
-        gathered = GatheredTable(
-            name, [(n, t, {"split": str(part)}) for (n, t), part in zip(members, parts, strict=True)]
-        )
+        added = [{"split": str(part)} for part in parts]
     elif len(files) > 1 and all(
         isinstance(table, LinesTable) and table.columns == ("text",) for _, table in members
     ):
         labels = _labels_of(files)
         noted = "each file is a class, with a text a line: " + ", ".join(labels)
-        gathered = GatheredTable(
-            name, [(n, t, {"label": label}) for (n, t), label in zip(members, labels, strict=True)]
-        )
+        added = [{"label": label} for label in labels]
     else:
         noted = f"{len(files)} file{'s' * (len(files) > 1)} read as one table"
-        gathered = GatheredTable(name, [(n, t, {}) for n, t in members])
+        added = [{} for _ in files]
+    gathered = GatheredTable(name, [(*member, each) for member, each in zip(members, added, strict=True)])
     gathered.notes.insert(0, noted)
-    return gathered
+    return gathered, files
 
 
 def _data_files(root: Path, name: str) -> list[Path]:
@@ -263,7 +259,7 @@ def _labels_of(files: Sequence[Path]) -> list[str]:
 
 def _suffix(file: Path) -> str:
     """Return the ending of a file's name, lower-case, compression taken off."""
-    return (Path(file.stem) if file.suffix.lower() in _PACKED else file).suffix.lower()
+    return (Path(file.stem) if file.suffix.lower() in COMPRESSED else file).suffix.lower()
 
 
 def _is_txt(file: Path) -> bool:

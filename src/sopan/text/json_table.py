@@ -21,19 +21,10 @@ LARGEST_ARRAY = 1 << 30
 """Bytes of a JSON array, which is held whole while it is read."""
 
 
-class JsonLinesTable(LinesTable):
-    """A file of JSON objects, one a line; numbers keep their spelling (`1.0` stays `1.0`)."""
+class _ObjectsTable(RowTable):
+    """A table of JSON objects, whatever they stand in."""
 
-    def __init__(self, file: PlainFile, *, encoding: str):
-        super().__init__(file, encoding=encoding)
-        self._strict = True
-        self.columns, self.unusable = _columns(self._first_objects())
-
-    def _first_objects(self) -> Iterator[dict[str, object]]:
-        """Yield the objects of the first lines; `read` refuses the other lines, and says why."""
-        for _, raw in islice(lines_of(self.path), SAMPLE_ROWS):
-            with suppress(ValueError):
-                yield _object(_parse(decode_line(raw)))
+    _strict = True
 
     def sample(self) -> pa.RecordBatch:
         """Return the first rows of all columns; what is no text in them is missing."""
@@ -43,11 +34,42 @@ class JsonLinesTable(LinesTable):
         finally:
             self._strict = True
 
+    def _texts(self, value: object, columns: Sequence[str]) -> list[str | None]:
+        """Return an object's values as texts.
+
+        Raises:
+            ValueError: it is no object, or one of them is no text; in a sample such a one is missing.
+        """
+        record = _object(value)
+        found: list[str | None] = []
+        for column in columns:
+            try:
+                found.append(_as_text(record.get(column), column))
+            except ValueError:
+                if self._strict:
+                    raise
+                found.append(None)
+        return found
+
+
+class JsonLinesTable(_ObjectsTable, LinesTable):
+    """A file of JSON objects, one a line; numbers keep their spelling (`1.0` stays `1.0`)."""
+
+    def __init__(self, file: PlainFile, *, encoding: str):
+        super().__init__(file, encoding=encoding)
+        self.columns, self.unusable = _columns(self._first_objects())
+
+    def _first_objects(self) -> Iterator[dict[str, object]]:
+        """Yield the objects of the first lines; `read` refuses the other lines, and says why."""
+        for _, raw in islice(lines_of(self.path), SAMPLE_ROWS):
+            with suppress(ValueError):
+                yield _object(_parse(decode_line(raw)))
+
     def _values(self, line: str, columns: Sequence[str]) -> list[str | None]:
-        return _texts_of(_object(_parse(line)), columns, strict=self._strict)
+        return self._texts(_parse(line), columns)
 
 
-class JsonArrayTable(RowTable):
+class JsonArrayTable(_ObjectsTable):
     """A file that is one JSON array of objects; rows have no lines, and are known by their number.
 
     Raises:
@@ -57,7 +79,6 @@ class JsonArrayTable(RowTable):
     def __init__(self, file: PlainFile, *, encoding: str):
         super().__init__(file.name)
         self.path: Path = as_utf8(file, encoding)
-        self._strict = True
         self._records = self._parsed()
         objects = (record for record in self._records[:SAMPLE_ROWS] if isinstance(record, dict))
         self.columns, self.unusable = _columns(objects)
@@ -78,19 +99,11 @@ class JsonArrayTable(RowTable):
             raise DataError(str(error), where=self.name, next_step="mend the file") from error
         return found if isinstance(found, list) else [found]
 
-    def sample(self) -> pa.RecordBatch:
-        """Return the first rows of all columns; what is no text in them is missing."""
-        self._strict = False
-        try:
-            return super().sample()
-        finally:
-            self._strict = True
-
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
         """Yield the objects that can be read."""
         for row, found in enumerate(self._records):
             try:
-                values = _texts_of(_object(found), columns, strict=self._strict)
+                values = self._texts(found, columns)
             except ValueError as error:
                 self.rejects.append(Reject(None, f"row {row}: {error}", printable(str(found)[:200])))
             else:
@@ -120,23 +133,6 @@ def _object(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     return value
-
-
-def _texts_of(record: dict[str, object], columns: Sequence[str], *, strict: bool) -> list[str | None]:
-    """Return an object's values as texts; what is none is missing, or ends it where that is strict.
-
-    Raises:
-        ValueError: a value is no text.
-    """
-    found: list[str | None] = []
-    for column in columns:
-        try:
-            found.append(_as_text(record.get(column), column))
-        except ValueError:
-            if strict:
-                raise
-            found.append(None)
-    return found
 
 
 def _as_text(value: object, column: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 
 from sopan.kernels.minhash import (
     UInt32Array,
@@ -152,16 +153,14 @@ def holds_copy(encoded: Encoded, held_out: BoolArray) -> BoolArray:
     wanted, place = np.unique(sketches, return_inverse=True)
     hits, places = shingle_hits(encoded.ids, starts[~held_out], ends[~held_out], SHINGLE, wanted)
     sizes = np.diff(offsets)
-    owners = np.repeat(np.arange(len(sizes)), sizes)[np.argsort(place, kind="stable")]
-    counts = np.bincount(place, minlength=len(wanted))
-    each = np.repeat(np.arange(len(hits)), counts[places])  # a shingle may be of several held-out texts
-    begin = np.concatenate([[0], np.cumsum(counts)])[places]
-    step = np.arange(len(each)) - np.repeat(np.cumsum(counts[places]) - counts[places], counts[places])
-    pairs, found = np.unique(hits[each] * len(sizes) + owners[begin[each] + step], return_counts=True)
-    owner = pairs % max(len(sizes), 1)
-    inside = (found >= CONTAINED * sizes[owner]) & (sizes[owner] >= LEAST_SHINGLES)
+    owners = np.repeat(np.arange(len(sizes)), sizes)
+    holds = sp.csr_array((np.ones(len(hits)), (hits, places)), shape=((~held_out).sum(), len(wanted)))
+    owned = sp.csr_array((np.ones(len(place)), (place, owners)), shape=(len(wanted), len(sizes)))
+    found = sp.coo_array(holds @ owned)  # how many of a held-out text's sample each text holds
+    whole = sizes[found.col]
+    inside = (found.data >= CONTAINED * whole) & (whole >= LEAST_SHINGLES)
     held = np.zeros(len(held_out), np.bool_)
-    held[np.flatnonzero(~held_out)[pairs[inside] // max(len(sizes), 1)]] = True
+    held[np.flatnonzero(~held_out)[found.row[inside]]] = True
     return np.asarray((touched[groups] | held) & ~held_out)
 
 

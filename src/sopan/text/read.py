@@ -212,8 +212,9 @@ def _one_opened(data: object, options: TextOptions) -> Iterator[tuple[Table, Sou
     path = fetch(name) if known else Path(data).expanduser()
     if not is_stream(data) and path.is_dir():
         with ExitStack() as stack:
-            folder = open_folder(path, name, stack, partial(open_table, options=options), options.encoding)
-            yield folder, Source(name, *checksum_files(path, folder_files(path, name)))
+            open_file = partial(open_table, options=options)
+            folder, files = open_folder(path, name, stack, open_file, options.encoding)
+            yield folder, Source(name, *checksum_files(path, files))
         return
     with regular_file(path if known else data) as (path, spelled), plain_file(path, spelled) as file:
         source = Source(spelled if is_stream(data) else name, sha256_of(path), path.stat().st_size)

@@ -14,7 +14,7 @@ from itertools import islice
 
 from sopan.options.data import TextOptions
 from sopan.text.columns import LABEL_NAMES, TEXT_NAMES
-from sopan.text.delimited import DELIMITERS, DelimitedTable
+from sopan.text.delimited import DELIMITERS, SEPARATOR, DelimitedTable
 from sopan.text.encodings import as_utf8
 from sopan.text.files import CHUNK_BYTES, PlainFile
 from sopan.text.foreign import SPREADSHEETS
@@ -34,7 +34,6 @@ from sopan.text.spreadsheet import SpreadsheetTable
 
 _PARQUET, _JSON, _DELIMITED = (".parquet", ".pq"), (".json", ".jsonl", ".ndjson"), (".csv", ".tsv", ".tab")
 _JSON_ARRAY, _JSON_OBJECT = re.compile(rb"\[\s*[{\]]"), re.compile(rb'\{\s*["}]')
-_SEPARATOR = re.compile(r"sep=.\r?\n?", re.IGNORECASE)
 
 _NAME = re.compile(r"\s*[\w.:+-]+\s*")
 
@@ -111,7 +110,7 @@ def _is_delimited(lines: Sequence[str], *, header: bool) -> bool:
     """
     if not lines:
         return False
-    if _SEPARATOR.fullmatch(lines[0]):
+    if SEPARATOR.fullmatch(lines[0]):
         return True
     for delimiter in DELIMITERS:
         try:

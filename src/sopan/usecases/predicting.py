@@ -15,7 +15,7 @@ from sopan.text.intake import too_long
 class PredictedText(TypedDict):
     """The classes of one text; `answered_by`: of a stack or a cascade, the steps that were asked last.
 
-    `cautions`: what was not read or not known of the text, in sentences.
+    `cautions`: what was not read of the text, in sentences.
     """
 
     predicted: str
