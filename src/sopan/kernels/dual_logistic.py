@@ -70,8 +70,7 @@ def _step(
     """Return by what a text's β is to change, and what the dual objective gains by that; see `settle`."""
     s, spread = settle(score, beta, inside, total, C, norm)
     change = np.float32((s - score) / norm)
-    gain: float = 0.5 * change * change * (norm + 1.0 / max(C * total * spread, 1e-12))
-    return change, gain
+    return change, float(0.5 * change * change * (norm + 1.0 / max(C * total * spread, 1e-12)))
 
 
 @float_kernel
